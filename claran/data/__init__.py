@@ -1,0 +1,1 @@
+"""FITS and pictures in, network inputs out: NumPy, Astropy and OpenCV only."""

@@ -1,0 +1,1 @@
+"""One small simulated field, radio and infrared, for the demo and the tests."""

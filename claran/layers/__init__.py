@@ -1,0 +1,1 @@
+"""Keras layers: thin coats on `claran.ops`."""

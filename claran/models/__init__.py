@@ -1,0 +1,1 @@
+"""Networks built of Keras layers, and the weights that go into them."""

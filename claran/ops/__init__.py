@@ -1,0 +1,1 @@
+"""The numerical core: pure, jit-able JAX functions with static shapes."""

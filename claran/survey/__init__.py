@@ -1,0 +1,1 @@
+"""From detections in pixels to catalogues on the sky."""

@@ -1,0 +1,47 @@
+"""Set-up and fixtures that all tests share."""
+
+import os
+from pathlib import Path
+
+os.environ["KERAS_BACKEND"] = "jax"
+
+import jax
+import jaxtyping
+import numpy as np
+import pytest
+
+# Shapes in signatures are checked while the tests run. Not in layers and models:
+# Keras reads the signature of `__init__`, which the wrapper hides.
+jaxtyping.install_import_hook(
+    ["claran.ops", "claran.data", "claran.survey"],
+    "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
+)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+SHARED = Path(
+    os.environ.get("CLARAN_SHARED", Path(__file__).resolve().parents[2] / "shared")
+)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20190101)
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """The folder of vectors made with the original ClaRAN's own code."""
+    return _shared("golden")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real FITS files and pictures."""
+    return _shared("data")
+
+
+def _shared(name: str) -> Path:
+    folder = SHARED / name
+    if not folder.is_dir():
+        pytest.skip(f"needs {folder} (set CLARAN_SHARED to the folder that holds it)")
+    return folder
