@@ -1,0 +1,143 @@
+"""The last step of Faster R-CNN: from classified proposals to detections."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import keras
+from jaxtyping import Array, Bool, Float, Int
+
+from claran.ops import boxes as box_ops
+from claran.ops.nms import nms
+
+__all__ = ["Detected", "Detections"]
+
+
+class Detected(NamedTuple):
+    """Detections of a batch, by falling score; `k` places, some of them empty."""
+
+    boxes: Float[Array, "b k 4"]  # Pixels of the original picture.
+    labels: Int[Array, "b k"]  # Class, from 1.
+    scores: Float[Array, "b k"]  # Probability of that class.
+    valid: Bool[Array, "b k"]
+
+
+@keras.saving.register_keras_serializable(package="claran")
+class Detections(keras.layers.Layer):
+    """Moves each proposal by the deltas of each class and suppresses class by class.
+
+    Scores are not cut here: a lower score never suppresses a higher one, so a cut
+    afterwards gives the same detections.
+
+    Args:
+        max_outputs: Detections an image.
+        iou_threshold: See `claran.ops.nms`.
+        inclusive: See `claran.ops.nms`.
+        delta_stds: The head predicts deltas in these units.
+        clip_both_ends: Clip boxes to the picture. Without it, as in ClaRAN, only the
+            lower ends are held above 0 and the upper ones below the border, so that a
+            box wholly outside stays outside, inverted.
+        offset: See `claran.ops.boxes`.
+        max_log_ratio: See `claran.ops.boxes.decode`.
+        **kwargs: Of `keras.layers.Layer`.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_outputs: int = 100,
+        iou_threshold: float = 0.3,
+        inclusive: bool = False,
+        delta_stds: tuple[float, float, float, float] = (0.1, 0.1, 0.2, 0.2),
+        clip_both_ends: bool = True,
+        offset: float = 0.0,
+        max_log_ratio: float | None = box_ops.MAX_LOG_RATIO,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.max_outputs = max_outputs
+        self.iou_threshold = iou_threshold
+        self.inclusive = inclusive
+        self.delta_stds = tuple(delta_stds)
+        self.clip_both_ends = clip_both_ends
+        self.offset = offset
+        self.max_log_ratio = max_log_ratio
+
+    def call(
+        self,
+        logits: Float[Array, "b n c"],
+        deltas: Float[Array, "b n c 4"],
+        rois: Float[Array, "b n 4"],
+        proposed: Bool[Array, "b n"],
+        image_info: Float[Array, "b 3"],
+    ) -> Detected:
+        """Returns the detections of each image.
+
+        Args:
+            logits: Background and classes, for every proposal.
+            deltas: Box deltas in units of `delta_stds`, for every class.
+            rois: Proposals, pixels of the network's input.
+            proposed: Which proposals exist.
+            image_info: See `claran.layers.proposals.Proposals.call`.
+        """
+        detect = jax.vmap(self._detect)
+        return Detected(*detect(logits, deltas, rois, proposed, image_info))
+
+    def _detect(
+        self,
+        logits: Float[Array, "n c"],
+        deltas: Float[Array, "n c 4"],
+        rois: Float[Array, "n 4"],
+        proposed: Bool[Array, "n"],
+        info: Float[Array, "3"],
+    ) -> tuple[Array, ...]:
+        boxes = self.decode(deltas[:, 1:], rois, info).reshape(-1, 4)
+        scores = jax.nn.softmax(logits)[:, 1:]
+        classes = scores.shape[1]
+        labels = jnp.broadcast_to(1 + jnp.arange(classes)[None], scores.shape).ravel()
+        index, valid = nms(
+            boxes,
+            scores.ravel(),
+            threshold=self.iou_threshold,
+            max_outputs=self.max_outputs,
+            valid=jnp.repeat(proposed, classes),
+            labels=labels,
+            inclusive=self.inclusive,
+            offset=self.offset,
+        )
+        boxes = jnp.where(valid[:, None], boxes[index], 0)
+        scores = jnp.where(valid, scores.ravel()[index], 0)
+        return boxes, jnp.where(valid, labels[index], 0), scores, valid
+
+    def decode(
+        self,
+        deltas: Float[Array, "n c 4"],
+        rois: Float[Array, "n 4"],
+        info: Float[Array, "3"],
+    ) -> Float[Array, "n c 4"]:
+        """Returns the box of each proposal and class, pixels of the picture."""
+        rows, columns, scale = info
+        height, width = rows / scale, columns / scale
+        anchors = jnp.broadcast_to((rois / scale)[:, None], deltas.shape)
+        boxes = box_ops.decode(
+            deltas * jnp.array(self.delta_stds)[None, None],
+            anchors,
+            offset=self.offset,
+            max_log_ratio=self.max_log_ratio,
+        )
+        if self.clip_both_ends:
+            return box_ops.clip(boxes, height, width, offset=self.offset)
+        limit = jnp.stack([width, height])[None, None] - self.offset
+        low = jnp.maximum(boxes[..., :2], 0)
+        return jnp.concatenate([low, jnp.minimum(boxes[..., 2:], limit)], axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {
+            "max_outputs": self.max_outputs,
+            "iou_threshold": self.iou_threshold,
+            "inclusive": self.inclusive,
+            "delta_stds": self.delta_stds,
+            "clip_both_ends": self.clip_both_ends,
+            "offset": self.offset,
+            "max_log_ratio": self.max_log_ratio,
+        }

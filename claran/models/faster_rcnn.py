@@ -1,0 +1,230 @@
+"""Faster R-CNN with a spatial transformer between its stages: the network of ClaRAN.
+
+Ren et al. 2015, arXiv:1506.01497; Wu et al. 2019, MNRAS 482, 1211.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import keras
+from jaxtyping import Array, Bool, Float
+
+from claran.layers.detections import Detected, Detections
+from claran.layers.proposals import Proposals
+from claran.layers.roi_sampler import RoiSampler
+from claran.models.head import BoxHead
+from claran.models.rpn import Rpn
+from claran.ops import losses
+from claran.ops.targets import Targets
+
+__all__ = ["FasterRcnn", "Proposed"]
+
+
+class Proposed(NamedTuple):
+    """What the first stage finds in a batch; see `Rpn` and `Proposals`."""
+
+    features: Float[Array, "b h w c"]
+    logits: Float[Array, "b m 2"]
+    deltas: Float[Array, "b m 4"]
+    rois: Float[Array, "b k 4"]
+    scores: Float[Array, "b k"]
+    valid: Bool[Array, "b k"]
+
+
+@keras.saving.register_keras_serializable(package="claran")
+class FasterRcnn(keras.Model):
+    """Finds and classifies the sources in a batch of pictures.
+
+    Args:
+        backbone: From pictures `(b, rows, columns, channels)` to one feature map.
+        rpn: Scores the anchors on the feature map.
+        proposals: Turns them into regions of interest.
+        sampler: Samples the feature map in each region.
+        head: Classifies the samples and corrects the boxes.
+        detections: Turns these into detections.
+        class_names: Names of the classes, without background.
+        image_size: Side in pixels of the square that pictures are scaled to fit.
+        fusion: How radio and infrared become a picture (see `claran.data.fusion`).
+        **kwargs: Of `keras.Model`.
+
+    Raises:
+        ValueError: The head has another number of classes than there are names, or
+            RPN and sampler disagree on the stride.
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: keras.Model,
+        rpn: Rpn,
+        proposals: Proposals,
+        sampler: RoiSampler,
+        head: BoxHead,
+        detections: Detections,
+        class_names: Sequence[str],
+        image_size: int,
+        fusion: str,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if head.num_classes != len(class_names):
+            raise ValueError(
+                f"`head` has {head.num_classes} classes, `class_names` has "
+                f"{len(class_names)}: {list(class_names)}."
+            )
+        if rpn.stride != sampler.stride:
+            raise ValueError(
+                f"`rpn` and `sampler` must have one stride, got {rpn.stride} and "
+                f"{sampler.stride}."
+            )
+        self.backbone = backbone
+        self.rpn = rpn
+        self.proposals = proposals
+        self.sampler = sampler
+        self.head = head
+        self.detections = detections
+        self.class_names = list(class_names)
+        self.image_size = image_size
+        self.fusion = fusion
+        channels = backbone.output_shape[-1]
+        rpn.build((None, None, None, channels))
+        head.build((None, None, sampler.size, sampler.size, channels))
+        self.built = True
+
+    def call(self, inputs: Any, training: bool = False) -> Detected:
+        """Returns the detections of each picture.
+
+        Args:
+            inputs: Pictures `(b, rows, columns, channels)`, or a dictionary of
+                `images` (the same) and `image_info` `(b, 3)`: rows and columns of the
+                picture within its place in the batch, the rest being padding, and
+                pixels there per pixel of the original picture.
+            training: Whether dropout is on.
+        """
+        images, info = self._unpack(inputs)
+        proposed = self.propose(images, info)
+        logits, deltas = self.classify(
+            proposed.features, proposed.rois, training=training
+        )
+        return self.detections(logits, deltas, proposed.rois, proposed.valid, info)
+
+    def propose(
+        self,
+        images: Float[Array, "b rows columns channels"],
+        info: Float[Array, "b 3"],
+        training: bool = False,
+    ) -> Proposed:
+        """Runs the first stage: features and regions of interest."""
+        features = self.backbone(images, training=training)
+        logits, deltas = self.rpn(features)
+        _, rows, columns, _ = features.shape
+        rois, scores, valid = self.proposals(
+            logits, deltas, self.rpn.anchors(rows, columns), info, training=training
+        )
+        return Proposed(features, logits, deltas, rois, scores, valid)
+
+    def classify(
+        self,
+        features: Float[Array, "b h w c"],
+        rois: Float[Array, "b n 4"],
+        training: bool = False,
+    ) -> tuple[Float[Array, "b n classes"], Float[Array, "b n classes 4"]]:
+        """Runs the second stage: class logits and deltas of regions of interest."""
+        return self.head(self.sampler(features, rois), training=training)
+
+    def losses_from(
+        self,
+        images: Float[Array, "b rows columns channels"],
+        rpn_targets: Targets,
+        rois: Float[Array, "b n 4"],
+        head_targets: Targets,
+        *,
+        training: bool = True,
+    ) -> dict[str, Float[Array, ""]]:
+        """Returns the four losses of joint training, means over the batch.
+
+        Regions of interest are constants here, as in the paper's approximate joint
+        training and in ClaRAN.
+
+        Args:
+            images: Pictures.
+            rpn_targets: Of `claran.ops.targets.rpn_targets`, batched.
+            rois: Of `claran.ops.targets.head_targets`, batched.
+            head_targets: Likewise.
+            training: Whether dropout is on.
+        """
+        features = self.backbone(images, training=training)
+        rpn_logits, rpn_deltas = self.rpn(features)
+        rpn_class, rpn_box = jax.vmap(_rpn_losses)(rpn_logits, rpn_deltas, rpn_targets)
+        logits, deltas = self.classify(
+            features, jax.lax.stop_gradient(rois), training=training
+        )
+        stds = jnp.array(self.detections.delta_stds)[None, None]
+        wanted = head_targets._replace(deltas=head_targets.deltas / stds)
+        head_class, head_box = jax.vmap(_head_losses)(logits, deltas, wanted)
+        return {
+            "rpn_class": rpn_class.mean(),
+            "rpn_box": rpn_box.mean(),
+            "head_class": head_class.mean(),
+            "head_box": head_box.mean(),
+        }
+
+    @staticmethod
+    def _unpack(inputs: Any) -> tuple[Array, Array]:
+        if isinstance(inputs, dict):
+            return inputs["images"], inputs["image_info"]
+        batch, rows, columns, _ = inputs.shape
+        return inputs, jnp.tile(jnp.array([[rows, columns, 1.0]]), (batch, 1))
+
+    def get_config(self) -> dict[str, Any]:
+        serialize = keras.saving.serialize_keras_object
+        return super().get_config() | {
+            "backbone": serialize(self.backbone),
+            "rpn": serialize(self.rpn),
+            "proposals": serialize(self.proposals),
+            "sampler": serialize(self.sampler),
+            "head": serialize(self.head),
+            "detections": serialize(self.detections),
+            "class_names": self.class_names,
+            "image_size": self.image_size,
+            "fusion": self.fusion,
+        }
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Any = None
+    ) -> "FasterRcnn":
+        del custom_objects  # All parts are registered.
+        parts = ("backbone", "rpn", "proposals", "sampler", "head", "detections")
+        for part in parts:
+            config[part] = keras.saving.deserialize_keras_object(config[part])
+        return cls(**config)
+
+
+def _rpn_losses(
+    logits: Float[Array, "m 2"], deltas: Float[Array, "m 4"], targets: Targets
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    return _stage_losses(logits[targets.rows], deltas[targets.rows], targets, sigma=3.0)
+
+
+def _head_losses(
+    logits: Float[Array, "k c"], deltas: Float[Array, "k c 4"], targets: Targets
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    own = deltas[jnp.arange(len(deltas)), targets.labels]
+    return _stage_losses(logits, own, targets, sigma=1.0)
+
+
+def _stage_losses(
+    logits: Float[Array, "k c"],
+    deltas: Float[Array, "k 4"],
+    targets: Targets,
+    *,
+    sigma: float,
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    positive = targets.labels > 0
+    return (
+        losses.cross_entropy(logits, targets.labels, targets.valid),
+        losses.smooth_l1(deltas, targets.deltas, positive, targets.valid, sigma=sigma),
+    )

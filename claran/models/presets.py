@@ -1,0 +1,75 @@
+"""Ready-made networks by name."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from claran.labels import RGZ_CLASSES
+from claran.layers.detections import Detections
+from claran.layers.proposals import Proposals
+from claran.layers.roi_sampler import RoiSampler
+from claran.models.faster_rcnn import FasterRcnn
+from claran.models.head import BoxHead
+from claran.models.rpn import Rpn
+from claran.models.vgg16 import vgg16
+
+__all__ = ["PRESETS", "claran_v01"]
+
+
+def claran_v01(
+    *,
+    class_names: Sequence[str] = RGZ_CLASSES,
+    image_size: int = 600,
+    fusion: str = "D4",
+    anchor_scales: Sequence[float] = (1, 2, 4, 8, 16, 32),
+    anchor_ratios: Sequence[float] = (1,),
+    backbone_widths: Sequence[int] = (64, 128, 256, 512, 512),
+    rpn_width: int = 512,
+    head_width: int = 4096,
+    samples: int = 7,
+) -> FasterRcnn:
+    """Returns ClaRAN v0.1 (Wu et al. 2019), untrained: VGG16, 600 px, five proposals.
+
+    Its conventions are the original's throughout, so that a released checkpoint gives
+    the original's numbers: inclusive pixels, suppression at an equal IoU, the sampler's
+    zero border. The widths of the layers are arguments for smaller copies of it.
+
+    Args:
+        class_names: Names of the classes, without background.
+        image_size: Side of the network's input, pixels: 600, 264 or 132 in the paper.
+        fusion: Kind of picture it is meant for.
+        anchor_scales: Sides of the anchors, in cells of 16 px.
+        anchor_ratios: Height over width of the anchors.
+        backbone_widths: Channels of the five blocks of VGG16.
+        rpn_width: Channels of the RPN's hidden layer.
+        head_width: Units of fc6 and fc7.
+        samples: Samples along each side of an RoI.
+    """
+    stride = 16
+    pixels: dict[str, Any] = {"offset": 1.0, "max_log_ratio": None, "inclusive": True}
+    return FasterRcnn(
+        name="claran_v01",
+        backbone=vgg16(backbone_widths),
+        rpn=Rpn(
+            anchor_sizes=[stride * scale for scale in anchor_scales],
+            anchor_ratios=anchor_ratios,
+            rounded_anchors=True,
+            stride=stride,
+            width=rpn_width,
+            offset=1.0,
+        ),
+        proposals=Proposals(max_outputs=5, iou_threshold=0.7, min_size=4.0, **pixels),
+        sampler=RoiSampler(
+            size=samples, stride=stride, placement="claran", border="zero"
+        ),
+        head=BoxHead(num_classes=len(class_names), width=head_width),
+        detections=Detections(
+            max_outputs=5 * len(class_names), clip_both_ends=False, **pixels
+        ),
+        class_names=class_names,
+        image_size=image_size,
+        fusion=fusion,
+    )
+
+
+PRESETS = {"claran_v0.1": claran_v01}
+"""Names that `claran.Detector.from_preset` takes beside paths."""

@@ -1,0 +1,333 @@
+"""Published weights into our networks: ClaRAN's checkpoints and ImageNet's VGG16."""
+
+import io
+import os
+import pickle
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from jaxtyping import Float
+
+from claran.labels import RGZ_CLASSES
+from claran.models.faster_rcnn import FasterRcnn
+from claran.models.presets import claran_v01
+
+__all__ = [
+    "WeightsError",
+    "load_claran_checkpoint",
+    "load_imagenet_npy",
+    "load_keras_vgg16",
+    "read_tf1_checkpoint",
+]
+
+Arrays = Mapping[str, np.ndarray]
+
+CLARAN_SCALES = (1, 2, 4, 8, 16, 32)
+"""Sides of ClaRAN's six anchors, in cells of 16 px; its only ratio is 1."""
+
+UNUSED = {"Variable"}  # Six numbers, the identity transform, that no output depends on.
+
+
+class WeightsError(ValueError):
+    """A file of weights cannot be read or does not fit; says which and what to do."""
+
+
+def load_claran_checkpoint(
+    prefix: str | Path,
+    *,
+    image_size: int = 600,
+    fusion: str = "D4",
+    class_names: Sequence[str] | None = None,
+    anchor_scales: Sequence[float] | None = None,
+    anchor_ratios: Sequence[float] | None = None,
+) -> FasterRcnn:
+    """Returns ClaRAN v0.1 with the weights of one of its TensorFlow 1 checkpoints.
+
+    Widths, samples an RoI and the numbers of anchors and classes are read off the
+    variables. What they cannot tell are arguments.
+
+    Args:
+        prefix: Path without `.index` and `.data-...`.
+        image_size: Side of the network's input it was trained with, pixels.
+        fusion: Kind of picture it was trained with: "D1", "D3" or "D4".
+        class_names: Names of its classes, without background; needed unless it has
+            the six of Radio Galaxy Zoo.
+        anchor_scales: Sides of its anchors in cells; needed unless it has six anchors.
+        anchor_ratios: Height over width of its anchors; 1 unless given.
+
+    Raises:
+        WeightsError: Anything is missing, left over, of another shape, or must be
+            given and is not.
+    """
+    variables = read_tf1_checkpoint(prefix)
+    try:
+        model = claran_v01(
+            image_size=image_size,
+            fusion=fusion,
+            class_names=_class_names(variables, class_names),
+            **_anchors(variables, anchor_scales, anchor_ratios),
+            **_widths(variables),
+        )
+    except KeyError as error:
+        raise WeightsError(
+            f"{prefix}: has no variable {error}, so it is not a checkpoint of ClaRAN."
+        ) from None
+    _fill(model, variables, str(prefix))
+    return model
+
+
+def read_tf1_checkpoint(prefix: str | Path) -> dict[str, np.ndarray]:
+    """Returns every variable of a TensorFlow 1 checkpoint by name.
+
+    Raises:
+        WeightsError: TensorFlow is not installed, or the checkpoint is missing or
+            damaged.
+    """
+    prefix = re.sub(r"\.(index|meta|data-\d+-of-\d+)$", "", str(prefix))
+    if not Path(f"{prefix}.index").is_file():
+        raise WeightsError(
+            f"{prefix}.index: no such file. Give the path of the checkpoint without "
+            "its ending, as in VGGnet_fast_rcnn-80000."
+        )
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # Not its greetings.
+    try:
+        import tensorflow as tf  # noqa: PLC0415 - seconds, gigabytes, and optional
+    except ImportError:
+        raise WeightsError(
+            "Reading a TensorFlow 1 checkpoint needs TensorFlow, once: install it with "
+            'pip install "claran[tf1]".'
+        ) from None
+    try:
+        reader = tf.train.load_checkpoint(prefix)
+        names = reader.get_variable_to_shape_map()
+        return {name: reader.get_tensor(name) for name in sorted(names)}
+    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise WeightsError(
+            f"{prefix}: TensorFlow cannot read this checkpoint ({reason}). Fetch its "
+            ".index and .data files again."
+        ) from None
+
+
+def load_imagenet_npy(backbone: keras.Model, path: str | Path) -> None:
+    """Fills a VGG16 with `VGG_imagenet.npy`, the starting weights of ClaRAN.
+
+    The file is a pickled dictionary. It is taken apart without running anything it
+    says: only arrays of plain numbers come out.
+
+    Raises:
+        WeightsError: The file cannot be read or does not fit.
+    """
+    tables = _read_pickled_arrays(Path(path))
+    arrays = {
+        f"{layer}/{kind}": array
+        for layer, table in tables.items()
+        if isinstance(table, dict)
+        for kind, array in table.items()
+    }
+    _fill_convolutions(backbone, arrays, str(path))
+
+
+def load_keras_vgg16(backbone: keras.Model, source: keras.Model | None = None) -> None:
+    """Fills a VGG16 with Keras's own, by default trained on ImageNet.
+
+    Args:
+        backbone: Of `claran.models.vgg16.vgg16` at full width.
+        source: A `keras.applications.VGG16`; None downloads the ImageNet one.
+    """
+    source = source or keras.applications.VGG16(include_top=False)
+    arrays = {}
+    for layer in source.layers:
+        if match := re.fullmatch(r"block(\d)_conv(\d)", layer.name):
+            name = f"conv{match[1]}_{match[2]}"
+            arrays[f"{name}/weights"], arrays[f"{name}/biases"] = layer.get_weights()
+    _fill_convolutions(backbone, arrays, source.name)
+
+
+def _class_names(variables: Arrays, given: Sequence[str] | None) -> Sequence[str]:
+    count = len(variables["cls_score/biases"]) - 1
+    names = RGZ_CLASSES if given is None else given
+    if len(names) != count:
+        raise WeightsError(
+            f"The checkpoint has {count} classes without background; name that many "
+            f"(class_names), got {len(names)}: {', '.join(names)}."
+        )
+    return names
+
+
+def _anchors(
+    variables: Arrays, scales: Sequence[float] | None, ratios: Sequence[float] | None
+) -> dict[str, Sequence[float]]:
+    count = len(variables["rpn_cls_score/biases"]) // 2
+    scales, ratios = scales or CLARAN_SCALES, ratios or (1,)
+    if len(scales) * len(ratios) != count:
+        raise WeightsError(
+            f"The checkpoint has {count} anchors a cell; give as many scales times "
+            f"ratios (anchor_scales, anchor_ratios), got {len(scales)} times "
+            f"{len(ratios)}."
+        )
+    return {"anchor_scales": scales, "anchor_ratios": ratios}
+
+
+def _widths(variables: Arrays) -> dict[str, Any]:
+    backbone = [len(variables[f"conv{block}_1/biases"]) for block in range(1, 6)]
+    inputs, head = variables["fc6/weights"].shape
+    samples = round((inputs / backbone[-1]) ** 0.5)
+    return {
+        "backbone_widths": backbone,
+        "rpn_width": len(variables["rpn_conv/3x3/biases"]),
+        "head_width": head,
+        "samples": samples,
+    }
+
+
+def _fill(model: FasterRcnn, variables: Arrays, origin: str) -> None:
+    """Puts every variable in its place, or raises if one has none or is missing."""
+    left = {name: array for name, array in variables.items() if name not in UNUSED}
+    convolutions = {name: left.pop(name) for name in list(left) if name[:4] == "conv"}
+    _fill_convolutions(model.backbone, convolutions, origin)
+    rpn, head = model.rpn, model.head
+    places: dict[str, keras.layers.Layer] = {
+        "rpn_conv/3x3": rpn.conv,
+        "rpn_cls_score": rpn.objectness,
+        "rpn_bbox_pred": rpn.regression,
+        "fc6": head.fc6,
+        "fc7": head.fc7,
+        "cls_score": head.classification,
+        "bbox_pred": head.regression,
+    }
+    for name, layer in places.items():
+        kernel, bias = _take(left, name, origin)
+        if name == "fc6":
+            kernel = _channels_last(kernel, model.sampler.size)
+        elif name == "bbox_pred":
+            # The original saves its regressor multiplied by these units and, resuming,
+            # never divides again; ours multiplies when it decodes.
+            stds = np.tile(model.detections.delta_stds, head.num_classes + 1)
+            kernel, bias = kernel / stds, bias / stds
+        _set(layer, kernel, bias, f"{origin}: {name}")
+    if left:
+        raise WeightsError(
+            f"{origin}: has variables that ClaRAN v0.1 has no place for: "
+            f"{', '.join(sorted(left))}."
+        )
+
+
+def _fill_convolutions(backbone: keras.Model, arrays: Arrays, origin: str) -> None:
+    for layer in backbone.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            kernel, bias = _take(dict(arrays), layer.name, origin)
+            _set(layer, kernel, bias, f"{origin}: {layer.name}")
+
+
+def _take(
+    arrays: dict[str, np.ndarray], name: str, origin: str
+) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        return arrays.pop(f"{name}/weights"), arrays.pop(f"{name}/biases")
+    except KeyError as error:
+        raise WeightsError(f"{origin}: has no variable {error}.") from None
+
+
+def _channels_last(
+    kernel: Float[np.ndarray, "inputs units"], samples: int
+) -> Float[np.ndarray, "inputs units"]:
+    """Reorders fc6's inputs from (channel, row, column) to (row, column, channel)."""
+    units = kernel.shape[1]
+    channels_first = kernel.reshape(-1, samples, samples, units)
+    return channels_first.transpose(1, 2, 0, 3).reshape(-1, units)
+
+
+def _set(
+    layer: keras.layers.Layer, kernel: np.ndarray, bias: np.ndarray, origin: str
+) -> None:
+    for name, variable, array in zip(
+        ("weights", "biases"), layer.weights, (kernel, bias), strict=True
+    ):
+        if tuple(variable.shape) != array.shape:
+            raise WeightsError(
+                f"{origin}/{name} has shape {array.shape}, the network wants "
+                f"{tuple(variable.shape)}."
+            )
+        variable.assign(array)
+
+
+def _read_pickled_arrays(path: Path) -> dict[str, Any]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path}: {error.strerror}.") from None
+    try:
+        stream = io.BytesIO(data)
+        version = np.lib.format.read_magic(stream)
+        read_header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[version]
+        shape, _, dtype = read_header(stream)
+        if shape or not dtype.hasobject:
+            raise ValueError(f"holds an array of {dtype}, not a dictionary")
+        holder = _ArrayUnpickler(stream, encoding="latin1").load()
+        # NumPy pickles a 0-d object array as an array whose data is a list of one.
+        return _to_numbers(holder.content[0])
+    except (ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
+        raise WeightsError(
+            f"{path}: not a dictionary of arrays saved by NumPy ({error})."
+        ) from None
+
+
+class _PickledArray:
+    """Stands in for a NumPy array while unpickling: keeps what describes it."""
+
+    content: Any
+    shape: tuple[int, ...]
+    dtype: "_PickledType"
+    fortran: bool
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, self.shape, self.dtype, self.fortran, self.content = state
+
+
+class _PickledType:
+    """Stands in for a NumPy dtype while unpickling: its name and byte order."""
+
+    def __init__(self, name: str, *_: Any) -> None:
+        self.name = name
+        self.order = "<"
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.order = state[1]
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Knows three names, all of them ours; any other one is refused."""
+
+    def find_class(self, module_name: str, global_name: str) -> Any:
+        allowed = {
+            ("multiarray", "_reconstruct"): lambda *_: _PickledArray(),
+            ("numpy", "ndarray"): None,
+            ("numpy", "dtype"): _PickledType,
+        }
+        key = (module_name.rpartition(".")[2], global_name)
+        if key not in allowed:
+            raise pickle.UnpicklingError(f"refuses {module_name}.{global_name}")
+        return allowed[key]
+
+
+def _to_numbers(value: Any) -> Any:
+    """Returns the arrays that the stand-ins describe, in dictionaries as they were."""
+    if isinstance(value, dict):
+        return {str(key): _to_numbers(item) for key, item in value.items()}
+    if not isinstance(value, _PickledArray):
+        raise ValueError(f"holds a {type(value).__name__}")
+    if not re.fullmatch(r"f[248]", value.dtype.name):
+        raise ValueError(f"holds an array of {value.dtype.name}")
+    data = value.content
+    data = data.encode("latin1") if isinstance(data, str) else data
+    order = value.dtype.order if value.dtype.order in "<>" else "<"
+    array = np.frombuffer(data, np.dtype(order + value.dtype.name))
+    return array.reshape(value.shape, order="F" if value.fortran else "C")

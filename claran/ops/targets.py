@@ -1,0 +1,150 @@
+"""What the two stages of Faster R-CNN should have answered, drawn at random."""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, UInt32
+
+from claran.ops import boxes as box_ops
+from claran.ops.matching import POSITIVE, match
+from claran.ops.sampling import choose_balanced
+
+__all__ = [
+    "HeadOptions",
+    "Objects",
+    "RpnOptions",
+    "Targets",
+    "head_targets",
+    "rpn_targets",
+]
+
+
+class Objects(NamedTuple):
+    """The labelled objects of one image, in `n` places of which some may be empty."""
+
+    boxes: Float[Array, "n 4"]  # Pixels of the network's input.
+    classes: Int[Array, "n"]  # From 1; 0 is background.
+    valid: Bool[Array, "n"]
+
+
+class Targets(NamedTuple):
+    """The rows drawn for one image's loss; `k` places, some of them empty."""
+
+    rows: Int[Array, "k"]  # Rows of the anchors or of the proposals with objects.
+    labels: Int[Array, "k"]  # RPN: 1 is an object. Head: the class, 0 is background.
+    deltas: Float[Array, "k 4"]
+    valid: Bool[Array, "k"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RpnOptions:
+    """How anchors are chosen for the loss; the values of Faster R-CNN."""
+
+    size: int = 256
+    positive_fraction: float = 0.5
+    positive: float = 0.7
+    negative: float = 0.3
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HeadOptions:
+    """How proposals are chosen for the loss; the values of Faster R-CNN."""
+
+    size: int = 128
+    positive_fraction: float = 0.25
+    positive: float = 0.5
+
+
+def rpn_targets(
+    key: PRNGKeyArray | UInt32[Array, "2"],
+    anchors: Float[Array, "m 4"],
+    objects: Objects,
+    image_shape: Float[Array, "2"],
+    *,
+    options: RpnOptions,
+    offset: float = 0.0,
+) -> Targets:
+    """Returns the anchors of one image that enter the loss and their targets.
+
+    Anchors that cross the border of the image are left out, as in the paper.
+
+    Args:
+        key: Random key.
+        anchors: All anchors, pixels of the network's input.
+        objects: None is fine; then all rows are background.
+        image_shape: Rows and columns of the image.
+        options: See `RpnOptions`.
+        offset: See `claran.ops.boxes`.
+    """
+    limit = (image_shape[::-1] - offset)[None]
+    inside = (anchors[:, :2] >= 0).all(axis=1) & (anchors[:, 2:] <= limit).all(axis=1)
+    best, label = match(
+        box_ops.iou(anchors, objects.boxes, offset=offset),
+        objects.valid,
+        positive=options.positive,
+        negative=options.negative,
+        rescue=True,
+        candidates=inside,
+    )
+    rows, chosen = choose_balanced(
+        key, label, size=options.size, positive_fraction=options.positive_fraction
+    )
+    label = jnp.where(label[rows] == POSITIVE, 1, 0)
+    deltas = _deltas(anchors[rows], objects, best[rows], offset)
+    return Targets(rows, label, deltas, chosen)
+
+
+def head_targets(
+    key: PRNGKeyArray | UInt32[Array, "2"],
+    proposals: Float[Array, "m 4"],
+    proposed: Bool[Array, "m"],
+    objects: Objects,
+    *,
+    options: HeadOptions,
+    offset: float = 0.0,
+) -> tuple[Float[Array, "k 4"], Targets]:
+    """Returns the proposals of one image that enter the loss and their targets.
+
+    The objects themselves are proposals too, so that the head sees some from the start.
+
+    Args:
+        key: Random key.
+        proposals: Boxes, pixels of the network's input.
+        proposed: Which proposals exist.
+        objects: None is fine; then all rows are background.
+        options: See `HeadOptions`.
+        offset: See `claran.ops.boxes`.
+
+    Returns:
+        The boxes to sample, and the targets of these rows.
+    """
+    rois = jnp.concatenate([proposals, objects.boxes])
+    best, label = match(
+        box_ops.iou(rois, objects.boxes, offset=offset),
+        objects.valid,
+        positive=options.positive,
+        negative=options.positive,
+        candidates=jnp.concatenate([proposed, objects.valid]),
+    )
+    rows, chosen = choose_balanced(
+        key, label, size=options.size, positive_fraction=options.positive_fraction
+    )
+    if len(objects.boxes):
+        classes = objects.classes[best[rows]]
+        label = jnp.where(label[rows] == POSITIVE, classes, 0)
+    else:
+        label = jnp.zeros_like(rows)
+    deltas = _deltas(rois[rows], objects, best[rows], offset)
+    return rois[rows], Targets(rows, label, deltas, chosen)
+
+
+def _deltas(
+    anchors: Float[Array, "k 4"],
+    objects: Objects,
+    best: Int[Array, "k"],
+    offset: float,
+) -> Float[Array, "k 4"]:
+    if not len(objects.boxes):
+        return jnp.zeros_like(anchors)
+    return box_ops.encode(objects.boxes[best], anchors, offset=offset)
