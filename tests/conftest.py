@@ -1,11 +1,11 @@
 """Set-up and fixtures that all tests share."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "jax"
 
-import jax
 import jaxtyping
 import numpy as np
 import pytest
@@ -16,11 +16,18 @@ jaxtyping.install_import_hook(
     ["claran.ops", "claran.data", "claran.survey"],
     "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
 )
-jax.config.update("jax_numpy_rank_promotion", "raise")
 
 SHARED = Path(
     os.environ.get("CLARAN_SHARED", Path(__file__).resolve().parents[2] / "shared")
 )
+
+
+@pytest.fixture(
+    scope="session", params=[lambda function: function, jax.jit], ids=["eager", "jit"]
+)
+def wrap(request: pytest.FixtureRequest) -> Callable[[Callable], Callable]:
+    """Runs a test twice: with the function as it is, and compiled."""
+    return request.param
 
 
 @pytest.fixture

@@ -89,8 +89,10 @@ class FasterRcnn(keras.Model):
         self.image_size = image_size
         self.fusion = fusion
         channels = backbone.output_shape[-1]
-        rpn.build((None, None, None, channels))
-        head.build((None, None, sampler.size, sampler.size, channels))
+        if not rpn.built:  # Parts that were loaded have their weights.
+            rpn.build((None, None, None, channels))
+        if not head.built:
+            head.build((None, None, sampler.size, sampler.size, channels))
         self.built = True
 
     def call(self, inputs: Any, training: bool = False) -> Detected:

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import keras
 from jaxtyping import Array, Float
 
+from claran.models.initializers import Normal
+
 __all__ = ["BoxHead"]
 
 
@@ -33,8 +35,12 @@ class BoxHead(keras.layers.Layer):
         self.num_classes = num_classes
         self.width = width
         self.dropout = dropout
-        self.fc6 = keras.layers.Dense(width, activation="relu", name="fc6")
-        self.fc7 = keras.layers.Dense(width, activation="relu", name="fc7")
+        self.fc6 = keras.layers.Dense(
+            width, activation="relu", kernel_initializer=_normal(), name="fc6"
+        )
+        self.fc7 = keras.layers.Dense(
+            width, activation="relu", kernel_initializer=_normal(), name="fc7"
+        )
         self.drop6 = keras.layers.Dropout(dropout, name="drop6")
         self.drop7 = keras.layers.Dropout(dropout, name="drop7")
         self.classification = keras.layers.Dense(
@@ -79,5 +85,5 @@ class BoxHead(keras.layers.Layer):
         }
 
 
-def _normal(stddev: float) -> Any:
-    return keras.initializers.RandomNormal(stddev=stddev)
+def _normal(stddev: float | None = None) -> Any:
+    return Normal(stddev)

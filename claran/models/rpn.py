@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from jaxtyping import Array, Float
 
+from claran.models.initializers import Normal
 from claran.ops.anchors import base_anchors, grid_anchors
 
 __all__ = ["Rpn"]
@@ -107,4 +108,4 @@ class Rpn(keras.layers.Layer):
 
 
 def _normal(stddev: float) -> Any:
-    return keras.initializers.RandomNormal(stddev=stddev)
+    return Normal(stddev)

@@ -5,6 +5,8 @@ from typing import Any
 
 import keras
 
+from claran.models.initializers import Normal
+
 __all__ = ["BGR_MEAN", "vgg16"]
 
 BGR_MEAN = (103.939, 116.779, 123.68)
@@ -46,8 +48,12 @@ def vgg16(
                 3,
                 padding="same",
                 activation="relu",
-                kernel_initializer="he_normal",
+                kernel_initializer=_he_normal(),
                 trainable=block > frozen_blocks,
                 name=f"conv{block}_{i}",
             )(x)
     return keras.Model(pictures, x, name=name)
+
+
+def _he_normal() -> Any:
+    return Normal()

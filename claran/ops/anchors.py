@@ -48,7 +48,7 @@ def base_anchors(
 
 def grid_anchors(
     base: Float[np.ndarray, "a 4"], *, rows: int, columns: int, stride: int
-) -> Float[np.ndarray, "rows*columns*a 4"]:
+) -> Float[np.ndarray, "m 4"]:
     """Returns the anchors of every cell: rows outermost, then columns, then anchors.
 
     A constant of the shapes, so it is NumPy: XLA folds it into the program.
