@@ -1,7 +1,6 @@
 """Set-up and fixtures that all tests share."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "jax"
@@ -20,14 +19,6 @@ jaxtyping.install_import_hook(
 SHARED = Path(
     os.environ.get("CLARAN_SHARED", Path(__file__).resolve().parents[2] / "shared")
 )
-
-
-@pytest.fixture(
-    scope="session", params=[lambda function: function, jax.jit], ids=["eager", "jit"]
-)
-def wrap(request: pytest.FixtureRequest) -> Callable[[Callable], Callable]:
-    """Runs a test twice: with the function as it is, and compiled."""
-    return request.param
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from astropy import units
 from astropy.io import fits
 from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_area
-from jaxtyping import Float, Float32, Shaped, UInt8
+from jaxtyping import Float32, Shaped, UInt8
 
 __all__ = ["ImageError", "SkyImage", "read_picture", "read_sky_image"]
 
@@ -144,7 +144,7 @@ def _read_file(path: Path) -> tuple[np.ndarray, fits.Header]:
         if isinstance(error, OSError) and error.errno is not None:
             raise _unreadable(path, error) from None
         raise ImageError(
-            f"{path}: not a FITS file, or a truncated one ({error}); fetch it again."
+            f"{path}: not a FITS file, or a truncated one; fetch it again."
         ) from None
 
 
@@ -165,13 +165,14 @@ def _first_image(hdus: Any, label: str) -> tuple[np.ndarray, fits.Header]:
                 ) from None
             return data, hdu.header
     raise ImageError(
-        f"{label}: holds no image, only {len(hdus)} HDU(s) without one; give a file "
-        "with an image in it."
+        f"{label}: holds no image in its {len(hdus)} HDU(s), or a damaged one; give a "
+        "file with an image in it."
     )
 
 
 def _file_name(hdus: Any) -> str | None:
-    return (hdus[0].fileinfo() or {}).get("filename") if len(hdus) else None
+    info = hdus[0].fileinfo() if len(hdus) else None
+    return info["file"].name if info and info["file"] else None
 
 
 def _plane(raw: Shaped[np.ndarray, "..."], label: str) -> Float32[np.ndarray, "ny nx"]:
@@ -179,13 +180,11 @@ def _plane(raw: Shaped[np.ndarray, "..."], label: str) -> Float32[np.ndarray, "n
         raise ImageError(_wrong_shape(label, raw.shape))
     if max(raw.shape[:-2], default=1) > 1:
         raise ImageError(
-            f"{label}: is a cube of shape {raw.shape} (FITS axes reversed); cut one "
-            "plane first, such as `data[0]`, and give it with `wcs=`."
+            f"{label}: is a cube of shape {raw.shape}; cut one plane first, such as "
+            f"`data[{', '.join('0' * (raw.ndim - 2))}]`, and give its `wcs=`."
         )
     if raw.dtype.kind not in "buif":
-        raise ImageError(
-            f"{label}: holds {raw.dtype} values; give real numbers, such as `abs(data)`."
-        )
+        raise ImageError(f"{label}: holds {raw.dtype} values; give real numbers.")
     # A copy in native byte order, of a plain array: no mask, no unit.
     values = np.array(np.ma.getdata(raw), np.float32).reshape(raw.shape[-2:])
     mask = np.ma.getmaskarray(raw).reshape(values.shape)
@@ -201,18 +200,18 @@ def _wrong_shape(label: str, shape: tuple[int, ...]) -> str:
     return f"{label}: has shape {tuple(shape)}; give an image of two axes, none empty."
 
 
-def _celestial(header: fits.Header) -> WCS | None:
+def _celestial(header: Any) -> WCS | None:
     """Returns the WCS of the first two axes if it maps the image onto the sky."""
     try:
         wcs = WCS(header, naxis=2)
         center = [0.5 * header["NAXIS1"], 0.5 * header["NAXIS2"]]
         works = wcs.has_celestial and np.isfinite(wcs.wcs_pix2world([center], 0)).all()
-    except Exception:  # noqa: BLE001 - a broken header has a dozen ways to fail.
+    except Exception:  # A broken header has a dozen ways to fail.
         return None
     return wcs if works and proj_plane_pixel_area(wcs) > 0 else None
 
 
-def _beam(header: fits.Header) -> tuple[float, float, float] | None:
+def _beam(header: Any) -> tuple[float, float, float] | None:
     try:
         major, minor = 3600 * header["BMAJ"], 3600 * header["BMIN"]
         beam = float(major), float(minor), float(header.get("BPA", 0.0))

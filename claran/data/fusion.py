@@ -5,6 +5,7 @@ where the infrared is finer than the radio image. Boxes go from one to the other
 `array_to_picture` and `picture_to_array`.
 """
 
+import warnings
 from collections.abc import Iterable
 
 import cv2
@@ -22,13 +23,15 @@ __all__ = [
     "array_to_picture",
     "draw_contours",
     "fuse",
+    "infrared_field",
     "infrared_picture",
     "picture_to_array",
 ]
 
 METHODS = ("D1", "D3", "D4")
 BLUE = (255, 0, 0)
-MEAN_INFRARED = (14, 45, 213)  # Of the infrared pictures of Radio Galaxy Zoo.
+# BGR, over all infrared pictures of Radio Galaxy Zoo.
+MEAN_INFRARED = np.array([14, 45, 213], np.uint8)
 MAX_ZOOM = 4
 
 # DS9's color map "cool": corners of the piecewise linear red, green and blue. Found by
@@ -40,7 +43,7 @@ COOL = (
     ((0.0, 0.53, 1.0), (0.0, 1.0, 1.0)),
 )
 # Where "gist_heat" shows the infrared sky. With this the mean color over a field of
-# real W1 images comes out within 8 of MEAN_INFRARED, whose large red and small blue
+# real W1 images comes out within 9 of MEAN_INFRARED, whose large red and small blue
 # parts are those of this map.
 SKY_SHADE = 0.55
 
@@ -86,7 +89,7 @@ def fuse(
         return _colored(radio_image.log_minmax(radio.values)[::-1])
     if infrared is None:
         raise ValueError(f"`method` {method} needs `infrared`; D1 works without.")
-    picture = _background(radio, infrared)
+    picture = infrared_field(radio, infrared)
     sigma = radio_image.noise(radio.values)
     if not sigma > 0:
         raise ImageError(
@@ -100,7 +103,7 @@ def fuse(
     )
     if method == "D4":
         mask = _hull(components, radio.values.shape, picture.shape[:2])
-        picture = np.where(mask[..., None], picture, np.uint8(MEAN_INFRARED))
+        picture = np.where(mask[..., None], picture, MEAN_INFRARED)
     return draw_contours(picture, components, radio.values.shape)
 
 
@@ -124,8 +127,8 @@ def draw_contours(
     """
     height, width = picture.shape[:2]
     ny, nx = shape
-    # FITS coordinates of the points, read as edges; y is one lower and drawn one picture
-    # row too low, as ClaRAN's Matplotlib draws the picture itself one row too high.
+    # FITS coordinates of the points, read as edges; y is one less, but one picture row
+    # lower, as ClaRAN's Matplotlib puts the picture itself one row too high.
     scale = np.array([width / nx, height / ny])
     shift = np.array([0.5, ny - 0.5]) * scale + [0.0, 1.0]
     # Lines of one pixel at twice the size. OpenCV counts from pixel centers, in 1/16.
@@ -137,7 +140,8 @@ def draw_contours(
     cv2.polylines(canvas, lines, False, 255, 1, cv2.LINE_AA, 4)
     opacity = cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
     opacity = opacity[..., None] / np.float32(255)
-    return np.rint(picture + opacity * (np.float32(color) - picture)).astype(np.uint8)
+    blend = picture + opacity * (np.array(color, np.float32) - picture)
+    return np.rint(blend).astype(np.uint8)
 
 
 def infrared_picture(
@@ -160,7 +164,7 @@ def infrared_picture(
         reach = np.arcsinh(max((top - sky) / sigma, 10.0))
         shade += (1 - SKY_SHADE) * np.arcsinh((values - sky) / sigma) / reach
     heat = matplotlib.colormaps["gist_heat"](shade, bytes=True)[..., 2::-1]
-    return np.where(finite[..., None], heat, np.uint8(MEAN_INFRARED))[::-1]
+    return np.where(finite[..., None], heat, MEAN_INFRARED)[::-1]
 
 
 def array_to_picture(
@@ -211,10 +215,19 @@ def _colored(shade: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
     return picture
 
 
-def _background(
+def infrared_field(
     radio: SkyImage, infrared: SkyImage | Shaped[np.ndarray, "..."]
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Returns the infrared picture of the radio image's field."""
+    """Returns the infrared picture of the radio image's field, as `fuse` draws on it.
+
+    Args:
+        radio: The radio image; only its place on the sky matters.
+        infrared: See `fuse`.
+
+    Raises:
+        ImageError: The two show different parts of the sky.
+        ValueError: `infrared` is neither an image nor a picture.
+    """
     if isinstance(infrared, SkyImage):
         if radio.wcs is None or infrared.wcs is None:
             return infrared_picture(infrared.values)
@@ -234,17 +247,18 @@ def _reproject(
     area = proj_plane_pixel_area(to_wcs) / proj_plane_pixel_area(from_wcs)
     zoom = int(np.clip(np.rint(np.sqrt(area)), 1, MAX_ZOOM))
     ny, nx = radio.values.shape
-    # Centers of the grid's pixels in pixels of the radio image, from the first's center.
+    # Centers of the grid's pixels, in radio pixels from the center of the first.
     x = (np.arange(zoom * nx) + 0.5) / zoom - 0.5
     y = (np.arange(zoom * ny) + 0.5) / zoom - 0.5
-    sky = to_wcs.pixel_to_world(*np.meshgrid(x, y))
+    with warnings.catch_warnings():
+        # Distortions (SIP) may not converge far outside of the infrared image.
+        warnings.simplefilter("ignore")
+        pixels = from_wcs.world_to_pixel(to_wcs.pixel_to_world(*np.meshgrid(x, y)))
     columns, rows = (
         # OpenCV wants moderate numbers. NaN, sky out of the projection's reach, is
         # outside as well.
-        np.nan_to_num(np.clip(axis, -9, size + 9), nan=-9).astype(np.float32)
-        for axis, size in zip(
-            from_wcs.world_to_pixel(sky), infrared.values.shape[::-1], strict=True
-        )
+        np.nan_to_num(np.clip(np.asarray(axis), -9, size + 9), nan=-9).astype("f4")
+        for axis, size in zip(pixels, infrared.values.shape[::-1], strict=True)
     )
     result = cv2.remap(
         infrared.values,
@@ -279,6 +293,18 @@ def _hull(
         for x in (x0, x1)
         for y in (y0, y1)
     ]
-    if corners:
-        cv2.fillPoly(mask, [cv2.convexHull(np.array(corners, np.int32))], 1)
+    if not corners:
+        return mask.astype(bool)
+    hull = cv2.convexHull(np.array(corners, np.int32))[:, 0]
+    cv2.fillPoly(mask, [hull], 1)
+    # OpenCV 4, which ClaRAN used, fills half a pixel more along an edge that leaves the
+    # picture; OpenCV 5 does not.
+    edges = zip(hull.tolist(), np.roll(hull, -1, axis=0).tolist(), strict=True)
+    for start, end in edges:
+        crosses, *clipped = cv2.clipLine((0, 0, width, height), start, end)
+        (x0, y0), (x1, y1) = sorted(clipped, key=lambda point: point[1])
+        if crosses and y0 < y1 and (start[1] == height or end[1] == height):
+            rows = np.arange(y0, y1 + 1)
+            slope = int(65536 * (x1 - x0) / (y1 - y0))  # In its fixed-point numbers.
+            mask[rows, (65536 * x0 + slope * (rows - y0)) >> 16] = 1
     return mask.astype(bool)

@@ -1,0 +1,83 @@
+"""Which files a user means: folders, patterns, lists, and what belongs together."""
+
+import glob
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from claran.data.fits import ImageError
+
+__all__ = ["expand", "pair_infrared"]
+
+# What a file's name may say after the name of its field.
+KINDS = re.compile(r"[-_. ]?(radio|infrared|ir|wise|w1)$", re.IGNORECASE)
+
+
+def expand(names: Iterable[str], endings: tuple[str, ...] | None) -> list[Path]:
+    """Returns the files that are meant, in order; those of a folder are sorted.
+
+    Args:
+        names: Files, folders, patterns (`*`, `?`, `[...]`), or `@list.txt`, a text file
+            with one of these on each line.
+        endings: Which files of a folder count; None for all that are pictures or FITS.
+
+    Raises:
+        ImageError: A name stands for no file; says which.
+    """
+    endings = endings or (".png", ".jpg", ".tif", ".fits", ".fit", ".fits.gz")
+    paths: list[Path] = []
+    for name in names:
+        if name.startswith("@"):
+            try:
+                lines = Path(name[1:]).read_text("utf-8").splitlines()
+            except (OSError, UnicodeDecodeError) as error:
+                raise ImageError(f"{name[1:]}: cannot be read ({error}).") from None
+            paths += expand([line.strip() for line in lines if line.strip()], endings)
+        elif Path(name).is_dir():
+            inside = [path for path in Path(name).iterdir() if path.is_file()]
+            found = sorted(
+                path for path in inside if path.name.lower().endswith(endings)
+            )
+            if not found:
+                raise ImageError(f"{name}: no {', '.join(endings)} in this folder.")
+            paths += found
+        elif Path(name).is_file():
+            paths.append(Path(name))
+        else:
+            found = [Path(path) for path in sorted(glob.glob(name, recursive=True))]
+            if not found:
+                raise ImageError(f"{name}: no such file; check the path.")
+            paths += found
+    return paths
+
+
+def pair_infrared(radio: Sequence[Path], infrared: Sequence[Path]) -> dict[Path, Path]:
+    """Returns the infrared file of each radio file.
+
+    One and one belong together. Of more, those with one name, apart from the ending
+    and from words like `_radio`, `_infrared`, `_ir`, `_w1`, `_wise` at its end.
+
+    Raises:
+        ImageError: A radio file has no infrared file, or more than one.
+    """
+    if len(radio) == len(infrared) == 1:
+        return {radio[0]: infrared[0]}
+    by_field: dict[str, list[Path]] = {}
+    for path in infrared:
+        by_field.setdefault(_field(path), []).append(path)
+    pairs = {}
+    for path in radio:
+        own = by_field.get(_field(path), [])
+        if len(own) != 1:
+            what = "no file" if not own else f"{len(own)} files"
+            raise ImageError(
+                f"{path}: {what} among the infrared ones for it; name it "
+                f"{_field(path)}_infrared.png, once."
+            )
+        pairs[path] = own[0]
+    return pairs
+
+
+def _field(path: Path) -> str:
+    name = re.sub(r"(\.(fits|fit|gz|fz|png|jpe?g|tiff?))+$", "", path.name, flags=re.I)
+    return KINDS.sub("", name)

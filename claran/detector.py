@@ -1,0 +1,268 @@
+"""The detector as an astronomer uses it: FITS in, table and figure out."""
+
+import itertools
+import os
+import warnings
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import jax
+import keras
+import numpy as np
+from astropy.table import QTable
+from astropy.wcs import WCS
+from jaxtyping import Float, Int, UInt8
+from matplotlib.figure import Figure
+
+from claran import plotting
+from claran.data.fits import SkyImage, read_picture, read_sky_image
+from claran.data.fusion import fuse, infrared_field, picture_to_array
+from claran.layers.detections import Detections
+from claran.layers.proposals import Proposals
+from claran.models.faster_rcnn import FasterRcnn
+from claran.models.presets import PRESETS
+from claran.models.vgg16 import BGR_MEAN
+from claran.models.weights import WeightsError
+from claran.survey.catalog import detection_table
+
+__all__ = ["Detector", "Found", "UntrainedWarning", "read_infrared"]
+
+FITS_ENDINGS = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz", ".fit.gz")
+
+
+class UntrainedWarning(UserWarning):
+    """The network has random weights; its detections mean nothing."""
+
+
+class Found(NamedTuple):
+    """Detections in one picture, by falling score."""
+
+    boxes: Float[np.ndarray, "n 4"]  # Pixels of the picture, row 0 on top.
+    labels: Int[np.ndarray, "n"]  # Class, from 1.
+    scores: Float[np.ndarray, "n"]
+
+
+class Detector:
+    """Finds and classifies the radio sources in a field.
+
+    >>> detector = Detector.from_preset("claran_v0.1")  # doctest: +SKIP
+    >>> detector.detect("radio.fits", "infrared.png")  # doctest: +SKIP
+
+    Args:
+        model: The network.
+        trained: Whether its weights mean something.
+    """
+
+    def __init__(self, model: FasterRcnn, *, trained: bool = True) -> None:
+        self.model = model
+        self.trained = trained
+        # Not `model.predict`: it runs the network once without compiling it.
+        self._run = jax.jit(model.stateless_call)
+
+    @classmethod
+    def from_preset(
+        cls,
+        name: str | os.PathLike,
+        *,
+        nms_threshold: float | None = None,
+        rpn_nms_threshold: float | None = None,
+    ) -> "Detector":
+        """Returns the detector of a preset or of a `.keras` file.
+
+        Args:
+            name: One of `claran.models.presets.PRESETS`, or a path.
+            nms_threshold: IoU above which of two detections of one class the worse is
+                dropped; None for the model's own.
+            rpn_nms_threshold: Likewise for proposals.
+
+        Raises:
+            WeightsError: There is no such preset or file, or it is damaged.
+        """
+        trained = str(name) not in PRESETS
+        model = _load(Path(name)) if trained else PRESETS[str(name)]()
+        if not trained:
+            warnings.warn(
+                f"The weights of {name} are untrained (random): its detections mean "
+                "nothing. Import the original's with --mode=convert.",
+                UntrainedWarning,
+                stacklevel=2,
+            )
+        for part, threshold in (
+            (model.detections, nms_threshold),
+            (model.proposals, rpn_nms_threshold),
+        ):
+            _set_threshold(part, threshold)
+        return cls(model, trained=trained)
+
+    def detect(
+        self,
+        radio: Any,
+        infrared: Any = None,
+        *,
+        wcs: WCS | None = None,
+        score_threshold: float = 0.5,
+    ) -> QTable:
+        """Returns the sources in a field.
+
+        Args:
+            radio: Path of a FITS file, HDU, 2-D array (y up) or `SkyImage`.
+            infrared: The same, or path or uint8 BGR array of a picture of the same
+                field (y down). Networks that see radio alone (D1) need none.
+            wcs: Celestial WCS of an array, or in place of the file's.
+            score_threshold: Detections with a higher score are returned.
+
+        Returns:
+            See `claran.survey.catalog.detection_table`; boxes in the FITS array frame:
+            y up, pixel i covers [i, i + 1].
+
+        Raises:
+            ImageError: A file cannot be read or used; says which and what to do.
+            ValueError: The network needs an infrared image and there is none.
+        """
+        field = _radio(radio, wcs)
+        picture = self.picture(field, infrared)
+        (found,) = self.detect_pictures([picture], score_threshold=score_threshold)
+        return self.field_table(field, picture.shape[:2], found)
+
+    def plot(
+        self,
+        radio: Any,
+        infrared: Any = None,
+        table: QTable | None = None,
+        *,
+        wcs: WCS | None = None,
+        score_threshold: float = 0.5,
+    ) -> Figure:
+        """Returns a figure of a field with its sources: `.savefig("field.png")`.
+
+        Args:
+            radio: See `detect`.
+            infrared: See `detect`; the background, if given.
+            table: What `detect` returned; None detects now.
+            wcs: See `detect`.
+            score_threshold: See `detect`.
+        """
+        field, infrared = _radio(radio, wcs), read_infrared(infrared)
+        if table is None:
+            table = self.detect(field, infrared, score_threshold=score_threshold)
+        background = None if infrared is None else infrared_field(field, infrared)
+        return plotting.plot_field(field, table, background=background)
+
+    def picture(
+        self, radio: SkyImage, infrared: Any = None
+    ) -> UInt8[np.ndarray, "h w 3"]:
+        """Returns the BGR picture of a field that the network looks at, y down."""
+        return fuse(radio, read_infrared(infrared), method=self.model.fusion)
+
+    def field_table(
+        self, radio: SkyImage, picture_shape: tuple[int, ...], found: Found
+    ) -> QTable:
+        """Returns what was found in the picture of a field, as `detect` does."""
+        height, width = picture_shape
+        shape = radio.values.shape
+        boxes = picture_to_array(found.boxes, shape, (height, width))
+        return detection_table(
+            radio.name, self.names(found), found.scores, boxes, wcs=radio.wcs
+        )
+
+    def names(self, found: Found) -> list[str]:
+        """Returns the class code of each detection, such as "2_3"."""
+        return [self.model.class_names[label - 1] for label in found.labels]
+
+    def detect_pictures(
+        self,
+        pictures: Iterable[UInt8[np.ndarray, "h w 3"]],
+        *,
+        score_threshold: float = 0.5,
+        batch_size: int = 1,
+    ) -> Iterator[Found]:
+        """Yields what is found in each BGR picture, whatever its size and shape.
+
+        Pictures are scaled to fit the network's square; the rest of it is blank. All
+        batches have one shape, so that the network is compiled once.
+        """
+        pictures = iter(pictures)
+        while batch := list(itertools.islice(pictures, batch_size)):
+            size = self.model.image_size
+            images = np.empty((batch_size, size, size, 3), np.float32)
+            images[:] = BGR_MEAN
+            info = np.full((batch_size, 3), [size, size, 1], np.float32)
+            for i, picture in enumerate(batch):
+                info[i] = _place(picture, images[i])
+            detected, _ = self._run(
+                [variable.value for variable in self.model.trainable_variables],
+                [variable.value for variable in self.model.non_trainable_variables],
+                {"images": images, "image_info": info},
+            )
+            detected = jax.device_get(detected)
+            for i in range(len(batch)):
+                keep = detected.valid[i] & (detected.scores[i] > score_threshold)
+                yield Found(
+                    detected.boxes[i][keep],
+                    detected.labels[i][keep],
+                    detected.scores[i][keep],
+                )
+
+
+def read_infrared(source: Any) -> SkyImage | UInt8[np.ndarray, "h w 3"] | None:
+    """Returns an infrared image: FITS as a `SkyImage`, a picture as a BGR array."""
+    if source is None or isinstance(source, SkyImage):
+        return source
+    if isinstance(source, (str, os.PathLike)):
+        is_fits = str(source).lower().endswith(FITS_ENDINGS)
+        return read_sky_image(source) if is_fits else read_picture(source)
+    if isinstance(source, np.ndarray) and source.ndim == 3:
+        return source
+    return read_sky_image(source)
+
+
+def _radio(source: Any, wcs: WCS | None) -> SkyImage:
+    return source if isinstance(source, SkyImage) else read_sky_image(source, wcs=wcs)
+
+
+def _place(
+    picture: UInt8[np.ndarray, "h w 3"], canvas: Float[np.ndarray, "size size 3"]
+) -> tuple[float, float, float]:
+    """Scales a picture into the upper left of a square; returns its `image_info`."""
+    height, width = picture.shape[:2]
+    scale = len(canvas) / max(height, width)
+    rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
+    # In float32, as ClaRAN: rounding to 8 bits first would move the activations.
+    cv2.resize(
+        picture.astype(np.float32),
+        (columns, rows),
+        dst=canvas[:rows, :columns],
+        interpolation=cv2.INTER_LINEAR,
+    )
+    return rows, columns, scale
+
+
+def _set_threshold(part: Detections | Proposals, threshold: float | None) -> None:
+    if threshold is None:
+        return
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"`{part.name}` threshold must be in [0, 1], got {threshold}.")
+    part.iou_threshold = threshold
+
+
+def _load(path: Path) -> FasterRcnn:
+    if not path.is_file():
+        raise WeightsError(
+            f"{path}: no such file, and no preset of that name ({', '.join(PRESETS)})."
+        )
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise WeightsError(
+            f"{path}: not a model of claran, or damaged ({reason}); make it again with "
+            "--mode=convert."
+        ) from None
+    if not isinstance(model, FasterRcnn):
+        raise WeightsError(
+            f"{path}: holds a {type(model).__name__}, not a claran.FasterRcnn."
+        )
+    return model

@@ -1,0 +1,314 @@
+r"""Finds and classifies radio galaxies, from the command line.
+
+One field, with a picture and a table of what is in it:
+  python -m claran.main --mode=demo --radio=F.fits --ir=I.png --output=DIR
+
+Many fields, or ready-made pictures, into one table:
+  python -m claran.main --mode=predict --radio='fields/*.fits' --ir=infrared/ \
+      --model=model.keras --output=catalog.ecsv
+  python -m claran.main --mode=predict --image='pictures/*.png' --output=DIR
+
+A checkpoint of the original ClaRAN into a model:
+  python -m claran.main --mode=convert --tf_checkpoint=VGGnet_fast_rcnn-80000 \
+      --output=model.keras
+"""
+
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # Keras loads TensorFlow if it can.
+
+import numpy as np
+from absl import app, flags, logging
+from astropy.table import QTable
+from tqdm import tqdm
+
+from claran import accelerator, plotting
+from claran.accelerator import AcceleratorError
+from claran.data.files import expand, pair_infrared
+from claran.data.fits import ImageError, SkyImage, read_picture, read_sky_image
+from claran.data.fusion import METHODS
+from claran.detector import Detector, UntrainedWarning
+from claran.models.weights import WeightsError, load_claran_checkpoint
+from claran.survey.catalog import (
+    detection_table,
+    format_table,
+    stack_tables,
+    write_table,
+)
+
+MODES = ("demo", "predict", "convert")
+
+flags.DEFINE_enum("mode", None, MODES, "What to do; see above.")
+flags.DEFINE_enum("accelerator", "auto", accelerator.ACCELERATORS, "Where to compute.")
+flags.DEFINE_integer("device_index", 0, "Which of several accelerators.")
+flags.DEFINE_string(
+    "model", "claran_v0.1", "Name of a preset, or path of a .keras file."
+)
+flags.DEFINE_string(
+    "output",
+    None,
+    "demo: folder. predict: folder, or file ending in .ecsv, .csv, .fits, .vot or "
+    ".xml. convert: file ending in .keras.",
+)
+flags.DEFINE_list(
+    "radio",
+    None,
+    "Radio FITS file; in predict also a folder, a pattern like 'fields/*.fits', "
+    "several with commas between, or @list.txt with one on each line. Without it, "
+    "demo takes the simulated field that comes with claran.",
+)
+flags.DEFINE_list(
+    "ir",
+    None,
+    "Infrared picture (PNG) or FITS image of the same field; in predict as many as "
+    "radio files, of the same names but for an ending like _infrared or _ir.",
+)
+flags.DEFINE_list(
+    "image",
+    None,
+    "Ready-made pictures instead of --radio and --ir, as the network was trained on; "
+    "files as for --radio.",
+)
+flags.DEFINE_float(
+    "score_threshold",
+    None,
+    "Only detections with a higher score; default 0.8 in demo, 0.05 in predict.",
+    lower_bound=0.0,
+    upper_bound=1.0,
+)
+flags.DEFINE_float(
+    "nms_threshold",
+    None,
+    "Of two detections of one class the worse is dropped above this IoU; default: the "
+    "model's own, 0.3.",
+    lower_bound=0.0,
+    upper_bound=1.0,
+)
+flags.DEFINE_float(
+    "rpn_nms_threshold",
+    None,
+    "Likewise for proposals; default: the model's own, 0.7. The original's demo: 0.5.",
+    lower_bound=0.0,
+    upper_bound=1.0,
+)
+flags.DEFINE_integer(
+    "batch_size",
+    None,
+    "Fields at once; default 1 on a CPU, 16 elsewhere.",
+    lower_bound=1,
+)
+flags.DEFINE_string(
+    "tf_checkpoint", None, "Checkpoint of the original, path without its ending."
+)
+flags.DEFINE_integer(
+    "image_size", 600, "convert: side of the network's input, pixels.", lower_bound=16
+)
+flags.DEFINE_enum(
+    "fusion", "D4", METHODS, "convert: kind of picture the checkpoint was trained on."
+)
+flags.DEFINE_list(
+    "class_names", None, "convert: names of its classes, if not the six of RGZ."
+)
+flags.DEFINE_list(
+    "anchor_scales", None, "convert: its anchors in cells of 16 px, if not six."
+)
+flags.DEFINE_list(
+    "anchor_ratios", None, "convert: height over width of its anchors, if not 1."
+)
+FLAGS = flags.FLAGS
+
+
+class UsageError(ValueError):
+    """Flags that do not go together."""
+
+
+def demo() -> None:
+    """Detects in one field; writes the picture and the table, prints the table."""
+    detector = _detector()
+    threshold = FLAGS.score_threshold
+    if threshold is None:
+        # Random weights give every class some 1/7: show them all rather than nothing.
+        threshold = 0.8 if detector.trained else 0.0
+    output = Path(FLAGS.output or "demo")
+    if FLAGS.image:
+        path = _single("image")
+        picture = read_picture(path)
+        (found,) = detector.detect_pictures([picture], score_threshold=threshold)
+        table = detection_table(
+            path.name, detector.names(found), found.scores, found.boxes
+        )
+        figure = plotting.plot_picture(picture, table)
+    else:
+        examples = Path(__file__).parent / "examples"
+        path = _single("radio") if FLAGS.radio else examples / "simulated_radio.fits"
+        infrared = _single("ir") if FLAGS.ir else None
+        if not FLAGS.radio and infrared is None:
+            infrared = examples / "simulated_infrared.png"
+        table = detector.detect(path, infrared, score_threshold=threshold)
+        figure = detector.plot(path, infrared, table)
+    picture_path = (
+        output / f"{path.name.split('.fit')[0].removesuffix('.png')}_pred.png"
+    )
+    table_path = picture_path.with_suffix(".ecsv")
+    write_table(table, table_path)
+    partial = picture_path.with_name(f".{picture_path.name}.partial")
+    figure.savefig(partial, format="png")
+    partial.replace(picture_path)
+    _say(format_table(table))
+    _say(f"{len(table)} found with a score above {threshold:g} in {path.name}.")
+    _say(f"Picture: {picture_path}")
+    _say(f"Table:   {table_path}")
+
+
+def predict() -> None:
+    """Detects in many fields or pictures; writes one table."""
+    if bool(FLAGS.image) == bool(FLAGS.radio):
+        raise UsageError("Give either --radio (and --ir) or --image.")
+    radio = [] if FLAGS.image else expand(FLAGS.radio, (".fits", ".fit", ".fits.gz"))
+    images = expand(FLAGS.image, (".png", ".jpg", ".tif")) if FLAGS.image else []
+    infrared = pair_infrared(radio, expand(FLAGS.ir, None)) if FLAGS.ir else {}
+    output = _table_path()
+    detector = _detector()
+    threshold = 0.05 if FLAGS.score_threshold is None else FLAGS.score_threshold
+    failed: list[str] = []
+    fields: list[tuple[str, SkyImage | None, tuple[int, ...]]] = []
+
+    def pictures() -> Iterator[np.ndarray]:
+        for path in tqdm(images or radio, unit="field", disable=None):
+            try:
+                if images:
+                    field, picture = None, read_picture(path)
+                else:
+                    field = read_sky_image(path)
+                    picture = detector.picture(field, infrared.get(path))
+            except ImageError as error:
+                failed.append(str(error))
+                tqdm.write(f"Skipped: {error}", file=sys.stderr)
+                continue
+            fields.append((path.name, field, picture.shape))
+            yield picture
+
+    tables: list[QTable] = []
+    found_in = detector.detect_pictures(
+        pictures(), score_threshold=threshold, batch_size=_batch_size()
+    )
+    for i, found in enumerate(found_in):
+        name, field, shape = fields[i]
+        if field is not None:
+            tables.append(detector.field_table(field, shape[:2], found))
+        else:
+            labels = detector.names(found)
+            tables.append(detection_table(name, labels, found.scores, found.boxes))
+    table = stack_tables(tables)
+    write_table(table, output)
+    _say(f"{len(table)} detections in {len(tables)} fields: {output}")
+    if failed:
+        raise ImageError(
+            f"{len(failed)} of {len(images or radio)} files could not be used (see "
+            "above); the table has the others."
+        )
+
+
+def convert() -> None:
+    """Imports a checkpoint of the original; writes a `.keras` model."""
+    if not FLAGS.tf_checkpoint:
+        raise UsageError("Give --tf_checkpoint, the path without .index or .data-....")
+    output = Path(FLAGS.output or "model.keras")
+    if output.suffix != ".keras":
+        raise UsageError(f"--output must end in .keras, got {output}.")
+    model = load_claran_checkpoint(
+        FLAGS.tf_checkpoint,
+        image_size=FLAGS.image_size,
+        fusion=FLAGS.fusion,
+        class_names=FLAGS.class_names,
+        anchor_scales=_numbers("anchor_scales"),
+        anchor_ratios=_numbers("anchor_ratios"),
+    )
+    output.parent.mkdir(parents=True, exist_ok=True)
+    partial = output.with_name(f".{output.stem}.partial.keras")
+    try:
+        model.save(partial)
+        partial.replace(output)
+    finally:
+        partial.unlink(missing_ok=True)
+    _say(
+        f"{model.count_params():,} weights, classes {', '.join(model.class_names)}, "
+        f"input {model.image_size} px ({model.fusion}): {output}"
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the mode; returns the exit status."""
+    try:
+        if len(arguments) > 1:
+            raise UsageError(
+                f"Unexpected argument {arguments[1]!r}: flags start with --, and a "
+                "pattern like '*.fits' needs quotes."
+            )
+        if FLAGS.mode is None:
+            raise UsageError(f"Give --mode, one of {', '.join(MODES)}; see --help.")
+        accelerator.use_accelerator(FLAGS.accelerator, index=FLAGS.device_index)
+        {"demo": demo, "predict": predict, "convert": convert}[FLAGS.mode]()
+    except (
+        AcceleratorError, ImageError, UsageError, ValueError, WeightsError, OSError,
+    ) as error:  # fmt: skip
+        print(f"claran: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+def run() -> None:
+    """The `claran` command."""
+    logging.set_verbosity(logging.WARNING)  # JAX tells of every platform it lacks.
+    app.run(main)
+
+
+def _detector() -> Detector:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UntrainedWarning)
+        detector = Detector.from_preset(
+            FLAGS.model,
+            nms_threshold=FLAGS.nms_threshold,
+            rpn_nms_threshold=FLAGS.rpn_nms_threshold,
+        )
+    for warning in caught:
+        _say(f"Note: {warning.message}")
+    return detector
+
+
+def _batch_size() -> int:
+    import jax  # noqa: PLC0415 - only after the accelerator is chosen
+
+    return FLAGS.batch_size or (1 if jax.default_backend() == "cpu" else 16)
+
+
+def _single(name: str) -> Path:
+    paths = FLAGS[name].value or []
+    if len(paths) != 1:
+        raise UsageError(f"--mode=demo takes one --{name}, got {len(paths)}.")
+    return Path(paths[0])
+
+
+def _table_path() -> Path:
+    output = Path(FLAGS.output or "predictions.ecsv")
+    return output if output.suffix else output / "predictions.ecsv"
+
+
+def _numbers(name: str) -> list[float] | None:
+    texts = FLAGS[name].value or []
+    try:
+        return [float(text) for text in texts] or None
+    except ValueError:
+        raise UsageError(f"--{name} must be numbers, got {','.join(texts)}.") from None
+
+
+def _say(text: str) -> None:
+    print(text)  # noqa: T201
+
+
+if __name__ == "__main__":
+    run()
