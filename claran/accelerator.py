@@ -40,7 +40,8 @@ def use_accelerator(name: str = "auto", *, index: int = 0) -> Any:
     if name != "auto":
         jax.config.update("jax_platforms", "cuda" if name == "gpu" else name)
     try:
-        devices = jax.devices()
+        # By its name, as JAX may already run on something else.
+        devices = jax.devices(None if name == "auto" else name)
     except RuntimeError:
         raise AcceleratorError(
             f"JAX finds no {name.upper()} here. {REMEDIES.get(name, '')} Or take "

@@ -3,7 +3,6 @@
 import itertools
 import os
 import warnings
-import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -79,6 +78,7 @@ class Detector:
             rpn_nms_threshold: Likewise for proposals.
 
         Raises:
+            ValueError: A threshold is not in [0, 1].
             WeightsError: There is no such preset or file, or it is damaged.
         """
         trained = str(name) not in PRESETS
@@ -90,11 +90,8 @@ class Detector:
                 UntrainedWarning,
                 stacklevel=2,
             )
-        for part, threshold in (
-            (model.detections, nms_threshold),
-            (model.proposals, rpn_nms_threshold),
-        ):
-            _set_threshold(part, threshold)
+        _set_threshold(model.detections, "nms_threshold", nms_threshold)
+        _set_threshold(model.proposals, "rpn_nms_threshold", rpn_nms_threshold)
         return cls(model, trained=trained)
 
     def detect(
@@ -183,7 +180,13 @@ class Detector:
 
         Pictures are scaled to fit the network's square; the rest of it is blank. All
         batches have one shape, so that the network is compiled once.
+
+        Raises:
+            ValueError: `batch_size` is not positive, or a picture is not uint8 with
+                three channels.
         """
+        if not batch_size > 0:
+            raise ValueError(f"`batch_size` must be positive, got {batch_size}.")
         pictures = iter(pictures)
         while batch := list(itertools.islice(pictures, batch_size)):
             size = self.model.image_size
@@ -227,6 +230,11 @@ def _place(
     picture: UInt8[np.ndarray, "h w 3"], canvas: Float[np.ndarray, "size size 3"]
 ) -> tuple[float, float, float]:
     """Scales a picture into the upper left of a square; returns its `image_info`."""
+    if picture.dtype != np.uint8 or picture.shape[2:] != (3,) or picture.size == 0:
+        raise ValueError(
+            "`pictures` must be uint8 (height, width, 3), got "
+            f"{picture.dtype} {picture.shape}."
+        )
     height, width = picture.shape[:2]
     scale = len(canvas) / max(height, width)
     rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
@@ -240,11 +248,13 @@ def _place(
     return rows, columns, scale
 
 
-def _set_threshold(part: Detections | Proposals, threshold: float | None) -> None:
+def _set_threshold(
+    part: Detections | Proposals, name: str, threshold: float | None
+) -> None:
     if threshold is None:
         return
     if not 0 <= threshold <= 1:
-        raise ValueError(f"`{part.name}` threshold must be in [0, 1], got {threshold}.")
+        raise ValueError(f"`{name}` must be in [0, 1], got {threshold}.")
     part.iou_threshold = threshold
 
 
@@ -255,8 +265,8 @@ def _load(path: Path) -> FasterRcnn:
         )
     try:
         model = keras.saving.load_model(path, compile=False)
-    except (ValueError, OSError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        reason = str(error).strip().splitlines()[0]
+    except Exception as error:  # A damaged archive has a dozen ways to fail.
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise WeightsError(
             f"{path}: not a model of claran, or damaged ({reason}); make it again with "
             "--mode=convert."

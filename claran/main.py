@@ -16,6 +16,7 @@ A checkpoint of the original ClaRAN into a model:
 import os
 import sys
 import warnings
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -37,6 +38,7 @@ from claran.survey.catalog import (
     detection_table,
     format_table,
     stack_tables,
+    table_format,
     write_table,
 )
 
@@ -128,6 +130,10 @@ class UsageError(ValueError):
 
 def demo() -> None:
     """Detects in one field; writes the picture and the table, prints the table."""
+    if FLAGS.image and (FLAGS.radio or FLAGS.ir):
+        raise UsageError("Give either --radio (and --ir) or --image.")
+    if FLAGS.ir and not FLAGS.radio:
+        raise UsageError("--ir needs --radio, the same field's.")
     detector = _detector()
     threshold = FLAGS.score_threshold
     if threshold is None:
@@ -148,16 +154,21 @@ def demo() -> None:
         infrared = _single("ir") if FLAGS.ir else None
         if not FLAGS.radio and infrared is None:
             infrared = examples / "simulated_infrared.png"
+        _check_infrared(detector, infrared)
         table = detector.detect(path, infrared, score_threshold=threshold)
         figure = detector.plot(path, infrared, table)
     picture_path = (
         output / f"{path.name.split('.fit')[0].removesuffix('.png')}_pred.png"
     )
     table_path = picture_path.with_suffix(".ecsv")
-    write_table(table, table_path)
+    output.mkdir(parents=True, exist_ok=True)
     partial = picture_path.with_name(f".{picture_path.name}.partial")
-    figure.savefig(partial, format="png")
-    partial.replace(picture_path)
+    try:
+        figure.savefig(partial, format="png")
+        write_table(table, table_path)
+        partial.replace(picture_path)
+    finally:
+        partial.unlink(missing_ok=True)
     _say(format_table(table))
     _say(f"{len(table)} found with a score above {threshold:g} in {path.name}.")
     _say(f"Picture: {picture_path}")
@@ -166,16 +177,19 @@ def demo() -> None:
 
 def predict() -> None:
     """Detects in many fields or pictures; writes one table."""
-    if bool(FLAGS.image) == bool(FLAGS.radio):
+    if bool(FLAGS.image) == bool(FLAGS.radio) or (FLAGS.image and FLAGS.ir):
         raise UsageError("Give either --radio (and --ir) or --image.")
     radio = [] if FLAGS.image else expand(FLAGS.radio, (".fits", ".fit", ".fits.gz"))
     images = expand(FLAGS.image, (".png", ".jpg", ".tif")) if FLAGS.image else []
     infrared = pair_infrared(radio, expand(FLAGS.ir, None)) if FLAGS.ir else {}
     output = _table_path()
     detector = _detector()
+    if radio:
+        _check_infrared(detector, infrared)
     threshold = 0.05 if FLAGS.score_threshold is None else FLAGS.score_threshold
     failed: list[str] = []
-    fields: list[tuple[str, SkyImage | None, tuple[int, ...]]] = []
+    # Only of the batch under way: a survey does not fit into memory.
+    fields: deque[tuple[str, SkyImage | None, tuple[int, ...]]] = deque()
 
     def pictures() -> Iterator[np.ndarray]:
         for path in tqdm(images or radio, unit="field", disable=None):
@@ -196,13 +210,17 @@ def predict() -> None:
     found_in = detector.detect_pictures(
         pictures(), score_threshold=threshold, batch_size=_batch_size()
     )
-    for i, found in enumerate(found_in):
-        name, field, shape = fields[i]
+    for found in found_in:
+        name, field, shape = fields.popleft()
         if field is not None:
             tables.append(detector.field_table(field, shape[:2], found))
         else:
             labels = detector.names(found)
             tables.append(detection_table(name, labels, found.scores, found.boxes))
+    if not tables:
+        raise ImageError(
+            f"None of {len(failed)} files could be used (see above); wrote nothing."
+        )
     table = stack_tables(tables)
     write_table(table, output)
     _say(f"{len(table)} detections in {len(tables)} fields: {output}")
@@ -256,15 +274,28 @@ def main(arguments: Sequence[str]) -> int:
     except (
         AcceleratorError, ImageError, UsageError, ValueError, WeightsError, OSError,
     ) as error:  # fmt: skip
-        print(f"claran: {error}", file=sys.stderr)  # noqa: T201
+        _fail(error)
         return 1
     return 0
+
+
+def parse_flags(arguments: list[str]) -> list[str]:
+    """Returns what are no flags; ends the process for `--help` or a wrong flag."""
+    if {"-h", "-help", "--help", "--helpshort"} & set(arguments):
+        # Absl's own is empty for the installed command, and ends with status 1.
+        _say(f"{__doc__}{FLAGS.module_help(sys.modules[__name__])}")
+        sys.exit(0)
+    try:
+        return FLAGS(arguments)
+    except flags.Error as error:
+        _fail(error)
+        sys.exit(1)
 
 
 def run() -> None:
     """The `claran` command."""
     logging.set_verbosity(logging.WARNING)  # JAX tells of every platform it lacks.
-    app.run(main)
+    app.run(main, flags_parser=parse_flags)
 
 
 def _detector() -> Detector:
@@ -293,9 +324,20 @@ def _single(name: str) -> Path:
     return Path(paths[0])
 
 
+def _check_infrared(detector: Detector, infrared: object) -> None:
+    if detector.model.fusion != "D1" and not infrared:
+        raise UsageError(
+            f"{FLAGS.model} looks at radio and infrared ({detector.model.fusion}): "
+            "give --ir."
+        )
+
+
 def _table_path() -> Path:
     output = Path(FLAGS.output or "predictions.ecsv")
-    return output if output.suffix else output / "predictions.ecsv"
+    if output.is_dir() or not output.suffix:
+        output /= "predictions.ecsv"
+    table_format(output)  # Or raises: now, not after hours of work.
+    return output
 
 
 def _numbers(name: str) -> list[float] | None:
@@ -304,6 +346,10 @@ def _numbers(name: str) -> list[float] | None:
         return [float(text) for text in texts] or None
     except ValueError:
         raise UsageError(f"--{name} must be numbers, got {','.join(texts)}.") from None
+
+
+def _fail(error: Exception) -> None:
+    print("claran:", " ".join(str(error).split()), file=sys.stderr)  # noqa: T201
 
 
 def _say(text: str) -> None:

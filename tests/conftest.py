@@ -1,7 +1,9 @@
 """Set-up and fixtures that all tests share."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 os.environ["KERAS_BACKEND"] = "jax"
 
@@ -24,6 +26,21 @@ SHARED = Path(
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20190101)
+
+
+@pytest.fixture(scope="session")
+def narrow() -> Callable[..., Any]:
+    """Builds ClaRAN v0.1 with so few channels that it runs in a moment."""
+    # Not at the top: Keras must load after the hook above, and not for `claran.data`.
+    from claran.models.presets import claran_v01  # noqa: PLC0415
+
+    sizes = {
+        "backbone_widths": [4, 8, 8, 8, 8],
+        "rpn_width": 8,
+        "head_width": 16,
+        "image_size": 64,
+    }
+    return lambda **options: claran_v01(**(sizes | options))
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,10 @@ def expand(names: Iterable[str], endings: tuple[str, ...] | None) -> list[Path]:
                 lines = Path(name[1:]).read_text("utf-8").splitlines()
             except (OSError, UnicodeDecodeError) as error:
                 raise ImageError(f"{name[1:]}: cannot be read ({error}).") from None
-            paths += expand([line.strip() for line in lines if line.strip()], endings)
+            listed = [line.strip() for line in lines if line.strip()]
+            if not listed:
+                raise ImageError(f"{name[1:]}: lists no file.")
+            paths += expand(listed, endings)
         elif Path(name).is_dir():
             inside = [path for path in Path(name).iterdir() if path.is_file()]
             found = sorted(
@@ -44,7 +47,8 @@ def expand(names: Iterable[str], endings: tuple[str, ...] | None) -> list[Path]:
         elif Path(name).is_file():
             paths.append(Path(name))
         else:
-            found = [Path(path) for path in sorted(glob.glob(name, recursive=True))]
+            matches = map(Path, sorted(glob.glob(name, recursive=True)))
+            found = [path for path in matches if path.is_file()]
             if not found:
                 raise ImageError(f"{name}: no such file; check the path.")
             paths += found

@@ -1,6 +1,7 @@
 """Published weights into our networks: ClaRAN's checkpoints and ImageNet's VGG16."""
 
 import io
+import math
 import os
 import pickle
 import re
@@ -149,7 +150,7 @@ def load_keras_vgg16(backbone: keras.Model, source: keras.Model | None = None) -
 
 
 def _class_names(variables: Arrays, given: Sequence[str] | None) -> Sequence[str]:
-    count = len(variables["cls_score/biases"]) - 1
+    count = variables["cls_score/biases"].size - 1
     names = RGZ_CLASSES if given is None else given
     if len(names) != count:
         raise WeightsError(
@@ -162,7 +163,7 @@ def _class_names(variables: Arrays, given: Sequence[str] | None) -> Sequence[str
 def _anchors(
     variables: Arrays, scales: Sequence[float] | None, ratios: Sequence[float] | None
 ) -> dict[str, Sequence[float]]:
-    count = len(variables["rpn_cls_score/biases"]) // 2
+    count = variables["rpn_cls_score/biases"].size // 2
     scales, ratios = scales or CLARAN_SCALES, ratios or (1,)
     if len(scales) * len(ratios) != count:
         raise WeightsError(
@@ -174,12 +175,18 @@ def _anchors(
 
 
 def _widths(variables: Arrays) -> dict[str, Any]:
-    backbone = [len(variables[f"conv{block}_1/biases"]) for block in range(1, 6)]
-    inputs, head = variables["fc6/weights"].shape
-    samples = round((inputs / backbone[-1]) ** 0.5)
+    backbone = [variables[f"conv{block}_1/biases"].size for block in range(1, 6)]
+    kernel = variables["fc6/weights"]
+    samples = math.isqrt(len(kernel) // backbone[-1])
+    head = variables["fc6/biases"].size
+    if kernel.shape != (samples**2 * backbone[-1], head):
+        raise WeightsError(
+            f"fc6/weights has shape {kernel.shape}; the inputs must be {backbone[-1]} "
+            f"channels times a square number of samples, the outputs {head}."
+        )
     return {
         "backbone_widths": backbone,
-        "rpn_width": len(variables["rpn_conv/3x3/biases"]),
+        "rpn_width": variables["rpn_conv/3x3/biases"].size,
         "head_width": head,
         "samples": samples,
     }
@@ -188,8 +195,7 @@ def _widths(variables: Arrays) -> dict[str, Any]:
 def _fill(model: FasterRcnn, variables: Arrays, origin: str) -> None:
     """Puts every variable in its place, or raises if one has none or is missing."""
     left = {name: array for name, array in variables.items() if name not in UNUSED}
-    convolutions = {name: left.pop(name) for name in list(left) if name[:4] == "conv"}
-    _fill_convolutions(model.backbone, convolutions, origin)
+    _fill_convolutions(model.backbone, left, origin)
     rpn, head = model.rpn, model.head
     places: dict[str, keras.layers.Layer] = {
         "rpn_conv/3x3": rpn.conv,
@@ -204,12 +210,12 @@ def _fill(model: FasterRcnn, variables: Arrays, origin: str) -> None:
         kernel, bias = _take(left, name, origin)
         if name == "fc6":
             kernel = _channels_last(kernel, model.sampler.size)
-        elif name == "bbox_pred":
-            # The original saves its regressor multiplied by these units and, resuming,
-            # never divides again; ours multiplies when it decodes.
-            stds = np.tile(model.detections.delta_stds, head.num_classes + 1)
-            kernel, bias = kernel / stds, bias / stds
         _set(layer, kernel, bias, f"{origin}: {name}")
+    # The original saves its regressor multiplied by these units and, resuming, never
+    # divides again; ours multiplies when it decodes.
+    stds = np.tile(model.detections.delta_stds, head.num_classes + 1)
+    for variable in head.regression.weights:
+        variable.assign(np.asarray(variable) / stds)
     if left:
         raise WeightsError(
             f"{origin}: has variables that ClaRAN v0.1 has no place for: "
@@ -217,10 +223,13 @@ def _fill(model: FasterRcnn, variables: Arrays, origin: str) -> None:
         )
 
 
-def _fill_convolutions(backbone: keras.Model, arrays: Arrays, origin: str) -> None:
+def _fill_convolutions(
+    backbone: keras.Model, arrays: dict[str, np.ndarray], origin: str
+) -> None:
+    """Takes the arrays of all convolutions out of `arrays`; others stay there."""
     for layer in backbone.layers:
         if isinstance(layer, keras.layers.Conv2D):
-            kernel, bias = _take(dict(arrays), layer.name, origin)
+            kernel, bias = _take(arrays, layer.name, origin)
             _set(layer, kernel, bias, f"{origin}: {layer.name}")
 
 
@@ -273,11 +282,14 @@ def _read_pickled_arrays(path: Path) -> dict[str, Any]:
             raise ValueError(f"holds an array of {dtype}, not a dictionary")
         holder = _ArrayUnpickler(stream, encoding="latin1").load()
         # NumPy pickles a 0-d object array as an array whose data is a list of one.
-        return _to_numbers(holder.content[0])
-    except (ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
+        arrays = _to_numbers(holder.content[0])
+        if not isinstance(arrays, dict):
+            raise ValueError("holds one array, not a dictionary")
+    except Exception as error:  # A damaged pickle has a dozen ways to fail.
         raise WeightsError(
             f"{path}: not a dictionary of arrays saved by NumPy ({error})."
         ) from None
+    return arrays
 
 
 class _PickledArray:

@@ -13,7 +13,13 @@ from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales
 from jaxtyping import Float
 
-__all__ = ["detection_table", "format_table", "stack_tables", "write_table"]
+__all__ = [
+    "detection_table",
+    "format_table",
+    "stack_tables",
+    "table_format",
+    "write_table",
+]
 
 FORMATS = {
     ".csv": "ascii.csv",
@@ -61,7 +67,9 @@ def detection_table(
     if wcs is not None:
         # A WCS counts from the center of the first pixel, boxes from its edge.
         sky = wcs.pixel_to_world((x0 + x1) / 2 - 0.5, (y0 + y1) / 2 - 0.5)
-        table["center"] = SkyCoord(sky).icrs
+        center: Any = SkyCoord(sky).icrs
+        # Anew: tables whose centers remember different equinoxes could not be stacked.
+        table["center"] = SkyCoord(center.ra, center.dec, frame="icrs")
         x_scale, y_scale = proj_plane_pixel_scales(wcs) * units.deg
         table["width"] = ((x1 - x0) * x_scale).to(units.arcsec)
         table["height"] = ((y1 - y0) * y_scale).to(units.arcsec)
@@ -100,20 +108,30 @@ def write_table(table: QTable, path: str | os.PathLike) -> None:
     Raises:
         ValueError: The name has an ending of no format.
     """
-    path = Path(path)
-    if path.suffix not in FORMATS:
-        raise ValueError(
-            f"{path}: must end in one of {', '.join(FORMATS)} to say its format."
-        )
+    path, astropy_format = Path(path), table_format(path)
     if path.suffix != ".ecsv" and "center" in table.colnames:
         table = _with_degrees(table)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial{path.suffix}")
     try:
-        table.write(partial, format=FORMATS[path.suffix], overwrite=True)
+        table.write(partial, format=astropy_format, overwrite=True)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def table_format(path: str | os.PathLike) -> str:
+    """Returns Astropy's name of the format that a file's name ends with.
+
+    Raises:
+        ValueError: The name has an ending of no format.
+    """
+    suffix = Path(path).suffix
+    if suffix not in FORMATS:
+        raise ValueError(
+            f"{path}: must end in one of {', '.join(FORMATS)} to say its format."
+        )
+    return FORMATS[suffix]
 
 
 def _with_sky(table: QTable) -> QTable:

@@ -16,7 +16,7 @@ def probable(rows):
 def detect(layer, logits, rois=ROIS, deltas=None, proposed=None, info=INFO):
     deltas = jnp.zeros((*logits.shape, 4)) if deltas is None else deltas
     proposed = jnp.ones(logits.shape[:2], bool) if proposed is None else proposed
-    return layer(logits, deltas, rois, proposed, info)
+    return jax.jit(layer)(logits, deltas, rois, proposed, info)
 
 
 def test_contract(layer_contract, rng):
@@ -98,7 +98,7 @@ def test_boxes_are_in_pixels_of_the_picture():
 
 
 def test_an_image_does_not_depend_on_its_batch(rng):
-    layer = Detections(max_outputs=4)
+    layer = jax.jit(Detections(max_outputs=4))
     logits = jnp.asarray(rng.normal(size=(3, 3, 3)), jnp.float32)
     rois, info = jnp.tile(ROIS, (3, 1, 1)), jnp.tile(INFO, (3, 1))
     together = detect(layer, logits, rois, info=info)
@@ -126,7 +126,7 @@ class TestGolden:
         )
         # The network's output already has the spread in it: see `weights`.
         stds = np.tile(np.array(layer.delta_stds, np.float32), 7)
-        found = layer(
+        found = jax.jit(layer)(
             jnp.asarray(vectors["test__cls_score"][None]),
             jnp.asarray((vectors["test__bbox_pred"] / stds).reshape(1, 5, 7, 4)),
             jnp.asarray(vectors["test__rois"][None, :, 1:]),

@@ -1,3 +1,6 @@
+import functools
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -18,7 +21,8 @@ def scored(*scores):
 def propose(layer, logits, deltas=None, info=(64, 64, 1), **kwargs):
     deltas = jnp.zeros((*logits.shape[:2], 4)) if deltas is None else deltas
     info = jnp.broadcast_to(jnp.array(info, jnp.float32), (len(logits), 3))
-    return layer(logits, deltas, ANCHORS, info, **kwargs)
+    run = jax.jit(functools.partial(layer, **kwargs))
+    return run(logits, deltas, ANCHORS, info)
 
 
 def test_contract(layer_contract, rng):
@@ -63,6 +67,15 @@ def test_small_boxes_go(info, min_size, survivors):
     assert not boxes[~valid].any() and not scores[~valid].any()
 
 
+def test_no_anchor():
+    """A picture smaller than the stride."""
+    layer = jax.jit(Proposals(max_outputs=2))
+    none = jnp.zeros((1, 0, 2)), jnp.zeros((1, 0, 4)), jnp.zeros((0, 4))
+    boxes, _, valid = layer(*none, jnp.array([[9.0, 9.0, 1.0]]))
+    assert boxes.shape == (1, 2, 4)
+    assert not valid.any()
+
+
 def test_each_image_is_clipped_to_its_own_rows_and_columns():
     info = [[64, 64, 1], [30, 64, 1], [64, 45, 1]]
     logits = jnp.tile(scored(0.1, 0.1, 0.9, 0.1), (3, 1, 1))
@@ -72,7 +85,7 @@ def test_each_image_is_clipped_to_its_own_rows_and_columns():
 
 
 def test_an_image_does_not_depend_on_its_batch(rng):
-    layer = Proposals(max_outputs=3, iou_threshold=0.3)
+    layer = jax.jit(Proposals(max_outputs=3, iou_threshold=0.3))
     logits = jnp.asarray(rng.normal(size=(3, 4, 2)), jnp.float32)
     together = propose(layer, logits)
     for i in range(3):
@@ -102,7 +115,7 @@ def test_golden(golden, image, setting, threshold):
         offset=1.0,
         max_log_ratio=None,
     )
-    boxes, scores, valid = layer(
+    boxes, scores, valid = jax.jit(layer)(
         jnp.asarray(score.swapaxes(1, 2).reshape(1, -1, 2)),
         jnp.asarray(vectors["rpn_bbox_pred"].reshape(1, -1, 4)),
         jnp.asarray(vectors["anchors"], jnp.float32),

@@ -51,6 +51,11 @@ def slow_decode(delta, anchor, offset):
     return [x - half_width, y - half_height, x + half_width, y + half_height]
 
 
+@functools.cache
+def compiled(function, **options):
+    return jax.jit(functools.partial(function, **options))
+
+
 def random_boxes(rng, count, dtype=np.float32):
     corner = rng.uniform(0, 50, (count, 2))
     side = rng.uniform(2, 40, (count, 2))
@@ -84,11 +89,11 @@ def test_iou_equals_counted_pixels(wrap, offset):
 @given(a=whole_boxes, b=whole_boxes)
 def test_iou_of_whole_numbers_is_exact(offset, a, b):
     expected = [[slow_iou(p, q, offset) for q in b] for p in a]
-    found = boxes.iou(a, b, offset=offset)
+    iou = compiled(boxes.iou, offset=offset)
+    found = iou(a, b)
     np.testing.assert_array_equal(found, np.array(expected, np.float32))
-    np.testing.assert_array_equal(found, boxes.iou(b, a, offset=offset).T)
-    moved = boxes.iou(a + 7, b + 7, offset=offset)
-    np.testing.assert_array_equal(found, moved)
+    np.testing.assert_array_equal(found, iou(b, a).T)
+    np.testing.assert_array_equal(found, iou(a + 7, b + 7))
 
 
 @pytest.mark.parametrize("m, n", [(0, 3), (3, 0), (0, 0)])
@@ -126,8 +131,8 @@ solid_boxes = st.tuples(*[st.floats(-500, 500, width=32)] * 2, sides, sides).map
 
 @given(box=solid_boxes, anchor=solid_boxes)
 def test_decode_undoes_encode(box, anchor):
-    deltas = boxes.encode(box, anchor)
-    found = boxes.decode(deltas, anchor, max_log_ratio=None)
+    deltas = compiled(boxes.encode)(box, anchor)
+    found = compiled(boxes.decode, max_log_ratio=None)(deltas, anchor)
     np.testing.assert_allclose(found, box, atol=5e-3)  # 10 ulp at 1,000 px, twice.
 
 
@@ -146,15 +151,15 @@ def test_the_bound_keeps_a_huge_delta_finite():
 
 def test_empty_boxes_encode_to_finite_numbers_and_gradients():
     nothing = jnp.zeros((1, 4))
+    run = jax.jit(jax.value_and_grad(lambda x, y: boxes.encode(x, y).sum()))
     for box, anchor in [(nothing, A[:1]), (A[:1], nothing), (nothing, nothing)]:
-        value, gradient = jax.value_and_grad(lambda x, y: boxes.encode(x, y).sum())(
-            box, anchor
-        )
+        value, gradient = run(box, anchor)
         assert jnp.isfinite(value) and jnp.isfinite(gradient).all()
 
 
 def test_empty_boxes_overlap_by_zero_with_zero_gradient():
-    value, gradient = jax.value_and_grad(lambda x: boxes.iou(x, x).sum())(B[2:])
+    run = jax.jit(jax.value_and_grad(lambda x: boxes.iou(x, x).sum()))
+    value, gradient = run(B[2:])
     assert value == 0
     assert gradient.tolist() == [[0, 0, 0, 0]]
 
@@ -179,8 +184,10 @@ def test_clip(wrap, box, expected, offset):
 
 @given(box=solid_boxes, height=sides, width=sides)
 def test_clip_is_idempotent_and_keeps_the_order_of_ends(box, height, width):
-    once = boxes.clip(box, height, width)
-    np.testing.assert_array_equal(once, boxes.clip(once, height, width))
+    clip = compiled(boxes.clip)
+    once = clip(box, jnp.float32(height), jnp.float32(width))
+    again = clip(once, jnp.float32(height), jnp.float32(width))
+    np.testing.assert_array_equal(once, again)
     assert (once[:, :2] <= once[:, 2:]).all()
     assert (once >= 0).all() and (once <= jnp.array([[width, height] * 2])).all()
 
@@ -219,9 +226,11 @@ class TestGolden:
         encode = wrap(functools.partial(boxes.encode, offset=1.0))
         box, anchor = (jnp.asarray(vectors[f"transform_f4__{k}"]) for k in ("gt", "ex"))
         # Logarithms differ in the last digits from library to library.
-        np.testing.assert_allclose(
-            encode(box, anchor), vectors["transform_f4__out"], rtol=1e-6, atol=5e-7
-        )
+        found, expected = encode(box, anchor), vectors["transform_f4__out"]
+        # An anchor without width gives the original infinities, and us large numbers.
+        solid = np.isfinite(expected).all(axis=1)
+        assert jnp.isfinite(found).all() and solid.sum() > 60
+        np.testing.assert_allclose(found[solid], expected[solid], rtol=1e-6, atol=5e-7)
 
     @pytest.mark.parametrize("classes", [1, 7])
     def test_decode(self, wrap, vectors, classes):

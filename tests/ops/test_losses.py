@@ -82,6 +82,7 @@ def test_padding_reaches_neither_value_nor_gradient(rubbish):
     valid = jnp.array([True, False])
     numbers = jnp.stack([jnp.arange(4.0), jnp.full(4, rubbish)])
 
+    @jax.jit
     @jax.value_and_grad
     def loss(predicted):
         return smooth_l1(predicted, numbers, jnp.array([True, True]), valid)
@@ -112,7 +113,8 @@ class TestGolden:
             predicted = jnp.stack([x, *[jnp.zeros(())] * 3])[None]
             return smooth_l1(predicted, jnp.zeros((1, 4)), valid, valid, sigma=sigma)
 
-        value, slope = jax.vmap(jax.value_and_grad(cost))(vectors["curve_x"])
+        run = jax.jit(jax.vmap(jax.value_and_grad(cost)))
+        value, slope = run(vectors["curve_x"])
         expected = vectors[f"curve_sigma{sigma}"], vectors[f"curve_sigma{sigma}_grad"]
         np.testing.assert_allclose(value, expected[0], rtol=1e-6, atol=1e-7)
         np.testing.assert_allclose(slope, expected[1], rtol=1e-6, atol=1e-7)
@@ -130,7 +132,8 @@ class TestGolden:
             return smooth_l1(own, jnp.asarray(target), labels > 0, valid, sigma=sigma)
 
         labels = jnp.asarray(labels)
-        value, gradient = jax.value_and_grad(loss)(jnp.asarray(vectors["bbox_pred"]))
+        run = jax.jit(jax.value_and_grad(loss))
+        value, gradient = run(jnp.asarray(vectors["bbox_pred"]))
         expected = vectors[f"sigma{sigma}_nolbn_mean"]
         np.testing.assert_allclose(value, expected, rtol=1e-6)
         expected = vectors[f"sigma{sigma}_nolbn_grad"]

@@ -36,6 +36,11 @@ def slow_match(overlaps, valid, positive, negative, rescue, candidates):
     return np.array(found, np.int32).reshape(-1, 2).T
 
 
+@functools.cache
+def compiled(**options):
+    return jax.jit(functools.partial(match, **options))
+
+
 @st.composite
 def problems(draw, rows=6, columns=3):
     steps = st.integers(0, 8).map(lambda i: i * TINY)
@@ -51,12 +56,7 @@ def problems(draw, rows=6, columns=3):
 def test_equals_the_loop(rescue, problem):
     overlaps, valid, candidates = problem
     options = {"positive": 0.75, "negative": 0.25, "rescue": rescue}
-    found = match(
-        jnp.asarray(overlaps),
-        jnp.asarray(valid),
-        candidates=jnp.asarray(candidates),
-        **options,
-    )
+    found = compiled(**options)(overlaps, valid, candidates=candidates)
     expected = slow_match(overlaps, valid, candidates=candidates, **options)
     np.testing.assert_array_equal(found, expected)
 
@@ -106,7 +106,7 @@ def test_no_rows(wrap):
 
 def test_padded_objects_change_nothing(rng):
     overlaps = jnp.asarray(rng.uniform(0, 1, (20, 3)), jnp.float32)
-    run = functools.partial(match, positive=0.7, negative=0.3, rescue=True)
+    run = compiled(positive=0.7, negative=0.3, rescue=True)
     padded = jnp.pad(overlaps, ((0, 0), (0, 2)), constant_values=1.0)
     for plain, more in zip(
         run(overlaps, jnp.ones(3, bool)),
@@ -119,7 +119,7 @@ def test_padded_objects_change_nothing(rng):
 def test_batches_by_vmap(rng):
     overlaps = jnp.asarray(rng.uniform(0, 1, (4, 8, 3)), jnp.float32)
     valid = jnp.arange(3)[None] < jnp.arange(4)[:, None]
-    run = functools.partial(match, positive=0.7, negative=0.3, rescue=True)
+    run = compiled(positive=0.7, negative=0.3, rescue=True)
     found = jax.vmap(run)(overlaps, valid)
     expected = [run(o, v) for o, v in zip(overlaps, valid, strict=True)]
     np.testing.assert_array_equal(found, np.swapaxes(expected, 0, 1))

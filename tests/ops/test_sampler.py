@@ -186,28 +186,28 @@ class TestAffine:
         transforms = roi_transforms(
             ROIS, stride=STRIDE, rows=rows, columns=columns, size=3, placement=placement
         )
-        found = sample_affine(features, transforms, size=(3, 3), border=border)
-        expected = sample_rois(
-            features, ROIS, size=3, stride=STRIDE, placement=placement, border=border
-        )
-        # The last digit of a place differs, and with `zero` a place may be on the border.
+        options = {"placement": placement, "border": border}
+        sample = functools.partial(sample_rois, size=3, stride=STRIDE, **options)
+        turned = functools.partial(sample_affine, size=(3, 3), border=border)
+        found = jax.jit(turned)(features, transforms)
+        expected = jax.jit(sample)(features, ROIS)
+        # The last digit of a place may differ.
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
-    @pytest.mark.parametrize("turns", [1, 2, 3, 4])
-    def test_quarter_turns(self, wrap, features, turns):
-        rois = jnp.array([[16.0, 32.0, 64.0, 80.0]])
-        run = wrap(
-            lambda features, angles: sample_affine(
-                features,
-                roi_transforms(
-                    rois, stride=STRIDE, rows=8, columns=6, size=4, angles=angles
-                ),
-                size=(4, 4),
+    def test_quarter_turns(self, features):
+        rois = jnp.tile(jnp.array([[16.0, 32.0, 64.0, 80.0]]), (5, 1))
+
+        @jax.jit
+        def sample(features, angles):
+            transforms = roi_transforms(
+                rois, stride=STRIDE, rows=8, columns=6, size=4, angles=angles
             )
-        )
-        (found,) = run(features, jnp.array([turns * jnp.pi / 2]))
-        (upright,) = run(features, jnp.zeros(1))
-        np.testing.assert_allclose(found, np.rot90(upright, turns), atol=1e-5)
+            return sample_affine(features, transforms, size=(4, 4))
+
+        found = sample(features, jnp.arange(5) * jnp.pi / 2)
+        for turns in range(5):
+            expected = np.rot90(found[0], turns)
+            np.testing.assert_allclose(found[turns], expected, atol=1e-5)
 
     def test_output_of_rows_and_columns(self, wrap, features):
         # The grid of the output on the grid of the map: the map itself.
@@ -275,7 +275,8 @@ class TestEdges:
 
     def test_one_sample_is_the_center(self, features):
         # Pixels 32 to 48 are cell 2, whose center is at 40.
-        found = sample_rois(features, ROIS[4:], size=1, stride=STRIDE)
+        sample = functools.partial(sample_rois, size=1, stride=STRIDE)
+        found = jax.jit(sample)(features, ROIS[4:])
         np.testing.assert_allclose(found[0, 0, 0], features[2, 2], atol=1e-6)
 
     def test_the_border_of_zero_drops_the_last_cell(self):
@@ -286,7 +287,9 @@ class TestEdges:
             [jnp.array([[0.0, 0.0, x], [0.0, 0.0, 1.0]]) for x in places]
         )
         edge, zero = (
-            sample_affine(ramp, transforms, size=(1, 1), border=border).ravel()
+            jax.jit(functools.partial(sample_affine, size=(1, 1), border=border))(
+                ramp, transforms
+            ).ravel()
             for border in ("edge", "zero")
         )
         assert edge.tolist() == [1, 1, 3.75, 4]
