@@ -9,6 +9,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from claran.ops import boxes as box_ops
 from claran.ops.nms import nms
+from claran.ops.rows import take_rows
 
 __all__ = ["Detected", "Detections"]
 
@@ -105,9 +106,10 @@ class Detections(keras.layers.Layer):
             inclusive=self.inclusive,
             offset=self.offset,
         )
-        boxes = jnp.where(valid[:, None], boxes[index], 0)
-        scores = jnp.where(valid, scores.ravel()[index], 0)
-        return boxes, jnp.where(valid, labels[index], 0), scores, valid
+        boxes = jnp.where(valid[:, None], take_rows(boxes, index), 0)
+        scores = jnp.where(valid, take_rows(scores.ravel(), index), 0)
+        labels = jnp.where(valid, take_rows(labels, index), 0)
+        return boxes, labels, scores, valid
 
     def decode(
         self,

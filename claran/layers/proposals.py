@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float
 
 from claran.ops import boxes as box_ops
 from claran.ops.nms import nms
+from claran.ops.rows import take_rows
 
 __all__ = ["Proposals"]
 
@@ -113,8 +114,8 @@ class Proposals(keras.layers.Layer):
             inclusive=self.inclusive,
             offset=self.offset,
         )
-        boxes = jnp.where(valid[:, None], boxes[index], 0)
-        return boxes, jnp.where(valid, scores[index], 0), valid
+        boxes = jnp.where(valid[:, None], take_rows(boxes, index), 0)
+        return boxes, jnp.where(valid, take_rows(scores, index), 0), valid
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {

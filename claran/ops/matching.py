@@ -42,7 +42,7 @@ def match(
     best = overlaps.max(axis=1)
     stands = best >= positive
     if rescue:
-        most = overlaps.max(axis=0, keepdims=True)
+        most = overlaps.max(axis=0, keepdims=True, initial=-1.0)
         stands |= ((overlaps == most) & (overlaps > 0)).any(axis=1)
     label = jnp.where(stands, POSITIVE, jnp.where(best < negative, NEGATIVE, IGNORED))
     label = jnp.where(rows, label, IGNORED)

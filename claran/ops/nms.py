@@ -61,14 +61,14 @@ def nms(
         valid: Which boxes take part; None for all.
         labels: Boxes of different labels never suppress each other; None for one label.
         inclusive: Suppress also at an IoU equal to the threshold, as ClaRAN's CPU code
-            does. Either way the float32 IoU is held against the exact decimal number.
+            does.
         offset: See `claran.ops.boxes`.
 
     Returns:
         Indices into `boxes`, and which of the `k` slots hold one; an empty slot has
         index 0.
     """
-    if not len(boxes):
+    if not len(boxes) or max_inputs == 0:
         return jnp.zeros(max_outputs, jnp.int32), jnp.zeros(max_outputs, bool)
     if valid is None:
         valid = jnp.ones(scores.shape, bool)
@@ -81,7 +81,7 @@ def nms(
     alive = jnp.pad(valid[order[: len(order) - padding]], (0, padding))
     suppresses = functools.partial(
         _suppresses,
-        limit=_exact_limit(threshold, inclusive=inclusive),
+        limit=_limit(threshold, inclusive=inclusive),
         offset=offset,
         boxes=boxes[order],
         labels=labels[order],
@@ -142,18 +142,17 @@ def _suppresses(
     return (overlap > limit) & (labels[rows][:, None] == labels[columns][None])
 
 
-def _exact_limit(threshold: float, *, inclusive: bool) -> np.float32:
-    """Returns the float32 `limit` such that `x > limit` decides as the decimal would.
+def _limit(threshold: float, *, inclusive: bool) -> np.float32:
+    """Returns the number that an IoU must exceed to suppress.
 
-    For float32 `x`, `x > threshold` is `x > (the largest float32 <= threshold)` and
-    `x >= threshold` is `x > (the largest float32 < threshold)`. A plain cast may round
-    up: float32(0.3) > 0.3.
+    Above the threshold, the comparison is one of float32 with float32, as NumPy's. At
+    it, ClaRAN's C code holds the float32 IoU against the decimal in double precision:
+    `x >= threshold` is `x > (the largest float32 < threshold)`.
     """
     if not 0 <= threshold <= 1:
         raise ValueError(f"`threshold` must be between 0 and 1, got {threshold}.")
     limit = np.float32(threshold)
-    too_large = float(limit) >= threshold if inclusive else float(limit) > threshold
-    if not too_large:
+    if not inclusive or float(limit) < threshold:
         return limit
     # Below zero comes -1, since processors may take the next number, 1e-45, for zero.
     return np.nextafter(limit, np.float32(-1)) if limit > 0 else np.float32(-1)

@@ -145,7 +145,8 @@ def sample_affine(
         border: See `Border`.
     """
     _check("border", border, Border)
-    rows, columns = (jnp.linspace(-1.0, 1.0, n, dtype=features.dtype) for n in size)
+    # Places in full precision, also for features of half.
+    rows, columns = (jnp.linspace(-1.0, 1.0, n, dtype=transforms.dtype) for n in size)
     y, x = jnp.meshgrid(rows, columns, indexing="ij")
     grid = jnp.stack([x, y, jnp.ones_like(x)])
     place = jnp.einsum("nij,jst->nist", transforms, grid, precision="highest")

@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, UInt32
 
 from claran.ops import boxes as box_ops
 from claran.ops.matching import POSITIVE, match
+from claran.ops.rows import take_rows
 from claran.ops.sampling import choose_balanced
 
 __all__ = [
@@ -90,9 +91,10 @@ def rpn_targets(
     rows, chosen = choose_balanced(
         key, label, size=options.size, positive_fraction=options.positive_fraction
     )
-    label = jnp.where(label[rows] == POSITIVE, 1, 0)
-    deltas = _deltas(anchors[rows], objects, best[rows], offset)
-    return Targets(rows, label, deltas, chosen)
+    labels = jnp.where(take_rows(label, rows) == POSITIVE, 1, 0)
+    boxes = take_rows(objects.boxes, take_rows(best, rows))
+    deltas = box_ops.encode(boxes, take_rows(anchors, rows), offset=offset)
+    return Targets(rows, labels, deltas, chosen)
 
 
 def head_targets(
@@ -130,21 +132,9 @@ def head_targets(
     rows, chosen = choose_balanced(
         key, label, size=options.size, positive_fraction=options.positive_fraction
     )
-    if len(objects.boxes):
-        classes = objects.classes[best[rows]]
-        label = jnp.where(label[rows] == POSITIVE, classes, 0)
-    else:
-        label = jnp.zeros_like(rows)
-    deltas = _deltas(rois[rows], objects, best[rows], offset)
-    return rois[rows], Targets(rows, label, deltas, chosen)
-
-
-def _deltas(
-    anchors: Float[Array, "k 4"],
-    objects: Objects,
-    best: Int[Array, "k"],
-    offset: float,
-) -> Float[Array, "k 4"]:
-    if not len(objects.boxes):
-        return jnp.zeros_like(anchors)
-    return box_ops.encode(objects.boxes[best], anchors, offset=offset)
+    own = take_rows(best, rows)
+    stands = take_rows(label, rows) == POSITIVE
+    labels = jnp.where(stands, take_rows(objects.classes, own), 0)
+    rois = take_rows(rois, rows)
+    deltas = box_ops.encode(take_rows(objects.boxes, own), rois, offset=offset)
+    return rois, Targets(rows, labels, deltas, chosen)

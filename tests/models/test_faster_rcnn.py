@@ -1,0 +1,188 @@
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+import pytest
+
+from claran.layers.roi_sampler import RoiSampler
+from claran.models.faster_rcnn import FasterRcnn
+from claran.models.head import BoxHead
+from claran.ops.targets import (
+    HeadOptions,
+    Objects,
+    RpnOptions,
+    head_targets,
+    rpn_targets,
+)
+
+
+@pytest.fixture(scope="module")
+def model(narrow):
+    keras.utils.set_random_seed(1)
+    return narrow()
+
+
+@pytest.fixture
+def pictures(rng):
+    return rng.uniform(0, 255, (3, 64, 64, 3)).astype(np.float32)
+
+
+def parts_of(model, **changes):
+    names = "backbone rpn proposals sampler head detections class_names image_size"
+    return {name: getattr(model, name) for name in [*names.split(), "fusion"]} | changes
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        pytest.param(
+            {"class_names": ["a", "b"]},
+            r"`head` has 6 classes, `class_names` has 2: \['a', 'b'\]",
+            id="classes",
+        ),
+        pytest.param(
+            {"head": BoxHead(num_classes=7, width=8)},
+            "`head` has 7 classes, `class_names` has 6",
+            id="head",
+        ),
+        pytest.param(
+            {"sampler": RoiSampler(stride=8)},
+            "`rpn` and `sampler` must have one stride, got 16 and 8",
+            id="stride",
+        ),
+    ],
+)
+def test_parts_that_do_not_fit(model, change, message):
+    with pytest.raises(ValueError, match=message):
+        FasterRcnn(**parts_of(model, **change))
+
+
+def test_saved_and_loaded(model, pictures, tmp_path):
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    for name in ("class_names", "image_size", "fusion"):
+        assert getattr(loaded, name) == getattr(model, name)
+    found, expected = jax.jit(loaded)(pictures), jax.jit(model)(pictures)
+    assert expected.valid.any()
+    for name in expected._fields:
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("shape", [(64, 64), (48, 100), (33, 16)], ids=str)
+def test_any_size_and_batch(model, rng, batch, shape):
+    pictures = rng.uniform(0, 255, (batch, *shape, 3)).astype(np.float32)
+    run = jax.jit(model)
+    detected = run(pictures)
+    assert detected.boxes.shape == (batch, 30, 4) and detected.valid.any(axis=1).all()
+    assert detected.boxes.dtype == detected.scores.dtype == jnp.float32
+    scores = np.where(detected.valid, detected.scores, -1)
+    assert (np.diff(scores) <= 0).all() and (scores <= 1).all()
+    assert set(np.asarray(detected.labels)[detected.valid]) <= set(range(1, 7))
+    # What is beside a picture in its batch changes nothing.
+    alone = run(pictures[-1:])
+    np.testing.assert_allclose(detected.boxes[-1], alone.boxes[0], atol=1e-3)
+
+
+def test_padding_is_not_looked_at(model, rng):
+    images = rng.uniform(0, 255, (1, 64, 64, 3)).astype(np.float32)
+    info = np.array([[40, 64, 2]], np.float32)  # 24 rows are padding; twice enlarged.
+    detected = jax.jit(model)({"images": images, "image_info": info})
+    boxes = np.asarray(detected.boxes)[detected.valid]
+    assert len(boxes) and (boxes[:, 3] <= 40 / 2).all() and (boxes[:, 2] <= 32).all()
+
+
+def test_without_a_proposal(model, pictures):
+    # Proposals must have sides of four pixels of a picture this is enlarged from.
+    info = np.array([[64, 64, 1000]] * 3, np.float32)
+    proposed = jax.jit(model.propose)(pictures, info)
+    assert not proposed.valid.any() and not proposed.scores.any()
+    detected = jax.jit(model)({"images": pictures, "image_info": info})
+    assert not detected.valid.any() and not detected.boxes.any()
+
+
+def test_other_classes(narrow, pictures):
+    model = narrow(class_names=["compact", "FR-I", "FR-II"])
+    detected = jax.jit(model)(pictures)
+    assert detected.boxes.shape == (3, 15, 4)
+    assert set(np.asarray(detected.labels)[detected.valid]) <= {1, 2, 3}
+
+
+def test_bfloat16(narrow, pictures):
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = narrow()
+    finally:
+        keras.config.set_dtype_policy(policy)
+    assert model.backbone(pictures).dtype == jnp.bfloat16
+    detected = jax.jit(model)(pictures)
+    assert detected.boxes.dtype == jnp.float32 and detected.valid.any()
+    assert jnp.isfinite(detected.boxes).all()
+
+
+class TestTraining:
+    @pytest.fixture
+    def batch(self, model, pictures, request):
+        """Targets of three pictures with two, one and no objects in two places."""
+        boxes = np.tile(np.array([[8, 8, 40, 40], [30, 20, 60, 62]], "f4"), (3, 1, 1))
+        classes = np.tile(np.array([2, 5]), (3, 1))
+        valid = np.array([[True, True], [True, False], [False, False]])
+        if getattr(request, "param", None) == "no-objects":
+            valid[:] = False
+        if getattr(request, "param", None) == "no-places":
+            boxes, classes, valid = boxes[:, :0], classes[:, :0], valid[:, :0]
+        objects = Objects(jnp.asarray(boxes), jnp.asarray(classes), jnp.asarray(valid))
+        info = np.tile(np.array([64, 64, 1], np.float32), (3, 1))
+        proposed = jax.jit(model.propose)(pictures, info)
+        keys = jax.random.split(jax.random.key(1), 3)
+        anchors = jnp.asarray(model.rpn.anchors(4, 4))
+        rpn = jax.vmap(
+            lambda key, one: rpn_targets(
+                key, anchors, one, jnp.array([64.0, 64]), options=RpnOptions(size=32)
+            )
+        )(keys, objects)
+        rois, head = jax.vmap(
+            lambda key, boxes, valid, one: head_targets(
+                key, boxes, valid, one, options=HeadOptions(size=8)
+            )
+        )(keys, proposed.rois, proposed.valid, objects)
+        return jnp.asarray(pictures), rpn, rois, head
+
+    @staticmethod
+    def losses_and_gradients(model, batch):
+        def total(values):
+            mapping = zip(model.trainable_variables, values, strict=True)
+            with keras.StatelessScope(state_mapping=list(mapping)):
+                losses = model.losses_from(*batch, training=False)
+            return sum(losses.values()), losses
+
+        values = [variable.value for variable in model.trainable_variables]
+        gradients, losses = jax.jit(jax.grad(total, has_aux=True))(values)
+        paths = [variable.path for variable in model.trainable_variables]
+        return losses, dict(zip(paths, gradients, strict=True))
+
+    def test_objects(self, model, batch):
+        losses, gradients = self.losses_and_gradients(model, batch)
+        assert all(jnp.isfinite(loss) and loss > 0 for loss in losses.values())
+        assert all(jnp.isfinite(g).all() and g.any() for g in gradients.values())
+
+    @pytest.mark.parametrize("batch", ["no-objects", "no-places"], indirect=True)
+    def test_without_objects(self, model, batch):
+        losses, gradients = self.losses_and_gradients(model, batch)
+        assert losses["rpn_box"] == losses["head_box"] == 0
+        assert losses["rpn_class"] > 0 and losses["head_class"] > 0
+        assert all(jnp.isfinite(gradient).all() for gradient in gradients.values())
+
+    def test_frozen_blocks_have_no_gradient(self, model):
+        paths = {variable.path for variable in model.trainable_variables}
+        convolutions = {path.split("/")[-2] for path in paths if "/conv" in f"/{path}"}
+        assert not convolutions & {"conv1_1", "conv1_2", "conv2_1", "conv2_2"}
+        assert {"conv3_1", "conv5_3"} <= convolutions and len(paths) == 32
+
+    def test_dropout(self, model, rng):
+        samples = jnp.asarray(rng.normal(size=(1, 9, 7, 7, 8)), jnp.float32)
+        (logits, _), (again, _) = model.head(samples), model.head(samples)
+        np.testing.assert_array_equal(logits, again)
+        dropped, _ = model.head(samples, training=True)
+        assert not np.allclose(logits, dropped)
