@@ -37,6 +37,7 @@ def use_accelerator(name: str = "auto", *, index: int = 0) -> Any:
     Raises:
         AcceleratorError: There is none of that kind, or not so many.
     """
+    _keep_freed_memory()
     if name != "auto":
         jax.config.update("jax_platforms", "cuda" if name == "gpu" else name)
     try:
@@ -57,8 +58,6 @@ def use_accelerator(name: str = "auto", *, index: int = 0) -> Any:
         root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         jax.config.update("jax_compilation_cache_dir", str(Path(root, "claran")))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-    if device.platform == "cpu":
-        _keep_freed_memory()
     return device
 
 

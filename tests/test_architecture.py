@@ -133,7 +133,7 @@ def test_imports_point_one_way():
 
 
 @pytest.mark.parametrize(
-    ("part", "source"),
+    "part, source",
     [
         pytest.param("ops", "import jax\nfrom claran.ops import boxes", id="itself"),
         pytest.param("ops", "from . import boxes", id="relative"),
@@ -152,7 +152,7 @@ def test_checker_accepts(part, source):
 
 
 @pytest.mark.parametrize(
-    ("part", "source", "breach"),
+    "part, source, breach",
     [
         ("ops", "from claran import labels", "`ops` imports claran.labels"),
         ("ops", "import claran.layers.proposals", "imports claran.layers.proposals"),

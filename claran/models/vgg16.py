@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from claran.layers.max_pool import MaxPool
 from claran.models.initializers import Normal
 
 __all__ = ["BGR_MEAN", "vgg16"]
@@ -41,7 +42,7 @@ def vgg16(
     x = keras.layers.Rescaling(1.0, offset=offset, name="subtract_mean")(pictures)
     for block, (depth, width) in enumerate(zip(DEPTHS, widths, strict=True), start=1):
         if block > 1:
-            x = keras.layers.MaxPooling2D(2, name=f"pool{block - 1}")(x)
+            x = MaxPool(name=f"pool{block - 1}")(x)
         for i in range(1, depth + 1):
             x = keras.layers.Conv2D(
                 width,

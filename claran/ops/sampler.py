@@ -247,23 +247,29 @@ def _scatter(
     7 x 7 x 512 took 2.6 ms so and 21 ms at once on two CPU cores, where 51 MB of
     freshly mapped memory were most of the cost.
     """
-    count, channels = len(values), values.shape[-1]
-    chunk = max(1, SCATTER_FLOATS // max(1, values[0:1].size))
-    padding = -count % chunk
-
-    def chunks(array: Array) -> Array:
-        widths = [(0, padding)] + [(0, 0)] * (array.ndim - 1)
-        return jnp.pad(array, widths).reshape(-1, chunk, *array.shape[1:])
-
-    def add(total: Array, part: tuple[Array, Array, Array]) -> tuple[Array, None]:
-        values, y, x = part
-        rows, columns = _corners(y, shape[0], border), _corners(x, shape[1], border)
-        for row, column, weight in _pairs(rows, columns):
-            total = total.at[row, column].add(weight[..., None] * values)
-        return total, None
-
+    count, *_, channels = values.shape
     total = jnp.zeros((*shape, channels), values.dtype)
-    return lax.scan(add, total, (chunks(values), chunks(y), chunks(x)))[0]
+    if not count:
+        return total
+    chunk = min(count, max(1, SCATTER_FLOATS // values[0].size))
+
+    def add(i: Int[Array, ""], total: Array) -> Array:
+        # The last part begins early enough to be whole; what it repeats counts as 0.
+        start = jnp.minimum(i * chunk, count - chunk)
+        fresh = start + jnp.arange(chunk) >= i * chunk
+        part, y_part, x_part = (
+            lax.dynamic_slice_in_dim(array, start, chunk) for array in (values, y, x)
+        )
+        part = jnp.where(fresh[:, None, None, None], part, 0)
+        rows, columns = (
+            _corners(y_part, shape[0], border),
+            _corners(x_part, shape[1], border),
+        )
+        for row, column, weight in _pairs(rows, columns):
+            total = total.at[row, column].add(weight[..., None] * part)
+        return total
+
+    return lax.fori_loop(0, -(-count // chunk), add, total)
 
 
 def _pairs(

@@ -146,7 +146,7 @@ def test_wcs_must_be_celestial(values):
 
 
 @pytest.mark.parametrize(
-    ("data", "message"),
+    "data, message",
     [
         pytest.param(np.zeros(4), r"array: has shape \(4,\); give an image", id="1-D"),
         pytest.param(np.zeros((0, 4)), r"has shape \(0, 4\); give", id="zero size"),
@@ -178,7 +178,7 @@ def _damaged(kind, whole):
 
 
 @pytest.mark.parametrize(
-    ("kind", "message"),
+    "kind, message",
     [
         ("truncated data", "x.fits: truncated or damaged .*; fetch it again"),
         ("truncated header", "x.fits: not a FITS file, or a truncated one"),
@@ -206,7 +206,7 @@ def test_missing_file(read, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("stored", "expected"),
+    "stored, expected",
     [
         pytest.param(np.full((4, 6), 9, np.uint8), [9, 9, 9], id="grey"),
         pytest.param(np.full((4, 6), 0x12FF, np.uint16), [18, 18, 18], id="16 bit"),

@@ -135,7 +135,7 @@ def test_refuses_no_noise(plain, fill):
 
 
 @pytest.mark.parametrize("rotation_deg", [0.0, 30.0, 180.0])
-@pytest.mark.parametrize(("pixel_arcsec", "zoom"), [(1.375, 1), (6.0, 1), (0.6, 3)])
+@pytest.mark.parametrize("pixel_arcsec, zoom", [(1.375, 1), (6.0, 1), (0.6, 3)])
 def test_infrared_lands_on_the_sky(rng, rotation_deg, pixel_arcsec, zoom):
     field = SkyImage(
         values=rng.normal(size=(50, 40)).astype(np.float32),

@@ -21,7 +21,7 @@ def test_noise(rng):
     assert radio.noise(values) == pytest.approx(2.0, rel=0.03)
 
 
-@pytest.mark.parametrize(("fill", "expected"), [(7.0, 0.0), (np.nan, np.nan)])
+@pytest.mark.parametrize("fill, expected", [(7.0, 0.0), (np.nan, np.nan)])
 def test_noise_of_a_constant(fill, expected):
     assert radio.noise(np.full((3, 4), fill)) == pytest.approx(expected, nan_ok=True)
 
@@ -32,7 +32,7 @@ def test_log_minmax():
     np.testing.assert_allclose(radio.log_minmax(values)[0], expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("fill", "expected"), [(7.0, 0.0), (np.nan, np.nan)])
+@pytest.mark.parametrize("fill, expected", [(7.0, 0.0), (np.nan, np.nan)])
 def test_log_minmax_of_a_constant(fill, expected):
     np.testing.assert_array_equal(radio.log_minmax(np.full((2, 3), fill)), expected)
 
@@ -44,7 +44,7 @@ def test_levels():
 
 
 @pytest.mark.parametrize(
-    ("sigma", "start", "ratio"),
+    "sigma, start, ratio",
     [(0.0, 5.0, 2.0), (np.nan, 5.0, 2.0), (1.0, 0.0, 2.0), (1.0, 5.0, 1.0)],
 )
 def test_refuses_levels(sigma, start, ratio):
