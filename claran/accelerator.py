@@ -21,7 +21,9 @@ class AcceleratorError(RuntimeError):
     """The accelerator asked for is not there; says what to do."""
 
 
-def use_accelerator(name: str = "auto", *, index: int = 0) -> Any:
+def use_accelerator(
+    name: str = "auto", *, index: int = 0, keep_freed_memory: bool = True
+) -> Any:
     """Makes JAX compute on an accelerator and keep compiled programs on disk.
 
     Programs are kept below `~/.cache/claran`, unless `JAX_COMPILATION_CACHE_DIR` or
@@ -30,6 +32,11 @@ def use_accelerator(name: str = "auto", *, index: int = 0) -> Any:
     Args:
         name: One of `ACCELERATORS`; `auto` takes the best there is.
         index: Which of several.
+        keep_freed_memory: Make glibc keep large blocks for the next call. By default
+            it maps blocks over 32 MB anew each time, and the kernel clears them page
+            by page as they are touched: on two cores 0.1 s of 1.6 s for VGG16 at 600
+            px, and 25 of 34 ms for the RoI sampler on a batch of eight. Only before
+            JAX has started its threads does it reach all of them.
 
     Returns:
         The `jax.Device`.
@@ -37,7 +44,8 @@ def use_accelerator(name: str = "auto", *, index: int = 0) -> Any:
     Raises:
         AcceleratorError: There is none of that kind, or not so many.
     """
-    _keep_freed_memory()
+    if keep_freed_memory:
+        _keep_freed_memory()
     if name != "auto":
         jax.config.update("jax_platforms", "cuda" if name == "gpu" else name)
     try:
@@ -62,17 +70,10 @@ def use_accelerator(name: str = "auto", *, index: int = 0) -> Any:
 
 
 def _keep_freed_memory() -> None:
-    """Tells the C library to keep large blocks that are freed, for the next call.
-
-    By default glibc maps blocks over 32 MB anew each time, and the kernel clears them
-    page by page as they are touched. On two cores that was 0.1 s of 1.6 s for VGG16 at
-    600 px (64,000 page faults, then none), and 25 of 34 ms for the RoI sampler on a
-    batch of eight. Other C libraries have no such call and are left as they are.
-    """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
-        return
+        return  # Not glibc: there is no such call.
     trim_threshold, top_pad, mmap_threshold, arena_max = -1, -2, -3, -8
     mallopt(arena_max, 1)
     mallopt(mmap_threshold, 2**30)

@@ -15,6 +15,8 @@ import importlib.util
 import os
 import platform
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -34,30 +36,52 @@ from claran.ops.sampler import sample_rois
 flags.DEFINE_enum("accelerator", "auto", accelerator.ACCELERATORS, "Where to compute.")
 flags.DEFINE_integer("rounds", 11, "Times that each thing is timed.", lower_bound=1)
 flags.DEFINE_list("batches", None, "Batch sizes; default 1,8 on a CPU, else 1,8,32.")
+flags.DEFINE_multi_enum(
+    "table",
+    ["network", "sampler", "nms"],
+    ["network", "sampler", "nms"],
+    "What to time.",
+)
+flags.DEFINE_bool("keep_freed_memory", True, "As claran's command line does on CPUs.")
 flags.DEFINE_string("output", None, "Markdown file to write; printed in any case.")
 FLAGS = flags.FLAGS
 
 SIZE = 600  # Pixels: ClaRAN's input.
 CELLS, CHANNELS, ROIS, SAMPLES = 37, 512, 128, 7
 CANDIDATES, KEPT = 6000, 300
+TURN_SECONDS = 0.1
 
 Task = Callable[[], Any]
 
 
 def main(_: list[str]) -> None:
-    """Runs all tables."""
-    device = accelerator.use_accelerator(FLAGS.accelerator)
+    """Runs the tables."""
+    device = accelerator.use_accelerator(
+        FLAGS.accelerator, keep_freed_memory=FLAGS.keep_freed_memory
+    )
     on_cpu = device.platform == "cpu"
-    batches = [int(n) for n in FLAGS.batches or ([1, 8] if on_cpu else [1, 8, 32])]
-    parts = [_heading(device)]
-    precisions = ["float32"] if on_cpu else ["float32", "bfloat16"]
-    for precision in precisions:
-        parts.append(network(batches, precision, peers=on_cpu))
-    parts += [sampler(peers=on_cpu), suppression(peers=on_cpu)]
+    parts = [_heading(device)] if FLAGS.keep_freed_memory else []
+    if "network" in FLAGS.table:
+        batches = [int(n) for n in FLAGS.batches or ([1, 8] if on_cpu else [1, 8, 32])]
+        for precision in ["float32"] if on_cpu else ["float32", "bfloat16"]:
+            parts.append(network(batches, precision, peers=on_cpu))
+    if "sampler" in FLAGS.table:
+        parts.append(sampler(peers=on_cpu))
+        if on_cpu and FLAGS.keep_freed_memory:
+            parts.append(_sampler_with_fresh_memory())
+    if "nms" in FLAGS.table:
+        parts.append(suppression(peers=on_cpu))
     text = "\n".join(parts)
     if FLAGS.output:
         Path(FLAGS.output).write_text(text, "utf-8")
     print(text)  # noqa: T201
+
+
+def _sampler_with_fresh_memory() -> str:
+    """Times the sampler in a process that leaves glibc's settings alone."""
+    command = [sys.executable, __file__, "--table=sampler", "--nokeep_freed_memory"]
+    command += [f"--rounds={FLAGS.rounds}", f"--accelerator={FLAGS.accelerator}"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def network(batches: list[int], precision: str, *, peers: bool) -> str:
@@ -163,7 +187,8 @@ def sampler(*, peers: bool) -> str:
     seconds["forward, eight images, each"] /= 8
     return _table(
         f"RoI sampler, {ROIS} RoIs of {SAMPLES} x {SAMPLES} on {CELLS} x {CELLS} x "
-        f"{CHANNELS}",
+        f"{CHANNELS}"
+        + ("" if FLAGS.keep_freed_memory else ", with glibc's memory settings"),
         seconds,
         lambda name: "backward" if name.startswith("backward") else "forward",
     )
@@ -276,16 +301,27 @@ def _has_torch() -> bool:
 
 
 def _time(tasks: dict[str, Task], rounds: int | None = None) -> dict[str, float]:
-    """Returns the median seconds of each task, all timed in turn."""
-    for task in tasks.values():
+    """Returns the median seconds of each task, all timed in turn.
+
+    A turn lasts at least `TURN_SECONDS`, so that a quick task is timed as it runs in a
+    loop, its data in the cache, and not as it starts after another one.
+    """
+    calls = {}
+    for name, task in tasks.items():
         jax.block_until_ready(task())
+        calls[name] = max(1, round(TURN_SECONDS / _seconds(task, 1)))
     seconds: dict[str, list[float]] = {name: [] for name in tasks}
     for _ in range(rounds or FLAGS.rounds):
         for name, task in tasks.items():
-            start = time.perf_counter()
-            jax.block_until_ready(task())
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(_seconds(task, calls[name]))
     return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def _seconds(task: Task, calls: int) -> float:
+    start = time.perf_counter()
+    for _ in range(calls):
+        jax.block_until_ready(task())
+    return (time.perf_counter() - start) / calls
 
 
 def _table(title: str, seconds: dict[str, float], ours: Callable[[str], str]) -> str:
