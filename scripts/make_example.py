@@ -17,7 +17,7 @@ def make_example(seed: int) -> field.Field:
     rng = np.random.default_rng(seed)
     shape = morphology.Shape(
         arms=(33.0, 37.0), angle=0.6, bend=0.12, twist=0.1, core=0.1, balance=0.55,
-        hot_spot=0.35, fill=0.22, width=3.2,
+        hot_spot=0.35, fills=(0.22, 0.22), width=3.2,
     )  # fmt: skip
     triple = populations.Source(
         "triple", morphology.build(rng, shape), np.array([0.2, -0.1, 14.6])

@@ -16,9 +16,9 @@ from claran.simulation.survey import FIRST, Survey
 
 __all__ = ["Field", "field_wcs", "observe", "simulate"]
 
-_TRIES = 12  # Draws of a source until it has the class asked for.
+_TRIES = 25  # Draws of a source until it has the class asked for.
 # Each axis: half of the catalogue's fields have a component within 1.2" of the centre.
-_OFFSET_ARCSEC = 0.9
+_OFFSET_ARCSEC = 0.5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,10 +81,14 @@ def observe(
     models = [radio.render(source.blobs, survey) for source in sources]
     models = np.array(models, np.float32).reshape(-1, survey.size, survey.size)
     image = models.sum(axis=0) + radio.draw_noise(rng, survey, sigma)
-    image += radio.draw_stripes(rng, survey, sigma)
     brightest = [s.blobs[s.blobs[:, 2].argmax(), :2] for s in sources]
-    peaks = models.max(axis=(1, 2), initial=0)
-    image += radio.draw_sidelobes(rng, survey, np.array(brightest), peaks, sigma)
+    brightest = np.array(brightest).reshape(-1, 2)
+    peaks = np.array([radio.peak_brightness(s.blobs, survey) for s in sources])
+    image += radio.draw_stripes(rng, survey, brightest, peaks, sigma)
+    image += radio.draw_sidelobes(rng, survey, brightest, peaks, sigma)
+    if sources:
+        bowls = [radio.bowl(source.blobs, survey) for source in sources]
+        image += radio.render(np.concatenate(bowls), survey)
     hosts = np.array([s.host for s in sources]).reshape(-1, 3)
     sky = infrared.draw_infrared(rng, survey, hosts[np.isfinite(hosts[:, 2])])
     measured = labels.noise_sigma(image)

@@ -33,9 +33,11 @@ class Shape:
         core: Flux fraction of the core.
         balance: Share of the first arm in the flux of both.
         hot_spot: Share of an arm's flux in its hot spot.
-        fill: Scale over which a lobe fades from its end towards the core, as a
+        double_spot: Distance of a second hot spot in the first arm, arcsec; 0 for none.
+        fills: Scale over which each lobe fades from its end towards the core, as a
             fraction of the arm; small is a detached lobe, large a bridge.
-        edge_bright: Whether arms are brightest at their ends (FR II) or near the core.
+        edge_bright: Whether arms are brightest at their ends (FR II) or, fading
+            outwards over `fills`, at the flare of the jet (FR I).
         width: Sigma of the lobes, arcsec.
         core_size: Sigma of the core, arcsec.
         clumpiness: Scatter of the logarithm of the brightness along an arm.
@@ -49,7 +51,8 @@ class Shape:
     core: float = 1.0
     balance: float = 0.5
     hot_spot: float = 0.0
-    fill: float = 0.3
+    double_spot: float = 0.0
+    fills: tuple[float, float] = (0.3, 0.3)
     edge_bright: bool = True
     width: float = 2.0
     core_size: float = 0.5
@@ -62,42 +65,50 @@ def build(rng: np.random.Generator, shape: Shape) -> np.ndarray:
     turns = (shape.bend + shape.twist, shape.twist - shape.bend)
     starts = (shape.angle, shape.angle + math.pi - shape.opening)
     shares = (shape.balance, 1 - shape.balance)
-    for length, turn, start, share in zip(
-        shape.arms, turns, starts, shares, strict=True
-    ):
-        flux = share * (1 - shape.core)
-        if length > 0 and flux > 0:
-            arm = _build_arm(rng, shape, length, turn, start)
-            arm[:, 2] *= flux
-            parts.append(arm)
+    for arm in range(2):
+        flux = shares[arm] * (1 - shape.core)
+        if shape.arms[arm] > 0 and flux > 0:
+            blobs = _build_arm(rng, shape, arm, start=starts[arm], turn=turns[arm])
+            blobs[:, 2] *= flux
+            parts.append(blobs)
     blobs = np.concatenate(parts)
     blobs[:, 2] /= blobs[:, 2].sum()
     return blobs[blobs[:, 2] > 0]
 
 
 def _build_arm(
-    rng: np.random.Generator, shape: Shape, length: float, turn: float, start: float
+    rng: np.random.Generator, shape: Shape, arm: int, *, start: float, turn: float
 ) -> np.ndarray:
     """Returns the blobs of one arm of unit flux, (n, 4)."""
+    length, fill = shape.arms[arm], shape.fills[arm]
     number = int(np.clip(math.ceil(length / _STEP), 3, 24))
     along = (np.arange(number) + 0.5) / number
     direction = start + turn * along
     x = np.cumsum(np.cos(direction)) * length / number
     y = np.cumsum(np.sin(direction)) * length / number
     if shape.edge_bright:
-        flux = np.exp((along - 1) / shape.fill)
+        flux = np.exp((along - 1) / fill)
         sigma = shape.width * (0.5 + 0.5 * along)
     else:
-        # Brightest near the core, fading as the flow widens.
-        flux = np.sqrt(along) * np.exp(-along / shape.fill)
+        # Faint up to the flare, brightest there, fading as the flow widens.
+        flux = (along / fill) ** 2 * np.exp(-2 * along / fill)
         sigma = shape.width * (0.3 + 0.9 * along)
     flux = flux * rng.lognormal(0, shape.clumpiness, number)
     flux *= (1 - shape.hot_spot) / flux.sum()
-    arm = np.column_stack([x, y, flux, sigma])
-    if shape.hot_spot > 0:
-        end = [[x[-1], y[-1], shape.hot_spot, min(shape.width, rng.uniform(0.3, 1.5))]]
-        arm = np.concatenate([arm, end])
-    return arm
+    blobs = np.column_stack([x, y, flux, sigma])
+    if shape.hot_spot == 0:
+        return blobs
+    sizes = np.minimum(shape.width, rng.uniform(0.3, 1.5, 2))
+    spots = np.array([[x[-1], y[-1], shape.hot_spot, sizes[0]]])
+    if arm == 0 and shape.double_spot > 0:
+        # The older spot lies back and to the side (Laing 1981, MNRAS 195, 261).
+        back = direction[-1] + math.pi + rng.choice((-1, 1)) * rng.uniform(0.3, 1.3)
+        shift = shape.double_spot * np.array([math.cos(back), math.sin(back)])
+        share = shape.hot_spot * rng.uniform(0.3, 0.5)
+        spots[0, 2] -= share
+        older = [x[-1] + shift[0], y[-1] + shift[1], share, sizes[1]]
+        spots = np.concatenate([spots, [older]])
+    return np.concatenate([blobs, spots])
 
 
 def draw_shape(rng: np.random.Generator, family: str, size: float) -> Shape:
@@ -105,8 +116,8 @@ def draw_shape(rng: np.random.Generator, family: str, size: float) -> Shape:
 
     Args:
         rng: Source of randomness.
-        family: One of "compact", "double", "triple", "fr1", "wide_tail",
-            "narrow_tail", "head_tail", "one_sided" and "relic".
+        family: One of "compact", "double", "triple", "uneven", "double_spot", "fr1",
+            "wide_tail", "narrow_tail", "head_tail", "one_sided" and "relic".
         size: End to end along the spine, arcsec; for "compact" the sigma.
 
     Raises:
@@ -126,8 +137,9 @@ def _arms(rng: np.random.Generator, size: float, scatter: float) -> tuple[float,
 def _common(rng: np.random.Generator) -> dict[str, Any]:
     return {
         "angle": rng.uniform(0, 2 * np.pi),
-        "twist": rng.normal(0, 0.12),
-        "opening": rng.normal(0, 0.1),
+        "bend": rng.normal(0, 0.2),
+        "twist": rng.normal(0, 0.15),
+        "opening": rng.normal(0, 0.15),
         # Lobe flux ratios of FR IIs scatter by some 50%.
         "balance": 1 / (1 + rng.lognormal(0, 0.5)),
         "clumpiness": rng.uniform(0.1, 0.45),
@@ -137,46 +149,63 @@ def _common(rng: np.random.Generator) -> dict[str, Any]:
 def _compact(rng: np.random.Generator, size: float) -> Shape:
     # Elongated by a short jet or an unresolved double, seen as one.
     reach = size * rng.uniform(0, 1.5)
-    return Shape(
-        **_common(rng), arms=(reach, reach * rng.uniform(0, 1)), fill=1.0,
-        core=rng.uniform(0.3, 0.9), core_size=size * rng.uniform(0.3, 1), width=size,
+    return Shape(**_common(rng) | {
+        "arms": (reach, reach * rng.uniform(0, 1)), "fills": (1.0, 1.0),
+        "core": rng.uniform(0.3, 0.9), "core_size": size * rng.uniform(0.3, 1),
+        "width": size,
+    })  # fmt: skip
+
+
+def _double(rng: np.random.Generator, size: float, **changes: Any) -> Shape:
+    fill = rng.lognormal(-1.5, 0.5)
+    return Shape(**_common(rng) | {
+        "arms": _arms(rng, size, 0.07), "core": 0.0,
+        "hot_spot": rng.uniform(0.1, 0.7), "fills": (fill, fill),
+        "width": rng.lognormal(math.log(1.0 + 0.07 * size), 0.4),
+    } | changes)  # fmt: skip
+
+
+def _triple(rng: np.random.Generator, size: float, **changes: Any) -> Shape:
+    core = float(np.clip(rng.lognormal(-1.7, 0.6), 0.02, 0.6))
+    return _double(rng, size, core=core, **changes)
+
+
+def _uneven(rng: np.random.Generator, size: float) -> Shape:
+    # One lobe reaches back to the core, the other stands off.
+    fills = rng.lognormal(-0.7, 0.4), rng.lognormal(-2.0, 0.4)
+    first = rng.uniform(0.28, 0.5)
+    return _triple(rng, size, arms=(first * size, (1 - first) * size), fills=fills)
+
+
+def _double_spot(rng: np.random.Generator, size: float) -> Shape:
+    return _double(
+        rng, size, hot_spot=rng.uniform(0.5, 0.85),
+        double_spot=float(np.clip(rng.normal(0.28, 0.08) * size, 7, 18)),
     )  # fmt: skip
-
-
-def _double(rng: np.random.Generator, size: float, core: float = 0.0) -> Shape:
-    width = rng.lognormal(np.log(1.2 + 0.05 * size), 0.35)
-    return Shape(
-        **_common(rng), arms=_arms(rng, size, 0.07), bend=rng.normal(0, 0.12),
-        core=core, hot_spot=rng.uniform(0.15, 0.75), fill=rng.lognormal(-1.5, 0.5),
-        width=width,
-    )  # fmt: skip
-
-
-def _triple(rng: np.random.Generator, size: float) -> Shape:
-    return _double(rng, size, core=float(np.clip(rng.lognormal(-1.7, 0.6), 0.02, 0.6)))
 
 
 def _fr1(rng: np.random.Generator, size: float) -> Shape:
-    return Shape(
-        **_common(rng), arms=_arms(rng, size, 0.1), bend=rng.normal(0, 0.3),
-        core=rng.uniform(0.05, 0.35), fill=rng.uniform(0.3, 0.8), edge_bright=False,
-        width=rng.uniform(1.5, 2.5) + 0.06 * size,
-    )  # fmt: skip
+    fill = rng.uniform(0.35, 0.8)
+    return Shape(**_common(rng) | {
+        "arms": _arms(rng, size, 0.1), "bend": rng.normal(0, 0.3),
+        "core": rng.uniform(0.03, 0.3), "fills": (fill, fill), "edge_bright": False,
+        "width": rng.uniform(1.0, 2.0) + 0.05 * size,
+    })  # fmt: skip
 
 
 def _tail(
     rng: np.random.Generator, size: float, turn: tuple[float, float], opening: float
 ) -> Shape:
-    parameters = _common(rng) | {"opening": opening, "twist": rng.normal(0, 0.1)}
-    edge_bright = rng.random() < 0.4
-    return Shape(
-        **parameters, arms=_arms(rng, size, 0.08),
+    edge_bright = bool(rng.random() < 0.5)
+    fill = rng.uniform(0.3, 0.8)
+    return Shape(**_common(rng) | {
+        "arms": _arms(rng, size, 0.08), "opening": opening,
         # The second arm opens towards the side to which both bend.
-        bend=-rng.uniform(*turn), core=rng.uniform(0.02, 0.25),
-        hot_spot=rng.uniform(0, 0.3) if edge_bright else 0.0,
-        fill=rng.uniform(0.4, 1.0), edge_bright=edge_bright,
-        width=rng.uniform(1.0, 2.0) + 0.05 * size,
-    )  # fmt: skip
+        "bend": -rng.uniform(*turn), "core": rng.uniform(0.02, 0.25),
+        "hot_spot": rng.uniform(0, 0.3) if edge_bright else 0.0,
+        "fills": (fill, fill), "edge_bright": edge_bright,
+        "width": rng.uniform(1.0, 2.0) + 0.05 * size,
+    })  # fmt: skip
 
 
 def _wide_tail(rng: np.random.Generator, size: float) -> Shape:
@@ -184,7 +213,7 @@ def _wide_tail(rng: np.random.Generator, size: float) -> Shape:
 
 
 def _narrow_tail(rng: np.random.Generator, size: float) -> Shape:
-    return _tail(rng, size, (0.5, 1.2), -rng.uniform(0.5, 1.5))
+    return _tail(rng, size * 1.2, (0.5, 1.0), -rng.uniform(0.5, 1.2))
 
 
 def _head_tail(rng: np.random.Generator, size: float) -> Shape:
@@ -192,27 +221,29 @@ def _head_tail(rng: np.random.Generator, size: float) -> Shape:
 
 
 def _one_sided(rng: np.random.Generator, size: float) -> Shape:
-    parameters: dict[str, Any] = {**_common(rng), "balance": rng.uniform(0.85, 1.0)}
-    return Shape(
-        **parameters, arms=(size, size * rng.uniform(0.4, 1)),
-        bend=rng.normal(0, 0.25), core=rng.uniform(0.2, 0.7),
-        hot_spot=rng.uniform(0, 0.7), fill=rng.lognormal(-1.2, 0.6),
-        width=rng.uniform(1.0, 2.0) + 0.04 * size,
-    )  # fmt: skip
+    fill = rng.lognormal(-1.2, 0.6)
+    return Shape(**_common(rng) | {
+        "balance": rng.uniform(0.85, 1.0), "arms": (size, size * rng.uniform(0.4, 1)),
+        "core": rng.uniform(0.2, 0.7), "hot_spot": rng.uniform(0, 0.7),
+        "fills": (fill, fill), "width": rng.uniform(1.0, 2.0) + 0.04 * size,
+    })  # fmt: skip
 
 
 def _relic(rng: np.random.Generator, size: float) -> Shape:
-    parameters: dict[str, Any] = {**_common(rng), "clumpiness": rng.uniform(0.4, 0.8)}
-    return Shape(
-        **parameters, arms=_arms(rng, size, 0.1), bend=rng.normal(0, 0.4), core=0.0,
-        fill=rng.uniform(0.8, 3.0), width=rng.uniform(2.5, 4.0) + 0.05 * size,
-    )  # fmt: skip
+    fill = rng.uniform(0.8, 3.0)
+    return Shape(**_common(rng) | {
+        "arms": _arms(rng, size, 0.1), "bend": rng.normal(0, 0.4), "core": 0.0,
+        "fills": (fill, fill), "width": rng.uniform(2.5, 4.0) + 0.05 * size,
+        "clumpiness": rng.uniform(0.4, 0.8),
+    })  # fmt: skip
 
 
 _FAMILIES = {
     "compact": _compact,
     "double": _double,
     "triple": _triple,
+    "uneven": _uneven,
+    "double_spot": _double_spot,
     "fr1": _fr1,
     "wide_tail": _wide_tail,
     "narrow_tail": _narrow_tail,

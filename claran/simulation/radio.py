@@ -16,13 +16,24 @@ from scipy import fft
 
 from claran.simulation.survey import Survey
 
-__all__ = ["draw_noise", "draw_sidelobes", "draw_stripes", "peak_brightness", "render"]
+__all__ = [
+    "bowl",
+    "draw_noise",
+    "draw_sidelobes",
+    "draw_stripes",
+    "peak_brightness",
+    "render",
+]
 
 _TO_SIGMA = 1 / math.sqrt(8 * math.log(2))  # Full width at half maximum to sigma.
 
 # Longest baseline times beam: the VLA's B array reaches 0.257 cycles/arcsec at 1.4 GHz,
 # where the noise of real FIRST cutouts ends too, for a beam of 5.4".
 _LONGEST = 1.388
+
+# Directions, from west through north, in which the noise of FIRST has most waves: those
+# between stations of one arm of the VLA.
+_ARM_WAVES = np.radians([-26.0, 26.0, 90.0])
 
 
 def beam_covariance(survey: Survey) -> np.ndarray:
@@ -61,6 +72,18 @@ def render(blobs: np.ndarray, survey: Survey) -> np.ndarray:
     return rows.astype(np.float32) @ columns.astype(np.float32).T
 
 
+def bowl(blobs: np.ndarray, survey: Survey) -> np.ndarray:
+    """Returns the negative bowl of a source, as one blob, (1, 4).
+
+    An interferometer without short spacings sees no total flux; cleaning brings back
+    part of it.
+    """
+    total = blobs[:, 2].sum()
+    x, y = blobs[:, 2] @ blobs[:, :2] / total
+    width = survey.largest_arcsec * _TO_SIGMA
+    return np.array([[x, y, -survey.bowl * total, width]])
+
+
 def draw_noise(rng: np.random.Generator, survey: Survey, sigma: float) -> np.ndarray:
     """Returns noise of the given standard deviation, correlated as the array saw it."""
     amplitude = _noise_amplitude(survey)
@@ -72,25 +95,48 @@ def draw_noise(rng: np.random.Generator, survey: Survey, sigma: float) -> np.nda
     return noise[: survey.size, : survey.size] * np.float32(sigma)
 
 
-def draw_stripes(rng: np.random.Generator, survey: Survey, sigma: float) -> np.ndarray:
-    """Returns the plane waves that gain errors and interference leave, Jy/beam.
+def draw_stripes(
+    rng: np.random.Generator,
+    survey: Survey,
+    centers: np.ndarray,
+    peaks: np.ndarray,
+    sigma: float,
+) -> np.ndarray:
+    """Returns the stripes that gain errors leave, (size, size) float32, Jy/beam.
 
-    An erroneous visibility is a plane wave on the sky, at a spacing that the array
-    measured. Each field gets a few; their amplitude is exponential with the survey's
-    mean, so that most fields show none to the eye and some show little else.
+    The error of a baseline is a wave on the sky, that of similar baselines a packet of
+    waves through the source that they saw wrong: a band as long as the field. The
+    VLA's arms leave three directions; in real cutouts these bands hold much of the
+    power below 0.04 cycles per arcsec. Errors grow with the source.
+
+    Args:
+        rng: Source of randomness.
+        survey: Beam and pixels.
+        centers: (n, 2) positions of the sources, arcsec from the field's centre.
+        peaks: (n,) their peak brightness, Jy/beam.
+        sigma: Noise, the unit of `Survey.stripes`.
     """
     axis = _pixel_axis(survey)
+    image = np.zeros((survey.size, survey.size), np.float32)
     longest = _LONGEST / survey.beam_arcsec
-    stripes = np.zeros((survey.size, survey.size), np.float32)
-    for _ in range(rng.integers(0, 4)):
-        amplitude = rng.exponential(survey.stripes) * sigma
-        spacing = longest * rng.uniform(0.08, 0.7)
+    for _ in range(rng.poisson(2)):
+        # A third of the bands belongs to sources outside the field.
+        anchor, peak = rng.uniform(-0.5, 0.5, 2) * survey.field_arcsec, 0.0
+        if len(peaks) and rng.random() < 2 / 3:
+            index = rng.choice(len(peaks), p=peaks / peaks.sum())
+            anchor, peak = centers[index], float(peaks[index])
+        amplitude = rng.exponential(survey.stripes * sigma + 0.001 * peak)
+        spacing = longest * 10 ** rng.uniform(-1.4, -0.6)
         angle = rng.uniform(0, np.pi)
-        x = 2 * np.pi * spacing * math.cos(angle) * axis + rng.uniform(0, 2 * np.pi)
-        y = 2 * np.pi * spacing * math.sin(angle) * axis
-        wave = np.outer(np.cos(y), np.cos(x)) - np.outer(np.sin(y), np.sin(x))
-        stripes += (amplitude * wave).astype(np.float32)
-    return stripes
+        if survey.snapshot:
+            angle = rng.choice(_ARM_WAVES) + rng.normal(0, 0.06)
+        x = (math.cos(angle) * (axis - anchor[0])).astype(np.float32)
+        y = (math.sin(angle) * (axis - anchor[1])).astype(np.float32)
+        across = (x + y[:, None]) * np.float32(spacing)
+        wave = np.cos(2 * np.pi * across + rng.uniform(0, 2 * np.pi))
+        packet = np.exp(-((across / rng.uniform(0.5, 2.0)) ** 2))
+        image += np.float32(amplitude) * wave * packet
+    return image
 
 
 def draw_sidelobes(
@@ -190,8 +236,8 @@ def _noise_amplitude(survey: Survey) -> np.ndarray:
 
     The power follows the density of the array's baselines, averaged over the pointings
     of the survey. Two corrections were fitted to the spectrum of 153 real FIRST cutouts
-    outside their sources: the longest baselines weigh less, and below 0.04 cycles per
-    arcsec there is up to four times more power (faint and badly cleaned emission).
+    outside their sources: the longest baselines weigh less, and below 0.03 cycles per
+    arcsec there is up to twice the power (faint and badly cleaned emission).
     """
     # Wider than the field, so that its opposite edges are not correlated.
     margin = round(3 * survey.beam_arcsec / survey.pixel_arcsec)
@@ -208,7 +254,7 @@ def _noise_amplitude(survey: Survey) -> np.ndarray:
     else:
         power = np.maximum(1 - radius / _LONGEST, 0)
     power *= np.exp(-((radius / 1.25) ** 6))
-    power *= 1 + 2.5 * np.exp(-((radius / 0.16) ** 2))
+    power *= 1 + 1.0 * np.exp(-((radius / 0.16) ** 2))
     amplitude = np.sqrt(fft.ifftshift(power))
     amplitude /= math.sqrt(float((amplitude**2).sum()))  # Unit variance, see below.
     # irfft2 divides by side squared and gives both halves of the plane.

@@ -1,0 +1,259 @@
+"""Compares simulated fields with real FIRST cutouts and the RGZ catalogue.
+
+Real images and catalogue are in `--shared` (`rgz_first_dev`, `rgz_catalogue`). Both
+sides are measured by the same code on the same grid, 100 pixels of 1.8". Prints a table
+of Kolmogorov-Smirnov distances and draws the distributions.
+"""
+
+import csv
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from absl import app, flags
+from astropy import units
+from astropy.coordinates import SkyCoord
+from astropy.io import fits
+from astropy.wcs import WCS
+from scipy import ndimage, stats
+
+from claran.labels import RGZ_CLASSES
+from claran.simulation import field, labels, populations
+from claran.simulation.survey import FIRST_NATIVE
+
+_SHARED = flags.DEFINE_string("shared", "../shared/data", "Folder of the real data.")
+_NUM = flags.DEFINE_integer("num", 3000, "Number of simulated fields.")
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the random numbers.")
+_PLOT = flags.DEFINE_string("plot", "docs/simulation.png", "File of the plots.")
+
+Samples = dict[str, np.ndarray]
+
+
+def main(argv: list[str]) -> None:
+    """Measures, prints and draws."""
+    del argv
+    shared = Path(_SHARED.value)
+    cutouts = _read_cutouts(shared / "rgz_first_dev")
+    mix = Counter(code for _, _, found in cutouts for code, _ in found)
+    like_cutouts = populations.Population(weights={c: mix[c] for c in RGZ_CLASSES})
+    simulated = _simulate(like_cutouts)
+    real, fake = _measure_images(cutouts), _measure_images(simulated)
+    catalogue = _read_catalogue(shared / "rgz_catalogue" / "train.csv")
+    seen = _measure_catalogue_like()
+    print("Images (class mix of the cutouts)\n")  # noqa: T201
+    _print_table(real, fake)
+    print("\nSources (catalogue-like population)\n")  # noqa: T201
+    _print_table(catalogue, seen)
+    _print_spectra(real, fake)
+    _draw({**real, **catalogue}, {**fake, **seen}, Path(_PLOT.value))
+
+
+def _simulate(
+    population: populations.Population,
+) -> list[tuple[np.ndarray, np.ndarray, list[tuple[str, float]]]]:
+    """Returns images, the islands of labelled sources, and class and peak of each."""
+    rng = np.random.default_rng(_SEED.value)
+    fields = []
+    for _ in range(_NUM.value):
+        one = field.simulate(rng, population=population, survey=FIRST_NATIVE)
+        found = [
+            (source.code, float(one.radio[one.membership == i + 1].max()))
+            for i, source in enumerate(one.sources)
+            if not source.ignore
+        ]
+        fields.append((one.radio, one.membership, found))
+    return fields
+
+
+def _read_cutouts(
+    folder: Path,
+) -> list[tuple[np.ndarray, np.ndarray, list[tuple[str, float]]]]:
+    """Returns the same of the real cutouts; blank pixels are set to zero."""
+    table = defaultdict(list)
+    with (folder / "annotations.csv").open() as file:
+        for row in csv.DictReader(file):
+            table[row["first_id"]].append(row)
+    fields = []
+    for name, rows in table.items():
+        image = np.nan_to_num(fits.getdata(folder / "fits" / f"{name}.fits"))
+        header = fits.getheader(folder / "fits" / f"{name}.fits")
+        islands = labels.find_islands(image, labels.noise_sigma(image), min_pixels=4)
+        found, membership = [], np.zeros(image.shape, np.uint8)
+        for row in rows:
+            sky = (_degrees(row["peak_ras"]), _degrees(row["peak_decs"]))
+            place = np.rint(WCS(header).all_world2pix(*sky, 0)).astype(int)
+            column, line = np.clip(place, 0, len(image) - 1)
+            own = np.isin(islands.labels, np.setdiff1d(islands.labels[line, column], 0))
+            if own.any():
+                membership[own] = len(found) + 1
+                found.append((row["cls"], float(image[own].max())))
+        fields.append((image.astype(np.float32), membership, found))
+    return fields
+
+
+def _measure_images(fields: Iterable[tuple]) -> Samples:
+    """Returns samples of what images show, sigma-normalised where noise is meant."""
+    samples = defaultdict(list)
+    spectra = []
+    for image, membership, found in fields:
+        sigma = labels.noise_sigma(image)
+        islands = labels.find_islands(image, sigma, min_pixels=4)
+        bright = ndimage.binary_dilation(image > 4 * sigma, iterations=6)
+        samples["noise of a field [mJy]"].append(1e3 * sigma)
+        samples["pixel noise [sigma]"] += list(image[~bright][::23] / sigma)
+        samples["islands per field"].append(len(islands))
+        levels = labels.contour_levels(image, sigma)
+        samples["contour level of a pixel"] += list(levels[membership > 0][::3])
+        samples["size of an island [px]"] += list(np.bincount(islands.labels.flat)[1:])
+        spectra.append(_autocorrelation(np.where(bright, 0, image / sigma), ~bright))
+        for code, peak in found:
+            samples[f"log10 peak, {code} [mJy]"].append(np.log10(1e3 * peak))
+    result = {name: np.array(values, float) for name, values in samples.items()}
+    result["spectrum"] = _spectrum(np.sum(spectra, axis=0))
+    return result
+
+
+def _autocorrelation(image: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Returns products of pixels at each offset, and their number, (2, s, s)."""
+    side = 2 * len(image)
+    planes = np.stack([image, weight])
+    power = np.abs(np.fft.rfft2(planes, (side, side))) ** 2
+    return np.fft.irfft2(power, (side, side))
+
+
+def _spectrum(autocorrelation: np.ndarray) -> np.ndarray:
+    """Returns the noise power in rings of 0.02 cycles per arcsec, (13,)."""
+    product, number = np.fft.fftshift(autocorrelation, axes=(1, 2))
+    middle = len(product) // 2
+    window = slice(middle - 32, middle + 33)
+    taper = np.outer(np.hanning(65), np.hanning(65))
+    smooth = taper * (product / np.maximum(number, 1))[window, window]
+    power = np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(smooth)).real)
+    axis = np.arange(-32, 33) / 65 / FIRST_NATIVE.pixel_arcsec
+    ring = (np.hypot(axis[:, None], axis) / 0.02).astype(int)
+    return np.array([power[ring == i].mean() for i in range(13)])
+
+
+def _read_catalogue(path: Path) -> Samples:
+    """Returns samples of the RGZ catalogue, per class where it matters."""
+    samples = defaultdict(list)
+    per_field = Counter()
+    with path.open() as file:
+        for row in csv.DictReader(file):
+            code = f"{row['num_cpnts']}_{row['num_peaks']}"
+            per_field[row["first_id"]] += 1
+            sky = SkyCoord(
+                _degrees(row["cpnts_ras"]), _degrees(row["cpnts_decs"]), unit="deg"
+            )
+            apart = sky[:, None].separation(sky).arcsec.max()
+            extent = apart if len(sky) > 1 else float(row["ang_extent"])
+            samples[f"log10 extent, {code} [arcsec]"].append(np.log10(extent))
+            center = SkyCoord(
+                _sexagesimal(row["first_id"]), unit=(units.hourangle, units.deg)
+            )
+            nearest = center.separation(sky).arcsec.min()
+            samples[f"log10 offset, {code} [arcsec]"].append(np.log10(nearest + 0.1))
+            samples["class"].append(RGZ_CLASSES.index(code))
+    samples["sources per field"] = list(per_field.values())
+    return {name: np.array(values, float) for name, values in samples.items()}
+
+
+def _measure_catalogue_like() -> Samples:
+    """Returns the same of simulated fields; sources to be ignored are left out.
+
+    The catalogue's distances are between component positions, its extents of single
+    components the diagonal of their box.
+    """
+    rng = np.random.default_rng(_SEED.value + 1)
+    samples = defaultdict(list)
+    pixel = FIRST_NATIVE.pixel_arcsec
+    for _ in range(_NUM.value):
+        one = field.simulate(rng, survey=FIRST_NATIVE)
+        kept = [s for s in one.sources if not s.ignore]
+        if kept:
+            samples["sources per field"].append(len(kept))
+        for source in kept:
+            places = source.component_positions
+            apart = np.linalg.norm(places[:, None] - places, axis=2).max()
+            diagonal = float(np.hypot(*(source.box[2:] - source.box[:2])))
+            extent = pixel * (apart if len(places) > 1 else diagonal)
+            samples[f"log10 extent, {source.code} [arcsec]"].append(np.log10(extent))
+            # A subject's catalogue position lies anywhere in its central pixel.
+            center = one.survey.size / 2 + rng.uniform(-0.5, 0.5, 2)
+            nearest = np.hypot(*(places - center).T).min() * pixel
+            name = f"log10 offset, {source.code} [arcsec]"
+            samples[name].append(np.log10(nearest + 0.1))
+            samples["class"].append(RGZ_CLASSES.index(source.code))
+    return {name: np.array(values, float) for name, values in samples.items()}
+
+
+def _degrees(joined: str) -> np.ndarray:
+    return np.array([float(value) for value in joined.split(";")])
+
+
+def _sexagesimal(name: str) -> str:
+    """Returns "07 45 35.0 +33 57 54" for "FIRSTJ074535.0+335754"."""
+    ra, sign, dec = name[6:].replace("-", "+-").partition("+")
+    minus, dec = ("-", dec[1:]) if dec.startswith("-") else (sign, dec)
+    return f"{ra[:2]} {ra[2:4]} {ra[4:]} {minus}{dec[:2]} {dec[2:4]} {dec[4:]}"
+
+
+def _print_table(real: Mapping, fake: Mapping) -> None:
+    print("| | real 5/50/95% | simulated 5/50/95% | KS | numbers |")  # noqa: T201
+    print("|---|---|---|---|---|")  # noqa: T201
+    for name in sorted(set(real) - {"spectrum"}):
+        one, two = real[name], fake.get(name, np.empty(0))
+        if not len(two):
+            print(f"| {name} | | none | | {len(one)} / 0 |")  # noqa: T201
+            continue
+        distance = stats.ks_2samp(one, two, method="asymp").statistic
+        texts = ["/".join(f"{v:.2f}" for v in np.percentile(s, [5, 50, 95]))
+                 for s in (one, two)]  # fmt: skip
+        sizes = f"{len(one)} / {len(two)}"
+        print(f"| {name} | {texts[0]} | {texts[1]} | {distance:.3f} | {sizes} |")  # noqa: T201
+    if "class" in real:
+        for side in (real, fake):
+            counts = np.bincount(side["class"].astype(int), minlength=6)
+            print(RGZ_CLASSES, np.round(counts / counts.sum(), 3).tolist())  # noqa: T201
+
+
+def _print_spectra(real: Mapping, fake: Mapping) -> None:
+    print("\nNoise power per ring of 0.02 cycles/arcsec, real / simulated\n")  # noqa: T201
+    ratio = zip(real["spectrum"], fake["spectrum"], strict=True)
+    print(", ".join(f"{a:.2f}/{b:.2f}" for a, b in ratio))  # noqa: T201
+
+
+def _draw(real: Mapping, fake: Mapping, path: Path) -> None:
+    names = [n for n in real if n not in ("spectrum", "class") and n in fake]
+    columns = 6
+    rows = -(-(len(names) + 1) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(3 * columns, 2.1 * rows))
+    for axis, name in zip(axes.flat, names, strict=False):
+        both = np.concatenate([real[name], fake[name]])
+        low, high = np.percentile(both, [0.3, 99.7])
+        whole = (both == both.astype(int)).all()
+        step = max(1, round((high - low) / 25))
+        bins = np.arange(low, high + 1.5 * step, step) - 0.5 if whole else 25
+        limits = None if whole else (low, high)
+        for side, color in ((real, "black"), (fake, "tab:red")):
+            axis.hist(side[name], bins, range=limits, density=True, histtype="step",
+                      color=color)  # fmt: skip
+        axis.set_title(name, fontsize=8)
+        axis.tick_params(labelsize=6)
+    spare = axes.flat[len(names)]
+    for side, color in ((real, "black"), (fake, "tab:red")):
+        spare.semilogy(0.01 + 0.02 * np.arange(13), side["spectrum"], color=color)
+    spare.set_title("noise power against cycles/arcsec", fontsize=8)
+    for axis in axes.flat[len(names) + 1 :]:
+        axis.axis("off")
+    figure.tight_layout()
+    figure.savefig(path, dpi=60)
+
+
+if __name__ == "__main__":
+    app.run(main)
