@@ -5,6 +5,7 @@ pixel edges of that array: column `i` covers `[i, i + 1]`; `wcs_x = x - 0.5`.
 """
 
 import dataclasses
+import math
 
 import numpy as np
 from astropy.wcs import WCS
@@ -138,23 +139,35 @@ def _draw_main(
     Galaxy Zoo is centred on an entry of the FIRST catalogue: in the catalogue of
     labels, the nearest component lies a median of 1.2" from the centre.
     """
-    tries = 0
-    while True:
+    peaks = None
+    for _ in range(_TRIES):
         source = populations.draw_source(rng, code, survey)
-        peaks = _model_peaks(source, survey, sigma)
-        tries += 1
-        if f"{len(peaks)}_{sum(map(len, peaks))}" == code or tries == _TRIES:
+        peaks = _peaks_if(code, source, survey, sigma)
+        if peaks is not None:
             break
+    else:
+        source = populations.draw_source(rng, code, survey)
     offset = rng.normal(0, _OFFSET_ARCSEC, 2)
-    if not peaks:
+    if peaks is None:
         return source.moved(*offset)
     component = peaks[rng.integers(len(peaks))]
-    place = component[rng.integers(len(component))] - survey.size / 2
-    return source.moved(*(offset - place * survey.pixel_arcsec))
+    return source.moved(*(offset - component[rng.integers(len(component))]))
 
 
-def _model_peaks(source: Source, survey: Survey, sigma: float) -> list[np.ndarray]:
-    """Returns the peaks of each component that a source would have without noise."""
-    model = radio.render(source.blobs, survey)
+def _peaks_if(
+    code: str, source: Source, survey: Survey, sigma: float
+) -> list[np.ndarray] | None:
+    """Returns each component's peaks, arcsec, if the noise-free class is `code`."""
+    # A window on the source: most are much smaller than a field.
+    reach = np.abs(source.blobs[:, :2]).max() + 3 * source.blobs[:, 3].max()
+    half = math.ceil((reach + 2 * survey.beam_major_arcsec) / survey.pixel_arcsec)
+    window = dataclasses.replace(survey, size=2 * half)
+    model = radio.render(source.blobs, window)
     islands = labels.find_islands(model, sigma, min_pixels=survey.min_pixels)
-    return [labels.find_peaks(model, islands, i, sigma) for i in range(len(islands))]
+    components, _, number = code.partition("_")
+    if len(islands) != int(components):
+        return None
+    peaks = [labels.find_peaks(model, islands, i, sigma) for i in range(len(islands))]
+    if sum(map(len, peaks)) != int(number):
+        return None
+    return [(place - half) * survey.pixel_arcsec for place in peaks]

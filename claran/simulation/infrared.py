@@ -25,11 +25,11 @@ _PSF_ARCSEC = 7.8
 # Counts above a peak of t sigma in 9 square arcmin: number at ten sigma, slope, fainter
 # end. Stars are flat at high latitude, galaxies steep; their faint end is confusion.
 _STARS = (2.25, 0.5, 1.0)
-_GALAXIES = (5.0, 1.25, 0.8)
+_GALAXIES = (5.2, 1.35, 0.8)
 # Pixel noise, smoothed to 1.5 pixels, and confusion by fainter galaxies, which has the
 # width of the PSF. Together with the galaxies they give the cutouts' 0.12 DN.
 _NOISE_DN = 0.03
-_CONFUSION_DN = 0.06
+_CONFUSION_DN = 0.05
 
 
 def draw_infrared(
@@ -58,12 +58,12 @@ def draw_infrared(
         wing = 2.6 * width[bright]
         image += _spots(survey, places[bright], 0.04 * peaks[bright], wing)
     # Atlas pixels are interpolated from 2.75" ones: even their noise is smooth.
+    white = rng.standard_normal(image.shape, dtype=np.float32)
     for strength, sigma in ((_NOISE_DN, 1.4), (_CONFUSION_DN, _PSF_ARCSEC / 2.355)):
-        noise = rng.standard_normal(image.shape, dtype=np.float32)
-        noise = cv2.GaussianBlur(noise, (0, 0), sigma / survey.pixel_arcsec)
+        pixels = sigma / survey.pixel_arcsec
         # White noise blurred by s pixels keeps 1 / (2 s sqrt(pi)) of its deviation.
-        gain = 2 * math.sqrt(math.pi) * sigma / survey.pixel_arcsec
-        image += np.float32(strength * gain) * noise
+        gain = np.float32(strength * 2 * math.sqrt(math.pi) * pixels)
+        image += gain * cv2.GaussianBlur(white, (0, 0), pixels)
     return image + np.float32(_SKY_DN)
 
 

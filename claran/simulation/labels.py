@@ -127,9 +127,10 @@ def contour_levels(image: np.ndarray, sigma: float) -> np.ndarray:
     >>> contour_levels(np.array([5.0, 5.2, 9.1, np.nan]), 1.0).tolist()
     [-1, 0, 1, -1]
     """
-    ratio = np.nan_to_num(image, nan=0.0) / (THRESHOLD * sigma)
-    levels = np.floor(np.log(np.maximum(ratio, 1e-3)) / math.log(LEVEL_RATIO))
-    return np.where(ratio > 1, levels, -1).astype(np.int32)
+    above = image > THRESHOLD * sigma  # False where NaN.
+    ratio = np.where(above, image, THRESHOLD * sigma) / (THRESHOLD * sigma)
+    levels = np.log(ratio) * (1 / math.log(LEVEL_RATIO))
+    return np.where(above, levels, -1).astype(np.int32)
 
 
 def find_peaks(
@@ -191,7 +192,7 @@ def label(
     owner, seen = _associate(image, models, islands)
     blended = seen.sum(axis=0) > 1
     found = []
-    membership = np.zeros(image.shape, np.uint8)
+    members = np.zeros(len(islands) + 1, np.uint8)
     for index, source in enumerate(sources):
         own = np.flatnonzero(owner == index)
         if len(own):
@@ -210,8 +211,8 @@ def label(
             entry = _describe_faint(source, models[index], survey, sigma)
         if entry is not None:
             found.append(entry)
-            membership[np.isin(islands.labels, own + 1)] = len(found)
-    return tuple(found), membership
+            members[own + 1] = len(found)
+    return tuple(found), members[islands.labels]
 
 
 def _associate(

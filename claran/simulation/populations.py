@@ -38,7 +38,7 @@ _SIZES = {
     "1_3": (28.0, 0.50),
     "2_2": (22.0, 0.60),
     "2_3": (42.0, 0.65),
-    "3_3": (43.0, 0.55),
+    "3_3": (40.0, 0.60),
 }
 
 # Peak brightness at 1.4 GHz in mJy/beam, median and scatter of the logarithm, of the
@@ -111,9 +111,9 @@ class Population:
 
 
 # Weights of main sources that give, neighbours and noise included, the catalogue's
-# fractions of all sources: 0.504, 0.116, 0.104, 0.093, 0.087, 0.095 (three iterations on
-# 2,500 fields each). FIRST has 946,432 sources in 10,575 square degrees (Helfand et al.
-# 2015): 0.22 for each field of 9 square arcmin.
+# fractions of all sources: 0.504, 0.116, 0.104, 0.093, 0.087, 0.095 (three iterations
+# on 2,500 fields each). FIRST has 946,432 sources in 10,575 square degrees (Helfand et
+# al. 2015): 0.22 for each field of 9 square arcmin.
 CATALOGUE = Population(
     weights=MappingProxyType(
         {"1_1": 43, "1_2": 12, "1_3": 13, "2_2": 9, "2_3": 11, "3_3": 11}

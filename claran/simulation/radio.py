@@ -36,6 +36,7 @@ _LONGEST = 1.388
 _ARM_WAVES = np.radians([-26.0, 26.0, 90.0])
 
 
+@functools.lru_cache(maxsize=32)
 def beam_covariance(survey: Survey) -> np.ndarray:
     """Returns the beam's covariance in (x, y), (2, 2), arcsec squared."""
     major = (survey.beam_major_arcsec * _TO_SIGMA) ** 2

@@ -43,8 +43,8 @@ class Survey:
     beam_major_arcsec: float = 5.4
     beam_minor_arcsec: float = 5.4
     beam_angle_deg: float = 0.0
-    # Measured in 153 real cutouts: median 0.175 mJy, standard deviation of the log 0.140.
-    # Stripes, sidelobes and the scatter of the measurement add to what is drawn.
+    # Measured in 153 real cutouts: median 0.175 mJy, scatter of the logarithm 0.140;
+    # stripes, sidelobes and the scatter of the measurement add to what is drawn.
     noise_jy: float = 1.65e-4
     noise_scatter: float = 0.11
     frequency_hz: float = 1.4e9
