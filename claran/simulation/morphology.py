@@ -16,8 +16,9 @@ import numpy as np
 
 __all__ = ["Shape", "build", "draw_shape"]
 
-# Distance between the blobs of a spine, in arcsec: FIRST's beam has a sigma of 2.3".
-_STEP = 2.6
+# Distance between the blobs of a spine, in arcsec. Beam (sigma 2.3" for FIRST) and lobe
+# smooth it to a ripple of 2e-4 or less.
+_STEP = 3.5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -139,9 +140,9 @@ def _common(rng: np.random.Generator) -> dict[str, Any]:
         "angle": rng.uniform(0, 2 * np.pi),
         "bend": rng.normal(0, 0.2),
         "twist": rng.normal(0, 0.15),
-        "opening": rng.normal(0, 0.15),
-        # Lobe flux ratios of FR IIs scatter by some 50%.
-        "balance": 1 / (1 + rng.lognormal(0, 0.5)),
+        "opening": rng.normal(0, 0.22),
+        # Lobe flux ratios of FR IIs scatter by some 40%.
+        "balance": 1 / (1 + rng.lognormal(0, 0.4)),
         "clumpiness": rng.uniform(0.1, 0.45),
     }
 
@@ -157,16 +158,16 @@ def _compact(rng: np.random.Generator, size: float) -> Shape:
 
 
 def _double(rng: np.random.Generator, size: float, **changes: Any) -> Shape:
-    fill = rng.lognormal(-1.5, 0.5)
+    fill = rng.lognormal(-1.3, 0.5)
     return Shape(**_common(rng) | {
         "arms": _arms(rng, size, 0.07), "core": 0.0,
-        "hot_spot": rng.uniform(0.1, 0.7), "fills": (fill, fill),
-        "width": rng.lognormal(math.log(1.0 + 0.07 * size), 0.4),
+        "hot_spot": rng.uniform(0.05, 0.55), "fills": (fill, fill),
+        "width": rng.lognormal(math.log(0.4 + 0.12 * size), 0.4),
     } | changes)  # fmt: skip
 
 
 def _triple(rng: np.random.Generator, size: float, **changes: Any) -> Shape:
-    core = float(np.clip(rng.lognormal(-1.7, 0.6), 0.02, 0.6))
+    core = float(np.clip(rng.lognormal(-2.3, 0.7), 0.01, 0.6))
     return _double(rng, size, core=core, **changes)
 
 

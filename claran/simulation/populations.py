@@ -34,11 +34,11 @@ _FAMILIES = {
 # beam's share, adjusted until the simulated extents agree.
 _SIZES = {
     "1_1": (11.0, 0.40),
-    "1_2": (16.0, 0.50),
-    "1_3": (28.0, 0.50),
-    "2_2": (22.0, 0.60),
-    "2_3": (42.0, 0.65),
-    "3_3": (40.0, 0.60),
+    "1_2": (14.5, 0.50),
+    "1_3": (20.0, 0.60),
+    "2_2": (20.0, 0.65),
+    "2_3": (35.0, 0.70),
+    "3_3": (36.0, 0.60),
 }
 
 # Peak brightness at 1.4 GHz in mJy/beam, median and scatter of the logarithm, of the
@@ -116,7 +116,7 @@ class Population:
 # al. 2015): 0.22 for each field of 9 square arcmin.
 CATALOGUE = Population(
     weights=MappingProxyType(
-        {"1_1": 43, "1_2": 12, "1_3": 13, "2_2": 9, "2_3": 11, "3_3": 11}
+        {"1_1": 43, "1_2": 12, "1_3": 14, "2_2": 9, "2_3": 11, "3_3": 11}
     ),
 )
 # For training: equal classes, and more of what makes association hard.

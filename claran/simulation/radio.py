@@ -66,11 +66,12 @@ def render(blobs: np.ndarray, survey: Survey) -> np.ndarray:
         flat = _evaluate(blobs, survey, x.ravel(), y.ravel())
         return flat.reshape(x.shape).astype(np.float32)
     x, y, flux, sigma = blobs.T.astype(np.float32)
-    wide, high = sigma**2 + beam[0, 0], sigma**2 + beam[1, 1]
-    peak = flux * np.sqrt(beam[0, 0] * beam[1, 1] / (wide * high))
-    rows = peak * np.exp(-((axis[:, None] - y) ** 2) / (2 * high))
-    columns = np.exp(-((axis[:, None] - x) ** 2) / (2 * wide))
-    return rows.astype(np.float32) @ columns.astype(np.float32).T
+    across, along = np.diag(beam).astype(np.float32)
+    wide, high = sigma**2 + across, sigma**2 + along
+    peak = flux * np.sqrt(across * along / (wide * high))
+    rows = peak * np.exp((axis[:, None] - y) ** 2 * (-0.5 / high))
+    columns = np.exp((axis[:, None] - x) ** 2 * (-0.5 / wide))
+    return rows @ columns.T
 
 
 def bowl(blobs: np.ndarray, survey: Survey) -> np.ndarray:
