@@ -31,6 +31,9 @@ _SEED = flags.DEFINE_integer("seed", 0, "Seed of the random numbers.")
 _PLOT = flags.DEFINE_string("plot", "docs/simulation.png", "File of the plots.")
 
 Samples = dict[str, np.ndarray]
+Sources = list[
+    tuple[str, float, float]
+]  # Class, peak in Jy/beam, mean width in arcsec.
 
 
 def main(argv: list[str]) -> None:
@@ -38,7 +41,7 @@ def main(argv: list[str]) -> None:
     del argv
     shared = Path(_SHARED.value)
     cutouts = _read_cutouts(shared / "rgz_first_dev")
-    mix = Counter(code for _, _, found in cutouts for code, _ in found)
+    mix = Counter(code for _, _, found in cutouts for code, _, _ in found)
     like_cutouts = populations.Population(weights={c: mix[c] for c in RGZ_CLASSES})
     simulated = _simulate(like_cutouts)
     real, fake = _measure_images(cutouts), _measure_images(simulated)
@@ -54,14 +57,14 @@ def main(argv: list[str]) -> None:
 
 def _simulate(
     population: populations.Population,
-) -> list[tuple[np.ndarray, np.ndarray, list[tuple[str, float]]]]:
-    """Returns images, the islands of labelled sources, and class and peak of each."""
+) -> list[tuple[np.ndarray, np.ndarray, Sources]]:
+    """Returns images, the islands of labelled sources, and these sources."""
     rng = np.random.default_rng(_SEED.value)
     fields = []
     for _ in range(_NUM.value):
         one = field.simulate(rng, population=population, survey=FIRST_NATIVE)
         found = [
-            (source.code, float(one.radio[one.membership == i + 1].max()))
+            (source.code, *_peak_and_width(one.radio, one.membership == i + 1))
             for i, source in enumerate(one.sources)
             if not source.ignore
         ]
@@ -71,7 +74,7 @@ def _simulate(
 
 def _read_cutouts(
     folder: Path,
-) -> list[tuple[np.ndarray, np.ndarray, list[tuple[str, float]]]]:
+) -> list[tuple[np.ndarray, np.ndarray, Sources]]:
     """Returns the same of the real cutouts; blank pixels are set to zero."""
     table = defaultdict(list)
     with (folder / "annotations.csv").open() as file:
@@ -91,9 +94,16 @@ def _read_cutouts(
             own = np.isin(islands.labels, np.setdiff1d(islands.labels[line, column], 0))
             if own.any():
                 membership[own] = len(found) + 1
-                found.append((row["cls"], float(image[own].max())))
+                found.append((row["cls"], *_peak_and_width(image, own)))
         fields.append((image.astype(np.float32), membership, found))
     return fields
+
+
+def _peak_and_width(image: np.ndarray, own: np.ndarray) -> tuple[float, float]:
+    """Returns the peak of a source, and its area over the diagonal of its box."""
+    rows, columns = np.nonzero(own)
+    length = np.hypot(np.ptp(rows) + 1, np.ptp(columns) + 1)
+    return float(image[own].max()), len(rows) / length * FIRST_NATIVE.pixel_arcsec
 
 
 def _measure_images(fields: Iterable[tuple]) -> Samples:
@@ -113,8 +123,9 @@ def _measure_images(fields: Iterable[tuple]) -> Samples:
         samples["contour level of a pixel"] += list(levels[membership > 0][::3])
         samples["size of an island [px]"] += list(np.bincount(islands.labels.flat)[1:])
         spectra.append(_autocorrelation(np.where(bright, 0, image / sigma), ~bright))
-        for code, peak in found:
+        for code, peak, width in found:
             samples[f"log10 peak, {code} [mJy]"].append(np.log10(1e3 * peak))
+            samples[f"mean width, {code} [arcsec]"].append(width)
     result = {name: np.array(values, float) for name, values in samples.items()}
     result["spectrum"] = _spectrum(np.sum(spectra, axis=0))
     return result

@@ -116,7 +116,7 @@ class Population:
 # al. 2015): 0.22 for each field of 9 square arcmin.
 CATALOGUE = Population(
     weights=MappingProxyType(
-        {"1_1": 43, "1_2": 12, "1_3": 14, "2_2": 9, "2_3": 11, "3_3": 11}
+        {"1_1": 42, "1_2": 11, "1_3": 16, "2_2": 8, "2_3": 11, "3_3": 12}
     ),
 )
 # For training: equal classes, and more of what makes association hard.
