@@ -161,8 +161,7 @@ def _peaks_if(
     # A window on the source: most are much smaller than a field.
     reach = np.abs(source.blobs[:, :2]).max() + 3 * source.blobs[:, 3].max()
     half = math.ceil((reach + 2 * survey.beam_major_arcsec) / survey.pixel_arcsec)
-    window = dataclasses.replace(survey, size=2 * half)
-    model = radio.render(source.blobs, window)
+    model = radio.render(source.blobs, survey, size=2 * half)
     islands = labels.find_islands(model, sigma, min_pixels=survey.min_pixels)
     components, _, number = code.partition("_")
     if len(islands) != int(components):

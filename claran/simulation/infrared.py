@@ -12,6 +12,7 @@ import math
 import cv2
 import numpy as np
 
+from claran.simulation.grid import pixel_axis, sum_products
 from claran.simulation.survey import Survey
 
 __all__ = ["ZERO_POINT", "draw_infrared", "picture"]
@@ -104,10 +105,10 @@ def _draw_population(
 def _spots(
     survey: Survey, places: np.ndarray, peaks: np.ndarray, width: np.ndarray
 ) -> np.ndarray:
-    axis = (np.arange(survey.size) - (survey.size - 1) / 2) * survey.pixel_arcsec
-    offset = axis.astype(np.float32)[:, None] - places.T[:, None].astype(np.float32)
-    columns, rows = np.exp(-(offset**2) / (2 * width.astype(np.float32) ** 2))
-    return (rows * peaks.astype(np.float32)) @ columns.T
+    axis = pixel_axis(survey)
+    offset = axis[:, None] - places.T[:, None].astype(np.float32)
+    columns, rows = np.exp(offset**2 * (-0.5 / width.astype(np.float32) ** 2))
+    return sum_products(rows * peaks.astype(np.float32), columns)
 
 
 @functools.cache

@@ -82,7 +82,7 @@ def _build_arm(
 ) -> np.ndarray:
     """Returns the blobs of one arm of unit flux, (n, 4)."""
     length, fill = shape.arms[arm], shape.fills[arm]
-    number = int(np.clip(math.ceil(length / _STEP), 3, 24))
+    number = min(max(math.ceil(length / _STEP), 3), 24)
     along = (np.arange(number) + 0.5) / number
     direction = start + turn * along
     x = np.cumsum(np.cos(direction)) * length / number
@@ -96,7 +96,7 @@ def _build_arm(
         sigma = shape.width * (0.3 + 0.9 * along)
     flux = flux * rng.lognormal(0, shape.clumpiness, number)
     flux *= (1 - shape.hot_spot) / flux.sum()
-    blobs = np.column_stack([x, y, flux, sigma])
+    blobs = np.array([x, y, flux, sigma]).T
     if shape.hot_spot == 0:
         return blobs
     sizes = np.minimum(shape.width, rng.uniform(0.3, 1.5, 2))

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from scipy import fft
 
+from claran.simulation.grid import pixel_axis, sum_products
 from claran.simulation.survey import Survey
 
 __all__ = [
@@ -54,13 +55,18 @@ def peak_brightness(blobs: np.ndarray, survey: Survey) -> float:
     return float(values.max(initial=0.0))
 
 
-def render(blobs: np.ndarray, survey: Survey) -> np.ndarray:
+def render(blobs: np.ndarray, survey: Survey, *, size: int | None = None) -> np.ndarray:
     """Returns the noise-free image of a source, (size, size) float32, Jy/beam.
 
     Row 0 is the southernmost, as in a FITS array; column 0 the easternmost.
+
+    Args:
+        blobs: (n, 4) blobs.
+        survey: Beam and pixels.
+        size: Rows and columns about the same centre; by default the field's.
     """
     beam = beam_covariance(survey)
-    axis = _pixel_axis(survey)
+    axis = pixel_axis(survey, size)
     if abs(beam[0, 1]) > 1e-6 * beam[0, 0]:
         x, y = np.meshgrid(axis, axis)
         flat = _evaluate(blobs, survey, x.ravel(), y.ravel())
@@ -71,7 +77,7 @@ def render(blobs: np.ndarray, survey: Survey) -> np.ndarray:
     peak = flux * np.sqrt(across * along / (wide * high))
     rows = peak * np.exp((axis[:, None] - y) ** 2 * (-0.5 / high))
     columns = np.exp((axis[:, None] - x) ** 2 * (-0.5 / wide))
-    return rows @ columns.T
+    return sum_products(rows, columns)
 
 
 def bowl(blobs: np.ndarray, survey: Survey) -> np.ndarray:
@@ -118,7 +124,7 @@ def draw_stripes(
         peaks: (n,) their peak brightness, Jy/beam.
         sigma: Noise, the unit of `Survey.stripes`.
     """
-    axis = _pixel_axis(survey)
+    axis = pixel_axis(survey)
     image = np.zeros((survey.size, survey.size), np.float32)
     longest = _LONGEST / survey.beam_arcsec
     for _ in range(rng.poisson(2)):
@@ -172,11 +178,6 @@ def draw_sidelobes(
         window = kernel[top : top + survey.size, left : left + survey.size]
         image += np.float32(strength * rng.choice((-1, 1))) * window
     return image
-
-
-def _pixel_axis(survey: Survey) -> np.ndarray:
-    pixels = np.arange(survey.size, dtype=np.float32)
-    return (pixels - (survey.size - 1) / 2) * np.float32(survey.pixel_arcsec)
 
 
 def _evaluate(
