@@ -51,7 +51,7 @@ def use_accelerator(
     try:
         # By its name, as JAX may already run on something else.
         devices = jax.devices(None if name == "auto" else name)
-    except RuntimeError:
+    except (AssertionError, RuntimeError):  # The former from JAX without CUDA.
         raise AcceleratorError(
             f"JAX finds no {name.upper()} here. {REMEDIES.get(name, '')} Or take "
             "--accelerator=auto."
