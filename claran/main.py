@@ -13,14 +13,11 @@ A checkpoint of the original ClaRAN into a model:
       --output=model.keras
 """
 
-import os
 import sys
 import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # Keras loads TensorFlow if it can.
 
 import numpy as np
 from absl import app, flags, logging

@@ -68,7 +68,8 @@ def pair_infrared(radio: Sequence[Path], infrared: Sequence[Path]) -> dict[Path,
         return {radio[0]: infrared[0]}
     by_field: dict[str, list[Path]] = {}
     for path in infrared:
-        by_field.setdefault(_field(path), []).append(path)
+        if path not in radio:  # Both may be in one folder.
+            by_field.setdefault(_field(path), []).append(path)
     pairs = {}
     for path in radio:
         own = by_field.get(_field(path), [])

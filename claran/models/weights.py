@@ -1,11 +1,12 @@
 """Published weights into our networks: ClaRAN's checkpoints and ImageNet's VGG16."""
 
+import contextlib
 import io
 import math
 import os
 import pickle
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +95,9 @@ def read_tf1_checkpoint(prefix: str | Path) -> dict[str, np.ndarray]:
             f"{prefix}.index: no such file. Give the path of the checkpoint without "
             "its ending, as in VGGnet_fast_rcnn-80000."
         )
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # Not its greetings.
     try:
-        import tensorflow as tf  # noqa: PLC0415 - seconds, gigabytes, and optional
+        with _silent_stderr():  # Its C++ greets every user, whatever its log level.
+            import tensorflow as tf  # noqa: PLC0415 - seconds, gigabytes, and optional
     except ImportError:
         raise WeightsError(
             "Reading a TensorFlow 1 checkpoint needs TensorFlow, once: install it with "
@@ -112,6 +113,18 @@ def read_tf1_checkpoint(prefix: str | Path) -> dict[str, np.ndarray]:
             f"{prefix}: TensorFlow cannot read this checkpoint ({reason}). Fetch its "
             ".index and .data files again."
         ) from None
+
+
+@contextlib.contextmanager
+def _silent_stderr() -> Iterator[None]:
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def load_imagenet_npy(backbone: keras.Model, path: str | Path) -> None:
