@@ -7,9 +7,10 @@ from typing import Any
 
 os.environ["KERAS_BACKEND"] = "jax"
 # What takes long to compile is compiled once for all tests, processes and runs.
-CACHE = Path(__file__).resolve().parents[1] / ".pytest_cache" / "jax"
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+os.environ["JAX_COMPILATION_CACHE_DIR"] = os.path.join(
+    os.path.dirname(os.path.dirname(os.path.abspath(__file__))), ".pytest_cache", "jax"
+)
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.5"
 
 import jaxtyping
 import numpy as np
@@ -45,6 +46,16 @@ def narrow() -> Callable[..., Any]:
         "image_size": 64,
     }
     return lambda **options: claran_v01(**(sizes | options))
+
+
+@pytest.fixture(scope="session")
+def narrow_path(
+    narrow: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A saved narrow network."""
+    path = tmp_path_factory.mktemp("models") / "narrow.keras"
+    narrow().save(path)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,95 @@
+import os
+import subprocess
+import sys
+
+import jax
+import pytest
+
+from claran.accelerator import AcceleratorError, use_accelerator
+
+
+@pytest.fixture
+def restored():
+    """Puts JAX's settings back."""
+    names = [
+        "jax_platforms",
+        "jax_default_device",
+        "jax_compilation_cache_dir",
+        "jax_persistent_cache_min_compile_time_secs",
+    ]
+    before = {name: getattr(jax.config, name) for name in names}
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
+pytestmark = pytest.mark.usefixtures("restored")
+
+
+@pytest.mark.parametrize("name", ["auto", "cpu"])
+def test_device(name):
+    device = use_accelerator(name)
+    assert device == jax.devices()[0]
+    assert jax.numpy.ones(2).devices() == {device}
+    if name == "cpu":
+        assert device.platform == "cpu"
+
+
+@pytest.mark.parametrize("name, extra", [("tpu", "tpu"), ("gpu", "cuda1[23]")])
+def test_missing_accelerator(name, extra):
+    if any(device.platform == name for device in jax.devices()):
+        pytest.skip(f"there is a {name} here")
+    message = rf"no {name.upper()} here\. Install .*claran\[{extra}\].*accelerator=auto"
+    with pytest.raises(AcceleratorError, match=message):
+        use_accelerator(name)
+    assert use_accelerator("cpu").platform == "cpu"  # As if nothing had been asked.
+
+
+@pytest.mark.parametrize("index", [-1, len(jax.devices("cpu"))])
+def test_missing_device(index):
+    message = rf"Device {index} was asked for, but there are \d+, from 0"
+    with pytest.raises(AcceleratorError, match=message):
+        use_accelerator("cpu", index=index)
+
+
+@pytest.mark.parametrize(
+    "variables, expected",
+    [
+        pytest.param({"HOME": "{tmp}"}, "{tmp}/.cache/claran", id="home"),
+        pytest.param(
+            {"HOME": "/nowhere", "XDG_CACHE_HOME": "{tmp}/x"},
+            "{tmp}/x/claran",
+            id="xdg",
+        ),
+        pytest.param(
+            {"HOME": "/nowhere", "JAX_COMPILATION_CACHE_DIR": "{tmp}/j"},
+            "{tmp}/j",
+            id="jax",
+        ),
+    ],
+)
+def test_place_of_compiled_programs(monkeypatch, tmp_path, variables, expected):
+    for name in ("JAX_COMPILATION_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value.format(tmp=tmp_path))
+    # JAX reads its variable when it is imported.
+    jax.config.update(
+        "jax_compilation_cache_dir", os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    )
+    use_accelerator("cpu")
+    assert jax.config.jax_compilation_cache_dir == expected.format(tmp=tmp_path)
+
+
+def test_compiled_programs_are_kept(tmp_path):
+    code = (
+        "from claran.accelerator import use_accelerator; use_accelerator('cpu')\n"
+        "import jax; jax.config.update("
+        "'jax_persistent_cache_min_compile_time_secs', 0)\n"
+        "jax.jit(lambda x: x + 1)(1.0)"
+    )
+    names = ("JAX_COMPILATION_CACHE_DIR", "XDG_CACHE_HOME")
+    kept = {name: value for name, value in os.environ.items() if name not in names}
+    environment = kept | {"HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert list((tmp_path / ".cache" / "claran").iterdir())

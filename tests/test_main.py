@@ -1,0 +1,437 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+from astropy.io import fits
+from astropy.table import QTable
+from astropy.wcs import WCS
+
+from claran import main as claran_main
+
+COLUMNS = ["image", "label", "score", "x0", "y0", "x1", "y1"]
+SKY = ["center", "width", "height"]
+EXAMPLES = Path(claran_main.__file__).parent / "examples"
+
+
+@pytest.fixture
+def claran(narrow_path, capsys, tmp_path, monkeypatch):
+    """Runs the command as the shell would; the narrow network is its default."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments, model=narrow_path):
+        with flagsaver.flagsaver():
+            flags.FLAGS.unparse_flags()
+            given = ["claran", *([f"--model={model}"] if model else []), *arguments]
+            try:
+                status = claran_main.main(claran_main.parse_flags(given))
+            except SystemExit as end:
+                status = end.code
+        return status, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def d1_path(narrow, tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "d1.keras"
+    narrow(fusion="D1").save(path)
+    return path
+
+
+@pytest.fixture
+def fields(tmp_path, rng):
+    """Three fields in `radio` and `infrared`, the last one without a WCS."""
+    (tmp_path / "radio").mkdir()
+    (tmp_path / "infrared").mkdir()
+    header = fits.Header(
+        {"CTYPE1": "RA---SIN", "CTYPE2": "DEC--SIN", "EQUINOX": 2000.0}
+    )
+    header["CRVAL1"], header["CRVAL2"] = 180.0, 30.0
+    header["CRPIX1"], header["CRPIX2"] = 20.5, 20.5
+    header["CDELT1"], header["CDELT2"] = -2 / 3600, 2 / 3600
+    for name in "abc":
+        values = rng.normal(size=(40, 40)).astype(np.float32)
+        values[20:28, 10:30] += 50
+        fits.PrimaryHDU(values, header if name != "c" else None).writeto(
+            tmp_path / "radio" / f"{name}_radio.fits"
+        )
+        cv2.imwrite(
+            str(tmp_path / "infrared" / f"{name}_infrared.png"),
+            rng.integers(0, 255, (40, 40, 3), np.uint8),
+        )
+    return tmp_path
+
+
+@pytest.mark.usefixtures("fields")
+class TestDemo:
+    def test_example(self, claran, tmp_path):
+        status, output, errors = claran(
+            "--mode=demo", "--output=new/out", "--score_threshold=0.01"
+        )
+        assert (status, errors) == (0, "")
+        picture = tmp_path / "new" / "out" / "simulated_radio_pred.png"
+        table = QTable.read(picture.with_suffix(".ecsv"))
+        assert table.colnames == COLUMNS + SKY and len(table)
+        assert f"{len(table)} found with a score above 0.01" in output
+        assert str(picture.relative_to(tmp_path)) in output
+        assert cv2.imread(str(picture)).std() > 10
+        assert {path.suffix for path in picture.parent.iterdir()} == {".png", ".ecsv"}
+
+    def test_threshold(self, claran):
+        assert claran("--mode=demo", "--output=.", "--score_threshold=1")[0] == 0
+        assert len(QTable.read("simulated_radio_pred.ecsv")) == 0
+
+    def test_radio_alone(self, claran, d1_path):
+        radio = "--radio=radio/a_radio.fits"
+        assert claran("--mode=demo", radio, "--output=.", model=d1_path)[0] == 0
+        assert Path("a_radio_pred.png").is_file()
+
+    def test_picture(self, claran):
+        image = "--image=infrared/a_infrared.png"
+        arguments = ("--mode=demo", image, "--output=.", "--score_threshold=0")
+        assert claran(*arguments)[0] == 0
+        table = QTable.read("a_infrared_pred.ecsv")
+        assert table.colnames == COLUMNS and set(table["image"]) == {"a_infrared.png"}
+
+    def test_untrained_preset_says_so(self, claran, narrow, monkeypatch):
+        monkeypatch.setitem(
+            claran_main.Detector.from_preset.__globals__["PRESETS"],
+            "claran_v0.1",
+            narrow,
+        )
+        status, output, errors = claran("--mode=demo", "--output=.", model=None)
+        assert (status, errors) == (0, "")
+        assert "Note: The weights of claran_v0.1 are untrained" in output
+        assert len(QTable.read("simulated_radio_pred.ecsv"))  # Not cut at 0.8.
+
+    @pytest.mark.parametrize("size", [3, 8, 11])
+    def test_real_field(self, claran, real_data, size):
+        pair = real_data / "first_wise_pairs"
+        (infrared,) = pair.glob("2279p454*.fits")
+        radio = pair / f"FIRSTJ151227.2+454026_{size}.fits"
+        found = claran(
+            "--mode=demo", f"--radio={radio}", f"--ir={infrared}", "--output=.",
+            "--score_threshold=0.01",
+        )  # fmt: skip
+        assert (found[0], found[2]) == (0, "")
+        table = QTable.read(f"{radio.stem}_pred.ecsv")
+        assert len(table) and table["x1"].max() <= {3: 100, 8: 267, 11: 367}[size]
+        wcs = WCS(fits.getheader(radio), naxis=2)
+        x, y = wcs.world_to_pixel(table["center"])
+        np.testing.assert_allclose(x + 0.5, (table["x0"] + table["x1"]) / 2, atol=1e-4)
+        np.testing.assert_allclose(y + 0.5, (table["y0"] + table["y1"]) / 2, atol=1e-4)
+
+
+@pytest.mark.usefixtures("fields")
+class TestPredict:
+    @pytest.mark.parametrize(
+        "radio",
+        [
+            pytest.param("radio", id="folder"),
+            pytest.param("radio/*.fits", id="pattern"),
+            pytest.param("@list.txt", id="list"),
+            pytest.param(
+                "radio/a_radio.fits,radio/b_radio.fits,radio/c_radio.fits", id="commas"
+            ),
+        ],
+    )
+    def test_fields(self, claran, radio):
+        Path("list.txt").write_text("radio/[ab]*\nradio/c_radio.fits\n")
+        status, output, errors = claran(
+            "--mode=predict", f"--radio={radio}", "--ir=infrared", "--output=out"
+        )
+        assert (status, errors) == (0, "")
+        table = QTable.read("out/predictions.ecsv")
+        assert table.colnames == COLUMNS + SKY
+        assert list(dict.fromkeys(table["image"])) == [
+            "a_radio.fits", "b_radio.fits", "c_radio.fits"
+        ]  # fmt: skip
+        without_wcs = table["image"] == "c_radio.fits"
+        np.testing.assert_array_equal(np.isnan(table["center"].ra), without_wcs)
+        assert f"{len(table)} detections in 3 fields: out/predictions.ecsv" in output
+
+    @pytest.mark.parametrize("batch_size", [1, 2, 8])
+    def test_pictures(self, claran, batch_size):
+        arguments = ("--mode=predict", "--image=infrared", "--output=x.csv")
+        assert claran(*arguments, f"--batch_size={batch_size}")[0] == 0
+        table = QTable.read("x.csv")
+        assert table.colnames == COLUMNS
+        assert list(dict.fromkeys(table["image"])) == [
+            f"{name}_infrared.png" for name in "abc"
+        ]
+        assert table["score"].min() > 0.05
+
+    @pytest.mark.parametrize("ending", ["ecsv", "csv", "fits", "vot", "xml"])
+    def test_formats(self, claran, ending):
+        arguments = ("--mode=predict", "--radio=radio", "--ir=infrared")
+        assert claran(*arguments, f"--output=new/x.{ending}")[0] == 0
+        form = {"xml": "votable", "csv": "ascii.csv"}.get(ending)
+        table = QTable.read(f"new/x.{ending}", format=form)
+        sky = SKY if ending == "ecsv" else ["ra", "dec", *SKY[1:]]
+        assert table.colnames == COLUMNS + sky and len(table)
+
+    def test_a_bad_file_among_good_ones(self, claran):
+        Path("radio/b_radio.fits").write_bytes(b"SIMPLE  = no")
+        status, _, errors = claran(
+            "--mode=predict", "--radio=radio", "--ir=infrared", "--output=x.ecsv"
+        )
+        assert status == 1
+        assert "Skipped: radio/b_radio.fits: not a FITS file" in errors
+        assert errors.splitlines()[-1] == (
+            "claran: 1 of 3 files could not be used (see above); the table has the "
+            "others."
+        )
+        assert set(QTable.read("x.ecsv")["image"]) == {"a_radio.fits", "c_radio.fits"}
+
+    def test_only_bad_files_leave_the_old_table(self, claran):
+        Path("x.ecsv").write_text("precious")
+        for path in Path("radio").iterdir():
+            path.write_bytes(b"")
+        status, _, errors = claran(
+            "--mode=predict", "--radio=radio", "--ir=infrared", "--output=x.ecsv"
+        )
+        assert status == 1 and errors.count("Skipped: ") == 3
+        assert "claran: None of 3 files could be used" in errors
+        assert Path("x.ecsv").read_text() == "precious"
+
+    def test_real_fields_with_and_without_wcs(self, claran, real_data, d1_path):
+        status, _, errors = claran(
+            "--mode=predict", f"--radio={real_data / 'rgz_subject_fits'}",
+            "--output=x.ecsv", model=d1_path,
+        )  # fmt: skip
+        assert (status, errors) == (0, "")
+        table = QTable.read("x.ecsv")
+        has_wcs = table["image"] == "FIRSTJ124646.7+224554.fits"
+        assert has_wcs.any() and not has_wcs.all()
+        np.testing.assert_array_equal(np.isnan(table["width"]), ~has_wcs)
+        center = table["center"][has_wcs]
+        assert center.ra.deg == pytest.approx(191.69, abs=0.04)
+        assert center.dec.deg == pytest.approx(22.76, abs=0.04)
+
+
+class TestConvert:
+    @pytest.fixture
+    def checkpoint(self, golden):
+        pytest.importorskip("tensorflow", reason="reads a TensorFlow 1 checkpoint")
+        return golden / "ckpt_narrow" / "VGGnet_fast_rcnn-80000"
+
+    def test_then_predict_gives_the_numbers_of_the_original(
+        self, claran, checkpoint, golden
+    ):
+        status, output, errors = claran(
+            "--mode=convert", f"--tf_checkpoint={checkpoint}", "--image_size=132",
+            "--output=new/model.keras", model=None,
+        )  # fmt: skip
+        assert (status, errors) == (0, "")
+        assert "input 132 px (D4): new/model.keras" in output
+        assert [path.name for path in Path("new").iterdir()] == ["model.keras"]
+        wanted = {}
+        for i in range(2):
+            name = f"narrow_s132_132_{i}"
+            wanted[f"{name}.png"] = np.load(golden / "detect" / f"{name}.npz")
+            cv2.imwrite(f"{name}.png", wanted[f"{name}.png"]["image"])
+        status, _, errors = claran(
+            "--mode=predict", "--image=*.png", "--output=x.csv",
+            model="new/model.keras",
+        )  # fmt: skip
+        assert (status, errors) == (0, "")
+        table = QTable.read("x.csv", converters={"label": str})
+        assert set(table["image"]) == set(wanted)
+        count = 0
+        for name, vectors in wanted.items():
+            for label in ("1_1", "1_2", "1_3", "2_2", "2_3", "3_3"):
+                rows = table[(table["image"] == name) & (table["label"] == label)]
+                want = vectors[f"test__test_dets_{label}"]
+                boxes = np.array([rows[key] for key in COLUMNS[3:]]).T.reshape(-1, 4)
+                np.testing.assert_allclose(boxes, want[:, :4], atol=1e-2)
+                np.testing.assert_allclose(rows["score"], want[:, 4], atol=1e-4)
+                count += len(want)
+        assert len(table) == count > 0
+
+    @pytest.mark.parametrize(
+        "arguments, message",
+        [
+            pytest.param([], "Give --tf_checkpoint", id="no-checkpoint"),
+            pytest.param(
+                ["--tf_checkpoint=x", "--output=x.h5"],
+                "--output must end in .keras, got x.h5.",
+                id="ending",
+            ),
+            pytest.param(["--tf_checkpoint=x"], "x.index: no such file", id="missing"),
+            pytest.param(
+                ["--tf_checkpoint=x", "--anchor_scales=1,b"],
+                "--anchor_scales must be numbers, got 1,b.",
+                id="scales",
+            ),
+            pytest.param(
+                ["--tf_checkpoint=x", "--anchor_ratios=1:2"],
+                "--anchor_ratios must be numbers, got 1:2.",
+                id="ratios",
+            ),
+        ],
+    )
+    def test_errors(self, claran, arguments, message):
+        assert_fails(claran("--mode=convert", *arguments, model=None), message)
+
+    @pytest.mark.parametrize(
+        "arguments, message",
+        [
+            (["--anchor_scales=1,2"], "has 6 anchors a cell"),
+            (["--class_names=a,b"], "has 6 classes without background"),
+        ],
+        ids=["anchors", "classes"],
+    )
+    def test_a_failure_leaves_the_old_model(
+        self, claran, checkpoint, arguments, message
+    ):
+        Path("model.keras").write_text("precious")
+        checkpoint = f"--tf_checkpoint={checkpoint}"
+        assert_fails(claran("--mode=convert", checkpoint, *arguments), message)
+        assert Path("model.keras").read_text() == "precious"
+
+
+def assert_fails(found, message):
+    status, _, errors = found
+    assert status == 1
+    assert errors.startswith("claran: ") and errors.count("\n") == 1
+    assert message in errors
+
+
+@pytest.fixture
+def bad_files(fields):
+    good = (fields / "radio" / "a_radio.fits").read_bytes()
+    (fields / "short.fits").write_bytes(good[: len(good) // 2])
+    fits.PrimaryHDU(np.ones((3, 9, 9), np.float32)).writeto(fields / "cube.fits")
+    blank = fits.PrimaryHDU(np.full((9, 9), np.nan, np.float32))
+    blank.writeto(fields / "blank.fits")
+    (fields / "bad.png").write_text("text")
+    (fields / "bad.keras").write_text("text")
+
+
+ANY = "--radio=radio/a_radio.fits"
+PAIR = "--ir=infrared/a_infrared.png"
+
+
+@pytest.mark.usefixtures("bad_files")
+@pytest.mark.parametrize("mode", ["demo", "predict"])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        pytest.param(["--radio=x.fits", PAIR], "x.fits: ", id="missing"),
+        pytest.param(["--radio=short.fits", PAIR], "truncated", id="truncated"),
+        pytest.param(["--radio=cube.fits", PAIR], "is a cube of shape", id="cube"),
+        pytest.param(["--radio=blank.fits", PAIR], "no finite pixel", id="all-nan"),
+        pytest.param([ANY, "--ir=bad.png"], "bad.png: not a picture", id="infrared"),
+        pytest.param([ANY, "--ir=x.png"], "x.png: ", id="missing-infrared"),
+        pytest.param([ANY], "(D4): give --ir.", id="no-infrared"),
+        pytest.param(["--image=bad.png"], "bad.png: not a picture", id="picture"),
+        pytest.param([ANY, PAIR, "--model=bad.keras"], "bad.keras: not a", id="model"),
+        pytest.param([ANY, PAIR, "--model=v9"], "no preset of that name", id="preset"),
+        pytest.param(
+            [ANY, "--image=bad.png"], "Give either --radio (and --ir) or", id="both"
+        ),
+        pytest.param(
+            [PAIR, "--image=bad.png"], "Give either --radio (and --ir) or", id="both-ir"
+        ),
+        pytest.param([ANY, PAIR, "--device_index=99"], "Device 99 was", id="device"),
+        pytest.param([ANY, "radio/b.fits"], "Unexpected argument", id="argument"),
+        pytest.param(
+            [ANY, "--score_threshold=2"], "score_threshold=2: 2.0 is not", id="range"
+        ),
+        pytest.param([ANY, "--batch_size=0"], "batch_size=0", id="batch"),
+        pytest.param([ANY, "--rado=x"], "Unknown command line flag 'rado'", id="flag"),
+    ],
+)
+def test_errors(claran, mode, arguments, message):
+    kept = Path("out") / "predictions.ecsv"
+    kept.parent.mkdir()
+    kept.write_text("precious")
+    status, _, errors = claran(f"--mode={mode}", "--output=out", *arguments)
+    lines = [line for line in errors.splitlines() if not line.startswith("Skipped: ")]
+    assert status == 1 and len(lines) == 1 and lines[0].startswith("claran: ")
+    assert message in errors and "Traceback" not in errors
+    assert list(kept.parent.iterdir()) == [kept] and kept.read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        pytest.param([], "Give --mode, one of demo, predict, convert", id="no-mode"),
+        pytest.param(["--mode=train"], "value should be one of", id="mode"),
+        pytest.param(["--mode=predict"], "Give either --radio", id="no-input"),
+        pytest.param(
+            ["--mode=predict", "--radio=radio", "--output=x.txt"],
+            "x.txt: must end in one of .csv, .ecsv",
+            id="ending",
+        ),
+        pytest.param(
+            ["--mode=predict", "--radio=infrared"], "infrared: no .fits", id="folder"
+        ),
+        pytest.param(
+            ["--mode=predict", "--radio=radio", PAIR],
+            "b_radio.fits: no file among the infrared ones",
+            id="no-pair",
+        ),
+        pytest.param(
+            ["--mode=demo", "--radio=a.fits,b.fits", PAIR],
+            "--mode=demo takes one --radio, got 2.",
+            id="two-fields",
+        ),
+        pytest.param(["--mode=demo", PAIR], "--ir needs --radio", id="only-infrared"),
+    ],
+)
+def test_usage_errors(claran, fields, arguments, message):
+    assert_fails(claran(*arguments), message)
+
+
+def test_output_that_cannot_be_written(claran, fields):
+    Path("out").write_text("precious")
+    found = claran("--mode=demo", "--output=out")
+    assert_fails(found, "out")
+    assert Path("out").read_text() == "precious"
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h", "--helpshort"])
+def test_help(claran, flag):
+    status, output, errors = claran(flag)
+    assert (status, errors) == (0, "")
+    assert "--mode=demo --radio=F.fits" in output
+    module = flags.FLAGS.flags_by_module_dict()["claran.main"]
+    assert len(module) >= 17
+    assert [flag.name for flag in module if f"--{flag.name}" not in output] == []
+
+
+def run_module(*arguments, folder):
+    return subprocess.run(
+        [sys.executable, "-m", "claran.main", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+    )
+
+
+def test_as_a_program(narrow_path, tmp_path):
+    done = run_module(
+        "--mode=demo", f"--model={narrow_path}", "--output=out", folder=tmp_path
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert (tmp_path / "out" / "simulated_radio_pred.png").is_file()
+
+
+def test_missing_accelerator(tmp_path):
+    done = run_module("--mode=demo", "--accelerator=gpu", folder=tmp_path)
+    if done.returncode == 0:
+        pytest.skip("there is a GPU here")
+    assert_fails((done.returncode, "", done.stderr), "JAX finds no GPU here")
+
+
+def test_help_as_a_program(tmp_path):
+    done = run_module("--help", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--rpn_nms_threshold: " in done.stdout
