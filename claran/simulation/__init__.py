@@ -1,0 +1,1 @@
+"""Simulated fields that label themselves: NumPy, SciPy, OpenCV and Astropy only."""
