@@ -115,7 +115,8 @@ def _read_object(
     host = None
     if entry.get("num_keypoints") == 1 and len(entry.get("keypoints", ())) == 3:
         # Key points are numbers of pixels, counted from zero: take the pixel's centre.
-        host = tuple(float(value) + 0.5 for value in entry["keypoints"][:2])
+        column, row, _ = entry["keypoints"]
+        host = float(column) + 0.5, float(row) + 0.5
     return entry["image_id"], LabelledObject(
         box=np.array([x, y, x + width, y + height], np.float32),
         code=names[entry["category_id"]],
