@@ -8,7 +8,7 @@ network.
 
 import dataclasses
 import math
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -38,6 +38,7 @@ class NetworkInput(NamedTuple):
     boxes: Float32[np.ndarray, "n 4"]  # Pixels of `image`, edges, y down.
 
 
+@runtime_checkable
 class Inputs(Protocol):
     """Turns a field into a network's input."""
 
