@@ -9,6 +9,9 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+from tensorflow_datasets.core.download import downloader
 
 from claran.data.annotations import FieldLabels, Report, gather
 from claran.data.annotations_voc import parse_voc
@@ -26,6 +29,7 @@ LISTS = (
 )
 # Where the original unpacks its data, below its checkout or beside it.
 ROOTS = (".", "RGZdevkit2017/RGZ2017", "data/RGZdevkit2017/RGZ2017")
+RETRIES = 2  # TFDS's ten take over three minutes to say that a server is gone.
 DAMAGE = (tarfile.TarError, zlib.error, OSError, EOFError)
 
 
@@ -69,7 +73,8 @@ def find_sources(dl_manager: Any, method: str) -> Sources:
         else:
             found[part] = path
     try:
-        downloaded = dl_manager.download(urls)
+        with mock.patch.object(downloader, "MAX_RETRIES", RETRIES):
+            downloaded = dl_manager.download(urls)
     except Exception as error:  # Requests, urllib3, TFDS and the file system.
         names = [url.rsplit("/", 1)[1] for url in urls.values()]
         raise ImageError(

@@ -72,7 +72,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     """The data set `rgz`; its configurations and features are in README.md.
 
     Attributes:
-        workers: Processes that make examples; None for one a core.
+        workers: Processes that make examples; None for one a core where that pays.
         beam: Whether Apache Beam makes the simulated fields.
         report: What was wrong with the data, filled while it is prepared.
     """
@@ -156,8 +156,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         yield from parallel_map(simulated.make_example, places, workers=workers)
 
     def _workers(self, count: int) -> int | None:
-        # Starting processes takes as long as a hundred fields do.
-        return 1 if count < 100 else self.workers
+        # Starting processes takes as long as some hundred fields do.
+        return 1 if self.workers is None and count < 500 else self.workers
 
     def _reported(
         self, split: str, examples: Iterator[Example], count: int

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import os
 import subprocess
 import sys
 
@@ -31,6 +32,14 @@ def test_few_items_are_drawn_ahead():
 def test_error_reaches_the_caller():
     with pytest.raises(ValueError, match=r"domain error|nonnegative"):
         list(parallel_map(math.sqrt, [1.0, -1.0], workers=2))
+
+
+def test_workers_have_one_thread_and_the_caller_keeps_its_own(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("MKL_NUM_THREADS", "3")
+    names = ["OMP_NUM_THREADS", "MKL_NUM_THREADS"]
+    assert list(parallel_map(os.getenv, names, workers=2)) == ["1", "3"]
+    assert "OMP_NUM_THREADS" not in os.environ
 
 
 def test_there_is_a_core():

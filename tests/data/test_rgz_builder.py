@@ -13,6 +13,7 @@ import tarfile
 import threading
 import time
 import tomllib
+import types
 from pathlib import Path
 
 import cv2
@@ -221,6 +222,16 @@ def test_server_that_is_gone_says_what_to_put_where(tmp_path, serve):
     assert "annotation.tar, D1_images.tgz from someone" in str(caught.value)
     assert "--manual_dir" in str(caught.value)
     assert not list((tmp_path / "data/rgz").glob("[!.]*/*"))
+
+
+def test_unknown_server_is_given_up_soon(tmp_path, monkeypatch):
+    for name in ("SERVER", "LISTS"):
+        monkeypatch.setattr(originals, name, "http://127.0.0.1:9/gone")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    start = time.monotonic()
+    with pytest.raises(ImageError, match="Cannot download http"):
+        prepare("rgz/d3", data_dir=tmp_path)
+    assert time.monotonic() - start < 20
 
 
 @pytest.mark.parametrize("content", [b"<html>moved</html>", None], ids=["html", "cut"])
@@ -528,6 +539,20 @@ print(sorted({{"jax", "keras", "tensorflow"}} & set(sys.modules)))
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line[0] in "(["]
     assert lines == ["(20, 30, 3)", "(30, 40)", "['test', 'train', 'validation']", "[]"]
+
+
+def test_configuration_of_another_kind_is_refused(tmp_path):
+    config = tfds.core.BuilderConfig(name="other", version="1.0.0")
+    with pytest.raises(TypeError, match="`config` must be an RgzConfig, got"):
+        Builder(config=config, data_dir=tmp_path)
+
+
+def test_beam_makes_only_simulated_fields(tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: True)
+    options = types.SimpleNamespace(PipelineOptions=list)
+    monkeypatch.setitem(sys.modules, "apache_beam.options.pipeline_options", options)
+    with pytest.raises(ValueError, match="makes simulated fields, not rgz/pairs"):
+        prepare("rgz/pairs", data_dir=tmp_path, beam_options=[])
 
 
 def test_tfds_finds_it_by_name(tmp_path):
