@@ -25,7 +25,7 @@ BELOW: dict[str, set[str]] = {
     "plotting": {"labels", "data", "survey"},
     "detector": {"labels", "data", "models", "layers", "ops", "survey", "plotting"},
     "claran": {"detector"},
-    "claran_rgz": {"labels", "data"},
+    "claran_rgz": {"labels", "data", "simulation"},
 }
 LIBRARY = set(BELOW) - {"detector", "claran", "claran_rgz"}
 BELOW |= {"training": LIBRARY, "evaluation": LIBRARY}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from claran.data.fits import ImageError
 
-__all__ = ["expand", "pair_infrared"]
+__all__ = ["expand", "field_name", "pair_infrared"]
 
 # What a file's name may say after the name of its field.
 KINDS = re.compile(r"[-_. ]?(radio|infrared|ir|wise|w1)$", re.IGNORECASE)
@@ -69,20 +69,25 @@ def pair_infrared(radio: Sequence[Path], infrared: Sequence[Path]) -> dict[Path,
     by_field: dict[str, list[Path]] = {}
     for path in infrared:
         if path not in radio:  # Both may be in one folder.
-            by_field.setdefault(_field(path), []).append(path)
+            by_field.setdefault(field_name(path), []).append(path)
     pairs = {}
     for path in radio:
-        own = by_field.get(_field(path), [])
+        own = by_field.get(field_name(path), [])
         if len(own) != 1:
             what = "no file" if not own else f"{len(own)} files"
             raise ImageError(
                 f"{path}: {what} among the infrared ones for it; name it "
-                f"{_field(path)}_infrared.png, once."
+                f"{field_name(path)}_infrared.png, once."
             )
         pairs[path] = own[0]
     return pairs
 
 
-def _field(path: Path) -> str:
+def field_name(path: Path) -> str:
+    """Returns the name of the field that a file shows.
+
+    >>> field_name(Path("fits/J1234+5607_radio.fits.gz"))
+    'J1234+5607'
+    """
     name = re.sub(r"(\.(fits|fit|gz|fz|png|jpe?g|tiff?))+$", "", path.name, flags=re.I)
     return KINDS.sub("", name)

@@ -74,11 +74,16 @@ def write(tf, tmp_path):
     """Writes a TensorFlow 1 checkpoint; returns its prefix."""
 
     def write_checkpoint(variables):
-        with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-            for name, values in variables.items():
-                tf.compat.v1.get_variable(name, initializer=values)
-            session.run(tf.compat.v1.global_variables_initializer())
-            return tf.compat.v1.train.Saver().save(session, str(tmp_path / "net-80000"))
+        # What a Saver runs. Its graph and session, of TensorFlow 2.21, left the process
+        # to crash later, when garbage was collected.
+        prefix = str(tmp_path / "net-80000")
+        tf.raw_ops.SaveV2(
+            prefix=prefix,
+            tensor_names=list(variables),
+            shape_and_slices=[""] * len(variables),
+            tensors=[tf.constant(values) for values in variables.values()],
+        )
+        return prefix
 
     return write_checkpoint
 

@@ -1,0 +1,192 @@
+"""Labels in a table of comma-separated values, one line for each source.
+
+Columns, in any order; others are not read:
+
+| column | |
+|---|---|
+| `first_id` or `name` | name of the field; required |
+| `box_x0, box_y0, box_x1, box_y1` | edges in pixels of the FITS array, row 0 lowest, \
+the upper ones exclusive; required |
+| `cls` | class; without it `num_cpnts` and `num_peaks` make it, as "2_3" |
+| `num_cpnts`, `num_peaks` | number of components and of peaks |
+| `cl` or `consensus` | consensus level, 0 to 1 |
+| `peak_ras`, `peak_decs` | brightest peak of each component, degrees, ";" between |
+| `host_ra`, `host_dec` | host galaxy, degrees; empty or "nan" if none is seen |
+| `ignore` | 1 for a source that is neither to be learnt nor to be punished |
+| `split` | "train", "validation" or "test" |
+| `training` | 1 for train, 0 for test; read if there is no `split` |
+| `image`, `infrared` | file names, where they do not follow from the field's name |
+
+A field without a source has one line with its name, all else empty.
+"""
+
+import csv
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from claran.data.annotations import (
+    Annotations,
+    FieldLabels,
+    LabelledObject,
+    Report,
+    gather,
+)
+from claran.data.fits import ImageError
+
+__all__ = ["read_csv"]
+
+BOX = ("box_x0", "box_y0", "box_x1", "box_y1")
+SPLITS = ("train", "validation", "test")
+
+
+def read_csv(
+    path: str | os.PathLike, *, classes: Sequence[str] | None = None
+) -> Annotations:
+    """Returns the labels of a table; its columns are at the top of this module.
+
+    A line that makes no sense is counted as "malformed" and left out. Where the lines
+    of a field name several splits, the field goes to the last of train, validation and
+    test, and is counted as "conflicting".
+
+    Args:
+        path: The table, in UTF-8.
+        classes: The class list; see `claran.data.annotations.gather`.
+
+    Raises:
+        ImageError: The file cannot be read, lacks a column, or has no usable line.
+    """
+    path = Path(path)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            columns, rows = reader.fieldnames or [], list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ImageError(f"{path}: cannot be read as a table ({error}).") from None
+    _check_columns(path, columns)
+    report = Report()
+    objects: dict[str, list[LabelledObject]] = {}
+    first: dict[str, dict[str, str]] = {}
+    splits: dict[str, set[str]] = {}
+    for number, row in enumerate(rows, start=2):
+        try:
+            name, entry, split = _read_row(row)
+        except ValueError as error:
+            report.add("malformed", f"{path.name}, line {number}: {error}")
+            continue
+        first.setdefault(name, row)
+        objects.setdefault(name, []).extend([entry] if entry else [])
+        splits.setdefault(name, set()).add(split)
+    if not objects:
+        raise ImageError(f"{path}: has no usable line; {report}.")
+    fields = [
+        FieldLabels(
+            name=name,
+            objects=tuple(entries),
+            y_up=True,
+            image=(first[name].get("image") or "").strip(),
+            infrared=(first[name].get("infrared") or "").strip(),
+            split=_one_split(name, splits[name], report),
+        )
+        for name, entries in objects.items()
+    ]
+    return gather(fields, classes, report)
+
+
+def _check_columns(path: Path, columns: Sequence[str]) -> None:
+    missing = [name for name in BOX if name not in columns]
+    if not {"first_id", "name"} & set(columns):
+        missing.insert(0, "first_id")
+    if "cls" not in columns and not {"num_cpnts", "num_peaks"} <= set(columns):
+        missing.append("cls")
+    if missing:
+        raise ImageError(
+            f"{path}: lacks the column(s) {', '.join(missing)}; has "
+            f"{', '.join(columns) or 'none'}."
+        )
+
+
+def _read_row(row: dict[str, str]) -> tuple[str, LabelledObject | None, str]:
+    """Returns the field's name, its source if the line has one, and the split."""
+    # DictReader gives None where a line is short, and puts what is over under None.
+    if None in row or None in row.values():
+        raise ValueError("has more or fewer columns than the first line")
+    row = {key: value.strip() for key, value in row.items()}
+    name = row.get("first_id") or row.get("name")
+    if not name:
+        raise ValueError("names no field")
+    split = _split(row)
+    if not any(row[key] for key in BOX) and not row.get("cls"):
+        return name, None, split
+    components, peaks = _count(row, "num_cpnts"), _count(row, "num_peaks")
+    code = row.get("cls") or f"{components}_{peaks}"
+    if code == "0_0" and not row.get("cls"):
+        raise ValueError("has no class")
+    entry = LabelledObject(
+        box=_box(row),
+        code=code,
+        consensus=_number(row, "cl" if row.get("cl") else "consensus"),
+        components=components,
+        peaks=peaks,
+        component_sky=_positions(row),
+        host_sky=_host(row),
+        ignore=row.get("ignore", "") not in ("", "0"),
+    )
+    return name, entry, split
+
+
+def _box(row: dict[str, str]) -> Float32[np.ndarray, "4"]:
+    x0, y0, x1, y1 = box = [_number(row, key) for key in BOX]
+    if not (-np.inf < x0 < x1 < np.inf and -np.inf < y0 < y1 < np.inf):
+        raise ValueError(f"its box must satisfy x0 < x1 and y0 < y1, got {box}")
+    return np.array(box, np.float32)
+
+
+def _number(row: dict[str, str], key: str) -> float:
+    text = row.get(key) or "nan"
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{key} must be a number, got {text!r}") from None
+
+
+def _count(row: dict[str, str], key: str) -> int:
+    value = _number(row, key) if row.get(key) else 0.0
+    if not (value >= 0 and value == int(value)):
+        raise ValueError(f"{key} must be a whole number, got {row[key]!r}")
+    return int(value)
+
+
+def _positions(row: dict[str, str]) -> Float64[np.ndarray, "c 2"]:
+    axes = [
+        [float(part) for part in row.get(key, "").split(";") if part.strip()]
+        for key in ("peak_ras", "peak_decs")
+    ]
+    if len(axes[0]) != len(axes[1]):
+        raise ValueError("peak_ras and peak_decs differ in length")
+    return np.array(axes, np.float64).T.reshape(-1, 2)
+
+
+def _host(row: dict[str, str]) -> tuple[float, float] | None:
+    host = _number(row, "host_ra"), _number(row, "host_dec")
+    return host if np.isfinite(host).all() else None
+
+
+def _split(row: dict[str, str]) -> str:
+    if split := row.get("split", ""):
+        if split not in SPLITS:
+            raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
+        return split
+    training = row.get("training", "")
+    if training not in ("", "0", "1"):
+        raise ValueError(f"training must be 1 or 0, got {training!r}")
+    return {"": "", "0": "test", "1": "train"}[training]
+
+
+def _one_split(name: str, splits: set[str], report: Report) -> str:
+    if len(splits) > 1:
+        report.add("conflicting", f"{name}: is in {', '.join(sorted(splits))}")
+    return max(splits, key=("", *SPLITS).index)

@@ -1,0 +1,219 @@
+"""The original's pictures, its VOC annotations and its lists of train and test.
+
+Archives are read as streams: nothing is unpacked, so that no archive can write a file.
+"""
+
+import dataclasses
+import tarfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from tensorflow_datasets.core.download import downloader
+
+from claran.data.annotations import FieldLabels, Report, gather
+from claran.data.annotations_voc import parse_voc
+from claran.data.fits import ImageError
+from claran.data.sky_splits import complete_splits, position_from_name
+
+from .examples import as_rgb_png, objects_example
+
+__all__ = ["Sources", "find_sources", "picture_examples", "read_labels"]
+
+SERVER = "http://ict.icrar.org/store/staff/cwu/rgz_data"
+LISTS = (
+    "https://raw.githubusercontent.com/chenwuperth/rgz_rcnn/master/data/"
+    "RGZdevkit2017/RGZ2017/ImageSets/Main"
+)
+# Where the original unpacks its data, below its checkout or beside it.
+ROOTS = (".", "RGZdevkit2017/RGZ2017", "data/RGZdevkit2017/RGZ2017")
+RETRIES = 2  # TFDS's ten take over three minutes to say that a server is gone.
+DAMAGE = (tarfile.TarError, zlib.error, OSError, EOFError)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sources:
+    """Where the parts of a set are: files, or folders with unpacked archives."""
+
+    train: Path
+    test: Path
+    annotations: Path
+    images: Path
+
+
+def find_sources(dl_manager: Any, method: str) -> Sources:
+    """Returns the parts of a set, from the manual folder or else downloaded.
+
+    Args:
+        dl_manager: TFDS's download manager.
+        method: "D1", "D3" or "D4".
+
+    Raises:
+        ImageError: A part is neither in the manual folder nor to be had from the
+            server; says what to put where.
+    """
+    wanted = {
+        "train": (f"{LISTS}/train{method}.txt", f"ImageSets/Main/train{method}.txt"),
+        "test": (f"{LISTS}/test{method}.txt", f"ImageSets/Main/test{method}.txt"),
+        "annotations": (f"{SERVER}/annotation.tar", "Annotations"),
+        "images": (f"{SERVER}/{method}_images.tgz", "PNGImages"),
+    }
+    try:
+        manual = Path(dl_manager.manual_dir)
+    except AssertionError:  # Does not exist, or is empty.
+        manual = None
+    found: dict[str, Path] = {}
+    urls: dict[str, str] = {}
+    for part, (url, unpacked) in wanted.items():
+        path = _find(manual, url.rsplit("/", 1)[1], unpacked)
+        if path is None:
+            urls[part] = url
+        else:
+            found[part] = path
+    try:
+        with mock.patch.object(downloader, "MAX_RETRIES", RETRIES):
+            downloaded = dl_manager.download(urls)
+    except Exception as error:  # Requests, urllib3, TFDS and the file system.
+        names = [url.rsplit("/", 1)[1] for url in urls.values()]
+        raise ImageError(
+            f"Cannot download {', '.join(urls.values())} ({error}). If the server is "
+            f"gone, get {', '.join(names)} from someone who has them, put them into a "
+            "folder and give it as the manual folder (--manual_dir)."
+        ) from error
+    return Sources(**found | {part: Path(path) for part, path in downloaded.items()})
+
+
+def _find(manual: Path | None, archive: str, unpacked: str) -> Path | None:
+    if manual is None:
+        return None
+    places = [manual / root / name for root in ROOTS for name in (archive, unpacked)]
+    return next((place for place in places if place.exists()), None)
+
+
+def iter_files(source: Path, ending: str) -> Iterator[tuple[str, bytes]]:
+    """Yields name without ending and content of the files in an archive or a folder.
+
+    Raises:
+        ImageError: The archive is damaged or not one.
+    """
+    if source.is_dir():
+        for path in sorted(source.rglob(f"*{ending}")):
+            yield path.name.removesuffix(ending), path.read_bytes()
+        return
+    try:
+        with tarfile.open(source, "r|*") as archive:
+            for member in archive:
+                name = member.name.rsplit("/", 1)[-1]
+                # Only plain files: no link is followed. "._" are macOS's leftovers.
+                if member.isreg() and name.endswith(ending) and name[:2] != "._":
+                    file = archive.extractfile(member)
+                    yield name.removesuffix(ending), file.read() if file else b""
+    except DAMAGE as error:
+        raise ImageError(
+            f"{source}: not a tar archive, or a damaged one ({error}); delete it and "
+            "fetch it again."
+        ) from error
+
+
+def read_labels(
+    sources: Sources, classes: Sequence[str]
+) -> tuple[dict[str, dict[str, FieldLabels]], Report]:
+    """Returns the labels by split and name, and what was wrong.
+
+    A tenth of train becomes validation, by place on the sky.
+
+    Raises:
+        ImageError: A list or the archive cannot be read, or they have nothing in
+            common.
+    """
+    report = Report()
+    given: dict[str, str] = {}
+    for split, path in (("train", sources.train), ("test", sources.test)):
+        for name in _read_list(path):
+            if name in given:
+                kind = "duplicated" if given[name] == split else "conflicting"
+                report.add(kind, f"{name} in the lists {given[name]} and {split}")
+            given[name] = split  # One in both lists is never trained on.
+    fields = []
+    for name, content in _choose(sources.annotations, ".xml", given, report):
+        field = parse_voc(content, name, report)
+        if field is not None:
+            fields.append(field)
+    if not fields:
+        raise ImageError(
+            f"{sources.annotations}: no annotation of a name in {sources.train}; "
+            f"{report}."
+        )
+    labels = {field.name: field for field in gather(fields, classes, report).fields}
+    for name in given.keys() - labels.keys():
+        report.add("missing annotation", name)
+    known = {name: given[name] for name in given if name in labels}
+    places = {name: position_from_name(name) for name in known}
+    splits = complete_splits(
+        known, {name: place for name, place in places.items() if place}, report
+    )
+    by_split: dict[str, dict[str, FieldLabels]] = {}
+    for split in ("train", "validation", "test"):
+        own = {name: labels[name] for name in known if splits[name] == split}
+        if own:
+            by_split[split] = own
+    return by_split, report
+
+
+def picture_examples(
+    images: Path,
+    labels: Mapping[str, FieldLabels],
+    classes: Sequence[str],
+    report: Report,
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields name and example of the labelled pictures in an archive or a folder."""
+    missing = set(labels)
+    for name, content in _choose(images, ".png", labels, report):
+        missing.discard(name)
+        field = labels[name]
+        try:
+            png, shape = as_rgb_png(content, name)
+        except ImageError as error:
+            report.add("unusable image", str(error))
+            continue
+        limits = [*shape[::-1], *shape[::-1]]
+        if field.shape not in (None, shape) or (field.boxes > limits).any():
+            report.add(
+                "malformed",
+                f"{name}: the picture has {shape} pixels, the annotation {field.shape} "
+                f"and boxes {field.boxes.tolist()}",
+            )
+            continue
+        objects = objects_example(field.objects, classes)
+        yield name, {"name": name, "image": png, "objects": objects}
+    for name in missing:
+        report.add("missing image", name)
+
+
+def _choose(
+    source: Path, ending: str, names: Mapping[str, Any], report: Report
+) -> Iterator[tuple[str, bytes]]:
+    """Yields name of the list and content of the files that belong to one, once."""
+    seen = set()
+    for stem, content in iter_files(source, ending):
+        # The original's code of 2017 appends "_radio" to the picture's name.
+        name = stem if stem in names else stem.removesuffix("_radio")
+        if name not in names:
+            continue
+        if name in seen:
+            report.add("duplicated", f"{stem}{ending} in {source.name}")
+            continue
+        seen.add(name)
+        yield name, content
+
+
+def _read_list(path: Path) -> list[str]:
+    try:
+        lines = path.read_text("utf-8").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImageError(f"{path}: cannot be read as a list ({error}).") from None
+    if not lines:
+        raise ImageError(f"{path}: is empty; fetch it again.")
+    return lines

@@ -1,0 +1,201 @@
+"""TFDS builder of Radio Galaxy Zoo: pairs, original pictures, simulated fields."""
+
+import dataclasses
+import functools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import tensorflow_datasets as tfds
+
+from claran.data.annotations import Report
+from claran.data.fits import ImageError
+from claran.data.parallel import parallel_map
+from claran.labels import RGZ_CLASSES
+
+from . import originals, pairs, simulated
+from .examples import pair_example, pair_features, picture_features
+
+__all__ = ["Builder", "RgzConfig"]
+
+Example = tuple[str, dict[str, Any]]
+
+
+@dataclasses.dataclass(eq=False, kw_only=True)
+class RgzConfig(tfds.core.BuilderConfig):
+    """What a configuration is made of.
+
+    Attributes:
+        kind: "pairs", "pictures" or "simulated".
+        classes: The class list.
+        method: For "pictures", which of the original's sets.
+        fields: For "simulated", the number of training fields.
+    """
+
+    kind: str
+    classes: tuple[str, ...] = RGZ_CLASSES
+    method: str = ""
+    fields: int = 0
+
+
+def _configs() -> list[RgzConfig]:
+    sizes = {"small": 64, "1k": 1_000, "12k": 12_000, "100k": 100_000}
+    return [
+        RgzConfig(
+            name="pairs",
+            kind="pairs",
+            description="Radio FITS with infrared images and a table of boxes.",
+        ),
+        *(
+            RgzConfig(
+                name=method.lower(),
+                kind="pictures",
+                method=method,
+                description=f"ClaRAN's own {method} pictures.",
+            )
+            for method in ("D1", "D3", "D4")
+        ),
+        *(
+            RgzConfig(
+                name=f"simulated_{size}",
+                kind="simulated",
+                fields=fields,
+                description=f"{fields:,} simulated training fields.",
+            )
+            for size, fields in sizes.items()
+        ),
+    ]
+
+
+class Builder(tfds.core.GeneratorBasedBuilder):
+    """The data set `rgz`; its configurations and features are in README.md.
+
+    Attributes:
+        workers: Processes that make examples; None for one a core where that pays.
+        beam: Whether Apache Beam makes the simulated fields.
+        report: What was wrong with the data, filled while it is prepared.
+    """
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES = {"1.0.0": "First release."}  # noqa: RUF012 - the name is TFDS's.
+    BUILDER_CONFIGS = _configs()
+    MANUAL_DOWNLOAD_INSTRUCTIONS = (
+        "pairs: annotations.csv, and FITS and infrared files at any depth. d1, d3, d4: "
+        "annotation.tar, D1_images.tgz (D3, D4) and the lists trainD1.txt and "
+        "testD1.txt, or the original's folders Annotations, PNGImages and "
+        "ImageSets/Main. See README.md."
+    )
+
+    workers: int | None = None
+    beam: bool = False
+
+    @functools.cached_property
+    def report(self) -> Report:
+        return Report()
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        config = self._config
+        features = picture_features if config.kind == "pictures" else pair_features
+        return self.dataset_info_from_configs(
+            features=features(config.classes),
+            homepage="https://doi.org/10.1093/mnras/sty2646",
+            metadata=tfds.core.MetadataDict(report="{}"),
+        )
+
+    @property
+    def _config(self) -> RgzConfig:
+        if not isinstance(self.builder_config, RgzConfig):
+            raise TypeError(
+                f"`config` must be an RgzConfig, got {self.builder_config}."
+            )
+        return self.builder_config
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
+        config = self._config
+        if config.kind == "simulated":
+            counts = simulated.split_sizes(config.fields)
+            if self.beam:
+                return {name: simulated.as_beam(name, n) for name, n in counts.items()}
+            return {
+                name: _Sized(self._simulated(name, n), n) for name, n in counts.items()
+            }
+        if config.kind == "pictures":
+            sources = originals.find_sources(dl_manager, config.method)
+            by_split, found = originals.read_labels(sources, config.classes)
+            examples = {
+                split: originals.picture_examples(
+                    sources.images, own, config.classes, self.report
+                )
+                for split, own in by_split.items()
+            }
+        else:
+            by_split, found = pairs.find_pairs(_manual(dl_manager), config.classes)
+            examples = {split: self._pairs(own) for split, own in by_split.items()}
+        self.report.merge(found)
+        return {
+            split: self._reported(split, examples[split], len(own))
+            for split, own in by_split.items()
+        }
+
+    def _generate_examples(self) -> Iterator[Example]:
+        """Unused: `_split_generators` returns the generators."""
+        yield from ()
+
+    def _pairs(self, own: list[pairs.Pair]) -> Iterator[Example]:
+        made = parallel_map(pair_example, own, workers=self._workers(len(own)))
+        for example, problems in made:
+            for kind, message in problems:
+                self.report.add(kind, message)
+            if example is not None:
+                yield example["name"], example
+
+    def _simulated(self, split: str, count: int) -> Iterator[Example]:
+        places = ((split, number) for number in range(count))
+        workers = self._workers(count)
+        yield from parallel_map(simulated.make_example, places, workers=workers)
+
+    def _workers(self, count: int) -> int | None:
+        # Starting processes takes as long as some hundred fields do.
+        return 1 if self.workers is None and count < 500 else self.workers
+
+    def _reported(
+        self, split: str, examples: Iterator[Example], count: int
+    ) -> "_Sized":
+        """Returns the examples; once they are drawn, the report is kept."""
+
+        def draw() -> Iterator[Example]:
+            made = 0
+            for made, example in enumerate(examples, start=1):  # noqa: B007
+                yield example
+            if not made:
+                raise ImageError(f"No usable field in {split}; {self.report}.")
+            self._keep_report()
+
+        return _Sized(draw(), count)
+
+    def _keep_report(self) -> None:
+        """Writes the report into the data set's metadata."""
+        if self.info.metadata is not None:
+            self.info.metadata["report"] = json.dumps(self.report.to_dict())
+
+
+def _manual(dl_manager: Any) -> Path:
+    try:
+        return Path(dl_manager.manual_dir)
+    except AssertionError as error:
+        raise ImageError(f"{error} Give the folder with --manual_dir.") from None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Sized:
+    """Examples with their expected number, which TFDS's progress bar asks for."""
+
+    examples: Iterator[Example]
+    count: int
+
+    def __iter__(self) -> Iterator[Example]:
+        return self.examples
+
+    def __len__(self) -> int:
+        return self.count
