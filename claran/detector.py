@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import jax
 import keras
 import numpy as np
@@ -19,6 +18,7 @@ from matplotlib.figure import Figure
 from claran import plotting
 from claran.data.fits import SkyImage, read_picture, read_sky_image
 from claran.data.fusion import fuse, infrared_field, picture_to_array
+from claran.data.inputs import place
 from claran.layers.detections import Detections
 from claran.layers.proposals import Proposals
 from claran.models.faster_rcnn import FasterRcnn
@@ -194,7 +194,8 @@ class Detector:
             images[:] = BGR_MEAN
             info = np.full((batch_size, 3), [size, size, 1], np.float32)
             for i, picture in enumerate(batch):
-                info[i] = _place(picture, images[i])
+                _check(picture)
+                info[i] = place(picture, images[i])
             detected, _ = self._run(
                 [variable.value for variable in self.model.trainable_variables],
                 [variable.value for variable in self.model.non_trainable_variables],
@@ -226,26 +227,12 @@ def _radio(source: Any, wcs: WCS | None) -> SkyImage:
     return source if isinstance(source, SkyImage) else read_sky_image(source, wcs=wcs)
 
 
-def _place(
-    picture: UInt8[np.ndarray, "h w 3"], canvas: Float[np.ndarray, "size size 3"]
-) -> tuple[float, float, float]:
-    """Scales a picture into the upper left of a square; returns its `image_info`."""
+def _check(picture: Any) -> None:
     if picture.dtype != np.uint8 or picture.shape[2:] != (3,) or picture.size == 0:
         raise ValueError(
             "`pictures` must be uint8 (height, width, 3), got "
             f"{picture.dtype} {picture.shape}."
         )
-    height, width = picture.shape[:2]
-    scale = len(canvas) / max(height, width)
-    rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
-    # In float32, as ClaRAN: rounding to 8 bits first would move the activations.
-    cv2.resize(
-        picture.astype(np.float32),
-        (columns, rows),
-        dst=canvas[:rows, :columns],
-        interpolation=cv2.INTER_LINEAR,
-    )
-    return rows, columns, scale
 
 
 def _set_threshold(

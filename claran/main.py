@@ -11,13 +11,24 @@ Many fields, or ready-made pictures, into one table:
 A checkpoint of the original ClaRAN into a model:
   python -m claran.main --mode=convert --tf_checkpoint=VGGnet_fast_rcnn-80000 \
       --output=model.keras
+
+Simulated fields as files, with a table of their sources:
+  python -m claran.main --mode=simulate --num=100 --output=DIR
+
+A data set for training: simulated, from your own files, or the original's pictures;
+and pages of random fields with their boxes, to look at before training:
+  python -m claran.main --mode=prepare --data=rgz/simulated_12k --data_dir=DIR
+  python -m claran.main --mode=prepare --data=rgz/pairs --manual_dir=FILES
+  python -m claran.main --mode=preview --data=rgz/simulated_12k --data_dir=DIR
 """
 
+import importlib
 import sys
 import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from absl import app, flags, logging
@@ -26,11 +37,19 @@ from tqdm import tqdm
 
 from claran import accelerator, plotting
 from claran.accelerator import AcceleratorError
+from claran.data.augment import AddNoise, DropInfrared, Move
 from claran.data.files import expand, pair_infrared
 from claran.data.fits import ImageError, SkyImage, read_picture, read_sky_image
 from claran.data.fusion import METHODS
+from claran.data.inputs import Channels, Picture
+from claran.data.pipeline import PipelineOptions, Transform, training_batches
+from claran.data.preview import write_preview
+from claran.data.records import open_split
 from claran.detector import Detector, UntrainedWarning
 from claran.models.weights import WeightsError, load_claran_checkpoint
+from claran.simulation import field as simulated
+from claran.simulation.files import write_fields
+from claran.simulation.populations import BALANCED, CATALOGUE
 from claran.survey.catalog import (
     detection_table,
     format_table,
@@ -39,7 +58,7 @@ from claran.survey.catalog import (
     write_table,
 )
 
-MODES = ("demo", "predict", "convert")
+MODES = ("demo", "predict", "convert", "simulate", "prepare", "preview")
 
 flags.DEFINE_enum("mode", None, MODES, "What to do; see above.")
 flags.DEFINE_enum("accelerator", "auto", accelerator.ACCELERATORS, "Where to compute.")
@@ -51,7 +70,7 @@ flags.DEFINE_string(
     "output",
     None,
     "demo: folder. predict: folder, or file ending in .ecsv, .csv, .fits, .vot or "
-    ".xml. convert: file ending in .keras.",
+    ".xml. convert: file ending in .keras. simulate, preview: folder.",
 )
 flags.DEFINE_list(
     "radio",
@@ -110,7 +129,7 @@ flags.DEFINE_enum(
     "fusion", "D4", METHODS, "convert: kind of picture the checkpoint was trained on."
 )
 flags.DEFINE_list(
-    "class_names", None, "convert: names of its classes, if not the six of RGZ."
+    "class_names", None, "convert, prepare: names of classes, if not the six of RGZ."
 )
 flags.DEFINE_list(
     "anchor_scales", None, "convert: its anchors in cells of 16 px, if not six."
@@ -118,6 +137,45 @@ flags.DEFINE_list(
 flags.DEFINE_list(
     "anchor_ratios", None, "convert: height over width of its anchors, if not 1."
 )
+flags.DEFINE_integer("num", 16, "simulate: number of fields.", lower_bound=1)
+flags.DEFINE_enum(
+    "population",
+    "catalogue",
+    ("catalogue", "balanced"),
+    "simulate: classes as frequent as in Radio Galaxy Zoo, or equally frequent.",
+)
+flags.DEFINE_integer("seed", 0, "simulate, preview: what is drawn.", lower_bound=0)
+flags.DEFINE_string(
+    "data",
+    None,
+    "prepare, preview: rgz/simulated_small, _1k, _12k or _100k; rgz/pairs, rgz/d1, "
+    "rgz/d3 or rgz/d4 (see datasets/rgz/README.md).",
+)
+flags.DEFINE_string(
+    "data_dir", "~/tensorflow_datasets", "prepare, preview: where data sets are kept."
+)
+flags.DEFINE_string(
+    "manual_dir", None, "prepare: your own files; their layout is in that README.md."
+)
+flags.DEFINE_integer(
+    "workers", None, "prepare: processes; default one a core.", lower_bound=1
+)
+flags.DEFINE_boolean("overwrite", False, "prepare: make it again if it is there.")
+flags.DEFINE_list(
+    "beam_options",
+    None,
+    "prepare: options of Apache Beam, which then makes simulated fields, such as "
+    "--runner=DirectRunner.",
+)
+flags.DEFINE_string("split", "train", "preview: split, or a part like 'train[:100]'.")
+flags.DEFINE_enum(
+    "inputs",
+    "channels",
+    ("channels", "picture", *METHODS),
+    "preview: what the network sees; picture is that of rgz/d1, d3 and d4.",
+)
+flags.DEFINE_boolean("augment", True, "preview: with random changes, as in training.")
+flags.DEFINE_integer("pages", 4, "preview: pages of 16 fields.", lower_bound=1)
 FLAGS = flags.FLAGS
 
 
@@ -256,6 +314,46 @@ def convert() -> None:
     )
 
 
+def simulate() -> None:
+    """Writes simulated fields and the table of their sources."""
+    population = {"catalogue": CATALOGUE, "balanced": BALANCED}[FLAGS.population]
+    output = Path(FLAGS.output or "simulated")
+    seeds = np.random.SeedSequence(FLAGS.seed).spawn(FLAGS.num)
+    fields = (
+        simulated.simulate(np.random.default_rng(seed), population=population)
+        for seed in tqdm(seeds, unit="field", disable=None)
+    )
+    count = write_fields(fields, output)
+    _say(f"{count} fields, and annotations.csv with their sources: {output}")
+
+
+def prepare() -> None:
+    """Makes a data set; prints what is in it and what was wrong with its files."""
+    builder = _data_set()
+    _say(_rgz().summary(builder))
+
+
+def preview() -> None:
+    """Writes pages of random fields as a network in training sees them."""
+    source = open_split(_data_set().data_dir, FLAGS.split)
+    if FLAGS.inputs == "channels":
+        inputs = Channels(size=160)
+    else:
+        inputs = Picture(
+            method=None if FLAGS.inputs == "picture" else FLAGS.inputs, size=264
+        )
+    augment: list[Transform] = []
+    if FLAGS.augment:
+        augment = [Move(shift=8), AddNoise()]
+        if FLAGS.inputs == "channels":
+            augment.append(DropInfrared())
+    options = PipelineOptions(batch_size=16, slots=64, seed=FLAGS.seed)
+    with training_batches(source, inputs, augment=augment, options=options) as batches:
+        folder = Path(FLAGS.output or "preview")
+        for path in write_preview(batches, folder, pages=FLAGS.pages):
+            _say(str(path))
+
+
 def main(arguments: Sequence[str]) -> int:
     """Runs the mode; returns the exit status."""
     try:
@@ -267,7 +365,8 @@ def main(arguments: Sequence[str]) -> int:
         if FLAGS.mode is None:
             raise UsageError(f"Give --mode, one of {', '.join(MODES)}; see --help.")
         accelerator.use_accelerator(FLAGS.accelerator, index=FLAGS.device_index)
-        {"demo": demo, "predict": predict, "convert": convert}[FLAGS.mode]()
+        modes = (demo, predict, convert, simulate, prepare, preview)
+        {mode.__name__: mode for mode in modes}[FLAGS.mode]()
     except (
         AcceleratorError, ImageError, UsageError, ValueError, WeightsError, OSError,
     ) as error:  # fmt: skip
@@ -293,6 +392,26 @@ def run() -> None:
     """The `claran` command."""
     logging.set_verbosity(logging.WARNING)  # JAX tells of every platform it lacks.
     app.run(main, flags_parser=parse_flags)
+
+
+def _data_set() -> Any:
+    """Returns the builder of the data set the flags name; makes it if need be."""
+    if not FLAGS.data:
+        raise UsageError("Give --data, such as rgz/pairs or rgz/simulated_12k.")
+    return _rgz().prepare(
+        FLAGS.data,
+        data_dir=FLAGS.data_dir,
+        manual_dir=FLAGS.manual_dir,
+        workers=FLAGS.workers,
+        overwrite=FLAGS.overwrite,
+        classes=FLAGS.class_names,
+        beam_options=FLAGS.beam_options,
+    )
+
+
+def _rgz() -> Any:
+    # Two seconds to import, and only some modes need it.
+    return importlib.import_module("claran_rgz.prepare")
 
 
 def _detector() -> Detector:

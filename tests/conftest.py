@@ -7,14 +7,16 @@ from typing import Any
 
 os.environ["KERAS_BACKEND"] = "jax"
 # What takes long to compile is compiled once for all tests, processes and runs.
-os.environ["JAX_COMPILATION_CACHE_DIR"] = os.path.join(
-    os.path.dirname(os.path.dirname(os.path.abspath(__file__))), ".pytest_cache", "jax"
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(
+    Path(__file__).resolve().parents[1] / ".pytest_cache" / "jax"
 )
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.5"
 
 import jaxtyping
 import numpy as np
 import pytest
+from absl import flags
+from absl.testing import flagsaver
 
 # Shapes in signatures are checked while the tests run. Not in layers and models:
 # Keras reads the signature of `__init__`, which the wrapper hides.
@@ -23,9 +25,8 @@ jaxtyping.install_import_hook(
     "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
 )
 
-SHARED = Path(
-    os.environ.get("CLARAN_SHARED", Path(__file__).resolve().parents[2] / "shared")
-)
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = Path(os.environ.get("CLARAN_SHARED", ROOT.parent / "shared"))
 
 
 @pytest.fixture
@@ -75,3 +76,28 @@ def _shared(name: str) -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs {folder} (set CLARAN_SHARED to the folder that holds it)")
     return folder
+
+
+@pytest.fixture
+def claran(
+    narrow_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., tuple[Any, str, str]]:
+    """Runs the command as the shell would; the narrow network is its default."""
+    from claran import main as claran_main  # noqa: PLC0415 - as above
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, model: Path | None = narrow_path) -> tuple[Any, str, str]:
+        with flagsaver.flagsaver():
+            flags.FLAGS.unparse_flags()
+            given = ["claran", *([f"--model={model}"] if model else []), *arguments]
+            try:
+                status = claran_main.main(claran_main.parse_flags(given))
+            except SystemExit as end:
+                status = end.code
+        return status, *capsys.readouterr()
+
+    return run

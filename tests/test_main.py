@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pytest
 from absl import flags
-from absl.testing import flagsaver
 from astropy.io import fits
 from astropy.table import QTable
 from astropy.wcs import WCS
@@ -16,24 +15,6 @@ from claran import main as claran_main
 COLUMNS = ["image", "label", "score", "x0", "y0", "x1", "y1"]
 SKY = ["center", "width", "height"]
 EXAMPLES = Path(claran_main.__file__).parent / "examples"
-
-
-@pytest.fixture
-def claran(narrow_path, capsys, tmp_path, monkeypatch):
-    """Runs the command as the shell would; the narrow network is its default."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments, model=narrow_path):
-        with flagsaver.flagsaver():
-            flags.FLAGS.unparse_flags()
-            given = ["claran", *([f"--model={model}"] if model else []), *arguments]
-            try:
-                status = claran_main.main(claran_main.parse_flags(given))
-            except SystemExit as end:
-                status = end.code
-        return status, *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture(scope="session")
@@ -403,7 +384,7 @@ def test_help(claran, flag):
     assert "--mode=demo --radio=F.fits" in output
     module = flags.FLAGS.flags_by_module_dict()["claran.main"]
     assert len(module) >= 17
-    assert [flag.name for flag in module if f"--{flag.name}" not in output] == []
+    assert [flag.name for flag in module if f"{flag.name}:" not in output] == []
 
 
 def run_module(*arguments, folder):

@@ -56,6 +56,7 @@ class Detections(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.autocast = False  # Half precision has 3 digits: no boxes in it.
         self.max_outputs = max_outputs
         self.iou_threshold = iou_threshold
         self.inclusive = inclusive

@@ -47,6 +47,7 @@ class Proposals(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.autocast = False  # Half precision has 3 digits: no boxes in it.
         self.max_inputs = max_inputs
         self.max_outputs = max_outputs
         self.train_inputs = train_inputs

@@ -34,6 +34,7 @@ class RoiSampler(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.autocast = False  # Half precision has 3 digits: no boxes in it.
         self.size = size
         self.stride = stride
         self.placement: sampler.Placement = placement

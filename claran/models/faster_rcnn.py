@@ -69,6 +69,7 @@ class FasterRcnn(keras.Model):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.autocast = False  # Half precision has 3 digits: no boxes in it.
         if head.num_classes != len(class_names):
             raise ValueError(
                 f"`head` has {head.num_classes} classes, `class_names` has "

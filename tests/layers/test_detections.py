@@ -152,3 +152,10 @@ class TestGolden:
         info = jnp.array([rows - 1.0, columns - 1.0, 1.0])
         found = layer.decode(jnp.zeros((len(boxes), 1, 4)), jnp.asarray(boxes), info)
         np.testing.assert_allclose(found[:, 0], expected, atol=1e-3)
+
+
+def test_boxes_keep_full_precision_among_half_precision_layers():
+    layer = Detections(max_outputs=1, dtype="mixed_bfloat16")
+    rois = jnp.array([[[10.25, 20.5, 51.486, 47.125]]])
+    found = detect(layer, probable([[0.1, 0.9]]), rois)
+    np.testing.assert_allclose(found.boxes[0], rois[0], atol=1e-4)
