@@ -21,8 +21,10 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from scipy import ndimage
 
+from claran.data.islands import contour_levels, find_islands
+from claran.data.radio import noise
 from claran.labels import RGZ_CLASSES
-from claran.simulation import field, labels, populations
+from claran.simulation import field, populations
 from claran.simulation.survey import FIRST, FIRST_NATIVE
 
 _SHARED = flags.DEFINE_string("shared", "../shared/data", "Folder of the real data.")
@@ -85,7 +87,7 @@ def _read_cutouts(
         path = folder / "fits" / f"{name}.fits"
         image = np.nan_to_num(np.asarray(fits.getdata(path), np.float32))
         header = fits.getheader(path)
-        islands = labels.find_islands(image, labels.noise_sigma(image), min_pixels=4)
+        islands = find_islands(image, noise(image), min_pixels=4)
         found, membership = [], np.zeros(image.shape, np.uint8)
         for row in rows:
             sky = (_degrees(row["peak_ras"]), _degrees(row["peak_decs"]))
@@ -111,15 +113,15 @@ def _measure_images(fields: Iterable[tuple]) -> Samples:
     samples = defaultdict(list)
     spectra = []
     for image, membership, found in fields:
-        sigma = labels.noise_sigma(image)
-        islands = labels.find_islands(image, sigma, min_pixels=4)
+        sigma = noise(image)
+        islands = find_islands(image, sigma, min_pixels=4)
         bright = np.asarray(
             ndimage.binary_dilation(image > 4 * sigma, iterations=6), bool
         )
         samples["noise of a field [mJy]"].append(1e3 * sigma)
         samples["pixel noise [sigma]"] += list(image[~bright][::23] / sigma)
         samples["islands per field"].append(len(islands))
-        levels = labels.contour_levels(image, sigma)
+        levels = contour_levels(image, sigma)
         samples["contour level of a pixel"] += list(levels[membership > 0][::3])
         samples["size of an island [px]"] += list(np.bincount(islands.labels.flat)[1:])
         spectra.append(_autocorrelation(np.where(bright, 0, image / sigma), ~bright))

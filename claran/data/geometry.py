@@ -8,7 +8,8 @@ from jaxtyping import Bool, Float, Float32, Int, UInt8
 
 from claran.data.elements import Element
 from claran.data.fusion import MEAN_INFRARED
-from claran.data.outlines import Islands, components, islands, outlines
+from claran.data.islands import Islands
+from claran.data.outlines import components, islands, outlines
 
 __all__ = ["about_center", "rotation", "warp"]
 

@@ -17,13 +17,12 @@ from jaxtyping import Float, Float32, Shaped, UInt8
 from claran.data.elements import Element
 from claran.data.fits import SkyImage
 from claran.data.fusion import METHODS, array_to_picture, fuse
-from claran.data.outlines import THRESHOLD
+from claran.data.islands import LEVEL_RATIO, THRESHOLD
 
 __all__ = ["CHANNELS", "Channels", "Inputs", "NetworkInput", "Picture", "place"]
 
 CAFFE_MEAN = (103.939, 116.779, 123.68)  # BGR: VGG16 sees it as zero.
 BRIGHT = 1000.0  # Ratio to the noise that the signal channel shows as 1.
-LEVEL_RATIO = math.sqrt(3)
 LEVELS = 10  # Levels up to BRIGHT; the contour channel shows the last as 1.
 
 CHANNELS = ("signal", "contours", "valid", "infrared", "has_infrared")

@@ -7,17 +7,16 @@ says it to half a pixel, and the islands of the rotated image say it exactly.
 """
 
 import math
-from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32, Int, Int32
+from jaxtyping import Float, Float32, Int
 
 from claran.data.elements import Element
+from claran.data.islands import Islands, find_islands
 
-__all__ = ["THRESHOLD", "Islands", "components", "islands", "outlines"]
+__all__ = ["components", "islands", "outlines"]
 
-THRESHOLD = 9 / math.sqrt(3)  # In sigma: the lowest contour of Radio Galaxy Zoo.
 SMALLEST = 0.39  # Beam areas, four pixels of 1.8" in FIRST; fewer pixels do not count.
 SMALLEST_PIXELS = 4  # Where the beam is not known.
 REACH = 1.0  # Pixels an island may stick out of a box drawn by other means.
@@ -26,29 +25,13 @@ REACH = 1.0  # Pixels an island may stick out of a box drawn by other means.
 DOT = np.array([[-0.5, 0.0], [0.5, 0.0], [0.0, -0.5], [0.0, 0.5]])
 
 
-class Islands(NamedTuple):
-    """The islands above the threshold that are large enough to count."""
-
-    labels: Int32[np.ndarray, "ny nx"]  # 0 outside; small islands have numbers too.
-    numbers: Int[np.ndarray, "k"]  # In `labels`.
-    boxes: Float32[np.ndarray, "k 4"]
-
-
 def islands(element: Element) -> Islands:
-    """Returns the islands of the radio image."""
+    """Returns the islands of the radio image that are large enough to count."""
     beam = element.get("beam", math.nan)
     smallest = SMALLEST_PIXELS
     if beam > 0:
         smallest = max(1, round(SMALLEST * math.pi / (4 * math.log(2)) * beam**2))
-    above = element["radio"] > THRESHOLD * element["noise"]  # False where NaN.
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(
-        above.astype(np.uint8), connectivity=8
-    )
-    numbers = 1 + np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] >= smallest)
-    left, bottom, width, height = stats[numbers, :4].T
-    boxes = np.stack([left, bottom, left + width, bottom + height], axis=1)
-    labels = np.asarray(labels, np.int32)
-    return Islands(labels, numbers, boxes.astype(np.float32))
+    return find_islands(element["radio"], element["noise"], min_pixels=smallest)
 
 
 def _owners(
@@ -122,7 +105,7 @@ def _dots(found: Islands, own: Int[np.ndarray, "m"]) -> Float[np.ndarray, "p 2"]
         return DOT
     x0, y0 = found.boxes[own, :2].min(axis=0).astype(int)
     x1, y1 = found.boxes[own, 2:].max(axis=0).astype(int)
-    inside = np.isin(found.labels[y0:y1, x0:x1], found.numbers[own])
+    inside = np.isin(found.labels[y0:y1, x0:x1], own + 1)
     rows, columns = inside.nonzero()
     pixels = np.stack([columns, rows], axis=1).astype(np.int32)
     corners = cv2.convexHull(pixels)[:, 0] + (x0 + 0.5, y0 + 0.5)

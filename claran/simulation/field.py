@@ -10,6 +10,8 @@ import math
 import numpy as np
 from astropy.wcs import WCS
 
+from claran.data.islands import find_islands, find_peaks
+from claran.data.radio import noise
 from claran.simulation import infrared, labels, populations, radio
 from claran.simulation.labels import LabelledSource
 from claran.simulation.populations import Population, Source
@@ -31,7 +33,7 @@ class Field:
         infrared: (h, w) float32, W1 in DN.
         survey: Beam, pixels and frequency.
         center: Right ascension and declination of the field's centre, degrees.
-        sigma: Noise as `labels.noise_sigma` measures it, Jy/beam.
+        sigma: Noise as `claran.data.radio.noise` measures it, Jy/beam.
         sources: All sources, those to be ignored included.
         membership: (h, w) uint8, `i + 1` on the islands of `sources[i]`, else 0.
     """
@@ -92,7 +94,7 @@ def observe(
         image += radio.render(np.concatenate(bowls), survey)
     hosts = np.array([s.host for s in sources]).reshape(-1, 3)
     sky = infrared.draw_infrared(rng, survey, hosts[np.isfinite(hosts[:, 2])])
-    measured = labels.noise_sigma(image)
+    measured = noise(image)
     labelled, membership = labels.label(image, models, sources, survey, sigma=measured)
     # FIRST covers the two galactic caps; most of it is north of the equator.
     center = rng.uniform(110, 260), np.degrees(np.arcsin(rng.uniform(-0.1, 0.85)))
@@ -162,11 +164,11 @@ def _peaks_if(
     reach = np.abs(source.blobs[:, :2]).max() + 3 * source.blobs[:, 3].max()
     half = math.ceil((reach + 2 * survey.beam_major_arcsec) / survey.pixel_arcsec)
     model = radio.render(source.blobs, survey, size=2 * half)
-    islands = labels.find_islands(model, sigma, min_pixels=survey.min_pixels)
+    islands = find_islands(model, sigma, min_pixels=survey.min_pixels)
     components, _, number = code.partition("_")
     if len(islands) != int(components):
         return None
-    peaks = [labels.find_peaks(model, islands, i, sigma) for i in range(len(islands))]
+    peaks = [find_peaks(model, islands, i, sigma) for i in range(len(islands))]
     if sum(map(len, peaks)) != int(number):
         return None
     return [(place - half) * survey.pixel_arcsec for place in peaks]

@@ -1,59 +1,25 @@
-"""The labels Radio Galaxy Zoo would give, computed by its own rule.
+"""The labels Radio Galaxy Zoo would give a simulated field, computed by its own rule.
 
-Banfield et al. (2015, MNRAS 453, 2326) drew contours of each field from a lowest level
-upwards in steps of sqrt(3); volunteers joined the islands of one source. Given that
-grouping, a class is a computation:
-
-* sigma is 1.4826 times the median absolute deviation of the field;
-* a component is an 8-connected island above 9 / sqrt(3) = 5.196 sigma;
-* a peak is a leaf of the island's contour tree: a contour with none inside it.
+Volunteers joined the islands of one source. Given that grouping, a class is a
+computation (see `claran.data.islands`); here the grouping is known from the model.
 
 Positions and boxes are in pixel edges of the FITS array: column `i` covers
 `[i, i + 1]`, row 0 is the southernmost.
 """
 
 import dataclasses
-import math
 
-import cv2
 import numpy as np
 
+from claran.data.islands import Islands, find_islands, find_peaks
 from claran.labels import RGZ_CLASSES
 from claran.simulation.populations import Source
 from claran.simulation.survey import Survey
 
-__all__ = [
-    "LEVEL_RATIO",
-    "THRESHOLD",
-    "Islands",
-    "LabelledSource",
-    "contour_levels",
-    "find_islands",
-    "find_peaks",
-    "label",
-    "noise_sigma",
-]
+__all__ = ["LabelledSource", "label"]
 
-THRESHOLD = 9 / math.sqrt(3)  # Lowest contour, in sigma.
-LEVEL_RATIO = math.sqrt(3)
 _SEEN = 0.25  # Share of an island's flux from which a source counts as part of it.
 _INSIDE = 0.8  # Share of a source's flux that the field must hold.
-
-
-@dataclasses.dataclass(frozen=True)
-class Islands:
-    """The islands of one field, in scan order.
-
-    Attributes:
-        labels: (h, w) int32, 0 outside islands, `i + 1` in island `i`.
-        boxes: (n, 4) float32, `(x0, y0, x1, y1)` in pixel edges.
-    """
-
-    labels: np.ndarray
-    boxes: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.boxes)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -88,82 +54,6 @@ class LabelledSource:
     def components(self) -> int:
         """Number of islands."""
         return int(self.code.partition("_")[0])
-
-
-def noise_sigma(image: np.ndarray) -> float:
-    """Returns 1.4826 times the median absolute deviation; blank pixels do not count.
-
-    A field that is blank throughout has no noise: the result is NaN.
-    """
-    values = image[np.isfinite(image)]
-    if not values.size:
-        return math.nan
-    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
-
-
-def find_islands(image: np.ndarray, sigma: float, *, min_pixels: int) -> Islands:
-    """Returns the 8-connected islands above `THRESHOLD * sigma`.
-
-    Args:
-        image: (h, w) brightness; NaN is below every level.
-        sigma: Noise, in the image's unit.
-        min_pixels: Islands of fewer pixels are dropped.
-    """
-    above = (image > THRESHOLD * sigma).astype(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
-    keep = stats[:, cv2.CC_STAT_AREA] >= min_pixels
-    keep[0] = False
-    if not keep[1:].all():
-        renumber = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
-        labels = renumber[np.asarray(labels, np.int32)]
-    left, top, width, height = stats[keep, :4].T if count > 1 else np.empty((4, 0))
-    boxes = np.stack([left, top, left + width, top + height], axis=1)
-    return Islands(labels, boxes.astype(np.float32))
-
-
-def contour_levels(image: np.ndarray, sigma: float) -> np.ndarray:
-    """Returns how many contours above the lowest each pixel lies; -1 is below it.
-
-    >>> contour_levels(np.array([5.0, 5.2, 9.1, np.nan]), 1.0).tolist()
-    [-1, 0, 1, -1]
-    """
-    above = image > THRESHOLD * sigma  # False where NaN.
-    ratio = np.where(above, image, THRESHOLD * sigma) / (THRESHOLD * sigma)
-    levels = np.log(ratio) * (1 / math.log(LEVEL_RATIO))
-    return np.where(above, levels, -1).astype(np.int32)
-
-
-def find_peaks(
-    image: np.ndarray, islands: Islands, island: int, sigma: float
-) -> np.ndarray:
-    """Returns the peaks of one island, brightest first.
-
-    Args:
-        image: (h, w) brightness.
-        islands: From `find_islands`.
-        island: Which of them.
-        sigma: Noise, in the image's unit.
-
-    Returns:
-        (p, 2) float32, p >= 1: `(x, y)` of the centre of each peak's brightest pixel,
-        in pixel edges.
-    """
-    x0, y0, x1, y1 = islands.boxes[island].astype(int)
-    crop = image[y0:y1, x0:x1]
-    inside = islands.labels[y0:y1, x0:x1] == island + 1
-    levels = np.where(inside, contour_levels(crop, sigma), -1)
-    found = []
-    for level in range(levels.max() + 1):
-        above = (levels >= level).astype(np.uint8)
-        count, contours = cv2.connectedComponents(above, connectivity=8)
-        # A contour that holds a pixel of the next level is no leaf of the tree.
-        holds_next = np.bincount(contours[levels > level], minlength=count) > 0
-        for leaf in np.flatnonzero(~holds_next[1:]) + 1:
-            brightest = np.where(contours == leaf, crop, -np.inf).argmax()
-            row, column = divmod(int(brightest), crop.shape[1])
-            found.append((crop[row, column], x0 + column + 0.5, y0 + row + 0.5))
-    found.sort(reverse=True)
-    return np.array([peak[1:] for peak in found], np.float32)
 
 
 def label(

@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 
-from claran import detector
 from claran.data.fits import SkyImage
 from claran.data.fusion import fuse
 from claran.data.inputs import CAFFE_MEAN, CHANNELS, Channels, Picture, place
@@ -15,14 +14,40 @@ SOURCE = [(20.5, 40.5)]
 SIGNAL, CONTOURS, VALID, INFRARED, HAS_INFRARED = range(len(CHANNELS))
 
 
-@pytest.mark.parametrize("shape", [(132, 132), (100, 77), (50, 131)], ids=str)
-def test_pictures_are_placed_as_the_detector_does(rng, shape):
+def slow_bilinear(picture, rows, columns):
+    """Half-pixel bilinear interpolation, one pixel at a time."""
+    height, width = picture.shape[:2]
+    result = np.empty((rows, columns, 3))
+    for i in range(rows):
+        y = min(max((i + 0.5) * height / rows - 0.5, 0), height - 1)
+        top = min(int(y), height - 2)
+        for j in range(columns):
+            x = min(max((j + 0.5) * width / columns - 0.5, 0), width - 1)
+            left = min(int(x), width - 2)
+            corners = picture[top : top + 2, left : left + 2].astype(float)
+            upper, lower = corners[:, 0] + (x - left) * (corners[:, 1] - corners[:, 0])
+            result[i, j] = upper + (y - top) * (lower - upper)
+    return result
+
+
+@pytest.mark.parametrize(
+    "shape, rows, columns",
+    [
+        ((132, 132), 96, 96),
+        ((100, 77), 96, 74),
+        ((50, 131), 37, 96),
+        ((96, 50), 96, 50),
+    ],
+    ids=str,
+)
+def test_a_picture_is_scaled_into_the_upper_left(rng, shape, rows, columns):
     picture = rng.integers(0, 256, (*shape, 3), dtype=np.uint8)
-    ours = np.full((96, 96, 3), 7, np.float32)
-    detectors = ours.copy()
-    info = place(picture, ours)
-    np.testing.assert_allclose(info, detector._place(picture, detectors), rtol=1e-6)
-    np.testing.assert_array_equal(ours, detectors)
+    canvas = np.full((96, 96, 3), 7, np.float32)
+    info = place(picture, canvas)
+    np.testing.assert_allclose(info, [rows, columns, 96 / max(shape)], rtol=1e-6)
+    expected = slow_bilinear(picture, rows, columns)
+    np.testing.assert_allclose(canvas[:rows, :columns], expected, atol=2e-3)
+    assert (canvas[rows:] == 7).all() and (canvas[:, columns:] == 7).all()
 
 
 def test_blank_color_is_the_mean_that_vgg_subtracts():

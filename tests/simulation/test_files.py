@@ -8,7 +8,9 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 import claran.examples
-from claran.simulation import field, files, infrared, labels
+from claran.data.islands import find_islands
+from claran.data.radio import noise
+from claran.simulation import field, files, infrared
 
 
 @pytest.fixture(scope="module")
@@ -65,5 +67,5 @@ def test_example_is_small_and_labelled_as_drawn():
     assert sum(len(path.read_bytes()) for path in paths) < 150_000
     with paths[0].open("rb") as file:
         image = fits.getdata(file)
-    islands = labels.find_islands(image, labels.noise_sigma(image), min_pixels=7)
+    islands = find_islands(image, noise(image), min_pixels=7)
     assert len(islands) == 4

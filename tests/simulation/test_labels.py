@@ -6,6 +6,8 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
+from claran.data.islands import find_islands, find_peaks
+from claran.data.radio import noise
 from claran.labels import RGZ_CLASSES
 from claran.simulation import field, labels, radio
 from claran.simulation.populations import Source
@@ -51,8 +53,8 @@ def slow_leaves(image, sigma, island):
 def test_rule_against_flood_fill(seed):
     one = field.simulate(np.random.default_rng(seed), survey=FIRST_NATIVE)
     image = one.radio.astype(float)
-    sigma = labels.noise_sigma(image)
-    islands = labels.find_islands(image, sigma, min_pixels=4)
+    sigma = noise(image)
+    islands = find_islands(image, sigma, min_pixels=4)
     slow = [i for i in slow_islands(image > 9 / 3**0.5 * sigma) if len(i) >= 4]
     assert len(islands) == len(slow)
     for index in range(len(islands)):
@@ -63,7 +65,7 @@ def test_rule_against_flood_fill(seed):
         np.testing.assert_array_equal(islands.boxes[index], expected)
         leaves = slow_leaves(image, sigma, pixels)
         expected = sorted((x + 0.5, y + 0.5) for y, x in leaves)
-        peaks = labels.find_peaks(image, islands, index, sigma)
+        peaks = find_peaks(image, islands, index, sigma)
         assert sorted(map(tuple, peaks.tolist())) == expected
 
 
@@ -71,20 +73,20 @@ def test_sigma_of_gaussian_noise(rng):
     image = rng.normal(3, 2, (200, 200))
     image[:50, :50] = np.nan
     image[100, 100] = 1e6
-    assert labels.noise_sigma(image) == pytest.approx(2, rel=0.02)
-    assert math.isnan(labels.noise_sigma(np.full((4, 4), np.nan)))
+    assert noise(image) == pytest.approx(2, rel=0.02)
+    assert math.isnan(noise(np.full((4, 4), np.nan)))
 
 
 def test_small_islands_are_dropped_and_the_rest_renumbered():
     image = np.zeros((10, 10))
     image[0, 0] = image[4:7, 4:7] = image[9, 0:3] = 10
-    islands = labels.find_islands(image, 1.0, min_pixels=3)
+    islands = find_islands(image, 1.0, min_pixels=3)
     assert islands.boxes.tolist() == [[4, 4, 7, 7], [0, 9, 3, 10]]
     assert np.unique(islands.labels).tolist() == [0, 1, 2]
 
 
 def test_no_island():
-    islands = labels.find_islands(np.zeros((5, 5)), 1.0, min_pixels=1)
+    islands = find_islands(np.zeros((5, 5)), 1.0, min_pixels=1)
     assert len(islands) == 0
     assert islands.boxes.shape == (0, 4)
     assert not islands.labels.any()
@@ -169,14 +171,14 @@ def test_rule_gives_the_classes_of_real_sources(real_data):
     for row in rows:
         path = folder / "fits" / f"{row['first_id']}.fits"
         image = np.nan_to_num(fits.getdata(path))
-        sigma = labels.noise_sigma(image)
-        islands = labels.find_islands(image, sigma, min_pixels=4)
+        sigma = noise(image)
+        islands = find_islands(image, sigma, min_pixels=4)
         sky = [
             list(map(float, row[key].split(";"))) for key in ("peak_ras", "peak_decs")
         ]
         x, y = np.rint(WCS(fits.getheader(path)).all_world2pix(*sky, 0)).astype(int)
         own = set(islands.labels[np.clip(y, 0, 99), np.clip(x, 0, 99)].tolist()) - {0}
-        peaks = [len(labels.find_peaks(image, islands, i - 1, sigma)) for i in own]
+        peaks = [len(find_peaks(image, islands, i - 1, sigma)) for i in own]
         code = f"{len(own)}_{sum(peaks)}"
         right += code == row["cls"]
         six += code in RGZ_CLASSES
