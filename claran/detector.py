@@ -47,8 +47,7 @@ class Found(NamedTuple):
 class Detector:
     """Finds and classifies the radio sources in a field.
 
-    >>> detector = Detector.from_preset("claran_v0.1")  # doctest: +SKIP
-    >>> detector.detect("radio.fits", "infrared.png")  # doctest: +SKIP
+    Such as `Detector.from_preset("model.keras").detect("radio.fits", "infrared.png")`.
 
     Args:
         model: The network.
