@@ -13,7 +13,7 @@ that one as `offset`: 0 is the convention above, 1 is theirs.
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-__all__ = ["MAX_LOG_RATIO", "area", "clip", "decode", "encode", "iou"]
+__all__ = ["MAX_LOG_RATIO", "area", "clip", "coverage", "decode", "encode", "iou"]
 
 MAX_LOG_RATIO = 4.135166556742356  # log(1000 / 16): Detectron's bound, no exp overflow.
 
@@ -39,13 +39,26 @@ def iou(
     >>> iou(square, jnp.array([[0.0, 0.0, 4.0, 2.0]])).tolist()
     [[0.5]]
     """
-    low = jnp.maximum(a[:, None, :2], b[None, :, :2])
-    high = jnp.minimum(a[:, None, 2:], b[None, :, 2:])
-    width, height = jnp.moveaxis(jnp.maximum(high - low + offset, 0), -1, 0)
-    overlap = width * height
+    overlap = _intersection(a, b, offset)
     union = area(a, offset=offset)[:, None] + area(b, offset=offset)[None] - overlap
     # The inner `where` keeps 0/0 out of the gradient too.
     return jnp.where(union > 0, overlap / jnp.where(union > 0, union, 1.0), 0.0)
+
+
+def coverage(
+    a: Float[Array, "m 4"], b: Float[Array, "n 4"], *, offset: float = 0.0
+) -> Float[Array, "m n"]:
+    """Returns the share of the area of every box in `a` that lies in each in `b`.
+
+    It is 0 for a box without any area.
+
+    >>> square = jnp.array([[0.0, 0.0, 2.0, 2.0]])
+    >>> coverage(square, jnp.array([[1.0, 0.0, 9.0, 9.0]])).tolist()
+    [[0.5]]
+    """
+    own = area(a, offset=offset)[:, None]
+    overlap = _intersection(a, b, offset)
+    return jnp.where(own > 0, overlap / jnp.where(own > 0, own, 1.0), 0.0)
 
 
 def encode(
@@ -106,6 +119,15 @@ def clip(
     limit = jnp.stack([jnp.asarray(width), jnp.asarray(height)] * 2) - offset
     limit = jnp.broadcast_to(limit.astype(boxes.dtype), boxes.shape)
     return jnp.clip(boxes, 0, limit)
+
+
+def _intersection(
+    a: Float[Array, "m 4"], b: Float[Array, "n 4"], offset: float
+) -> Float[Array, "m n"]:
+    low = jnp.maximum(a[:, None, :2], b[None, :, :2])
+    high = jnp.minimum(a[:, None, 2:], b[None, :, 2:])
+    width, height = jnp.moveaxis(jnp.maximum(high - low + offset, 0), -1, 0)
+    return width * height
 
 
 def _center_size(

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, UInt32
 
 from claran.ops import boxes as box_ops
-from claran.ops.matching import POSITIVE, match
+from claran.ops.matching import IGNORED, NEGATIVE, POSITIVE, match
 from claran.ops.rows import take_rows
 from claran.ops.sampling import choose_balanced
 
@@ -26,7 +26,9 @@ class Objects(NamedTuple):
 
     boxes: Float[Array, "n 4"]  # Pixels of the network's input.
     classes: Int[Array, "n"]  # From 1; 0 is background.
-    valid: Bool[Array, "n"]
+    valid: Bool[Array, "n"]  # To be learned.
+    ignored: Bool[Array, "n"] | None = None
+    """Neither to be learned nor background; never valid too. None: there is none."""
 
 
 class Targets(NamedTuple):
@@ -68,7 +70,9 @@ def rpn_targets(
 ) -> Targets:
     """Returns the anchors of one image that enter the loss and their targets.
 
-    Anchors that cross the border of the image are left out, as in the paper.
+    Anchors that cross the border of the image are left out, as in the paper. Those on
+    an ignored object (half of their area lies in it, or their IoU with it is not below
+    `options.negative`) are not background.
 
     Args:
         key: Random key.
@@ -88,6 +92,7 @@ def rpn_targets(
         rescue=True,
         candidates=inside,
     )
+    label = _spare_ignored(label, anchors, objects, options.negative, offset)
     rows, chosen = choose_balanced(
         key, label, size=options.size, positive_fraction=options.positive_fraction
     )
@@ -109,6 +114,7 @@ def head_targets(
     """Returns the proposals of one image that enter the loss and their targets.
 
     The objects themselves are proposals too, so that the head sees some from the start.
+    Proposals on an ignored object (see `rpn_targets`) are not background.
 
     Args:
         key: Random key.
@@ -129,6 +135,7 @@ def head_targets(
         negative=options.positive,
         candidates=jnp.concatenate([proposed, objects.valid]),
     )
+    label = _spare_ignored(label, rois, objects, options.positive, offset)
     rows, chosen = choose_balanced(
         key, label, size=options.size, positive_fraction=options.positive_fraction
     )
@@ -138,3 +145,21 @@ def head_targets(
     rois = take_rows(rois, rows)
     deltas = box_ops.encode(take_rows(objects.boxes, own), rois, offset=offset)
     return rois, Targets(rows, labels, deltas, chosen)
+
+
+def _spare_ignored(
+    label: Int[Array, "m"],
+    boxes: Float[Array, "m 4"],
+    objects: Objects,
+    threshold: float,
+    offset: float,
+) -> Int[Array, "m"]:
+    """Returns the labels without background where an ignored object is."""
+    if objects.ignored is None or not len(objects.boxes):
+        return label
+    # Large ignored objects: no small box within reaches the IoU.
+    on = (box_ops.iou(boxes, objects.boxes, offset=offset) >= threshold) | (
+        box_ops.coverage(boxes, objects.boxes, offset=offset) > 0.5
+    )
+    spared = (on & objects.ignored[None]).any(axis=1)
+    return jnp.where((label == NEGATIVE) & spared, IGNORED, label)

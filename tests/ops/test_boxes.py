@@ -29,6 +29,11 @@ def slow_iou(a, b, offset):
     return np.float32(len(p & q)) / np.float32(len(p | q)) if p | q else 0.0
 
 
+def slow_coverage(a, b, offset):
+    p, q = pixels(a, offset), pixels(b, offset)
+    return len(p & q) / len(p) if p else 0.0
+
+
 def slow_encode(box, anchor, offset):
     width, height = (box[i + 2] - box[i] + offset for i in (0, 1))
     anchor_width, anchor_height = (anchor[i + 2] - anchor[i] + offset for i in (0, 1))
@@ -94,6 +99,14 @@ def test_iou_of_whole_numbers_is_exact(offset, a, b):
     np.testing.assert_array_equal(found, np.array(expected, np.float32))
     np.testing.assert_array_equal(found, iou(b, a).T)
     np.testing.assert_array_equal(found, iou(a + 7, b + 7))
+
+
+@OFFSETS
+def test_coverage_equals_counting_pixels(offset, rng):
+    a, b = (rng.integers(0, 12, (9, 4)).astype(np.float32) for _ in "ab")
+    expected = [[slow_coverage(p, q, offset) for q in b] for p in a]
+    found = compiled(boxes.coverage, offset=offset)(a, b)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("m, n", [(0, 3), (3, 0), (0, 0)])

@@ -169,6 +169,87 @@ class TestHead:
         assert jnp.isfinite(targets.deltas).all()
 
 
+def slow_spared(box, ignored, threshold):
+    """Whether a box is on one of the ignored ones, by counting quarter pixels."""
+    cells = lambda b: {
+        (x, y)
+        for x in range(round(4 * b[0]), round(4 * b[2]))
+        for y in range(round(4 * b[1]), round(4 * b[3]))
+    }
+    for other in ignored:
+        own, theirs = cells(box), cells(other)
+        shared = len(own & theirs)
+        if shared >= threshold * len(own | theirs) or 2 * shared > len(own):
+            return True
+    return False
+
+
+class TestIgnored:
+    """Objects that are neither to be learned nor to be taken for background."""
+
+    # One as large as an anchor, one that swallows some whole, and an empty place.
+    BOXES = ([4, 4, 22, 20], [30, 20, 64, 64], [0, 0, 64, 64])
+
+    def objects(self, *learned):
+        count = len(learned)
+        boxes = np.array([*learned, *self.BOXES], np.float32)
+        ignored = [False] * count + [True, True, False]
+        return Objects(
+            jnp.asarray(boxes),
+            1 + jnp.arange(len(boxes)),
+            jnp.arange(len(boxes)) < count,
+            jnp.array(ignored),
+        )
+
+    @pytest.mark.parametrize(
+        "learned", [[], [[16, 16, 32, 32], [34, 32, 60, 60]]], ids=["none", "two"]
+    )
+    def test_anchors_on_them_are_not_background(self, learned):
+        objects = self.objects(*learned)
+        run = compiled(rpn_targets, options=ALL_ANCHORS)
+        arguments = (KEY, ANCHORS), jnp.array([SIZE, SIZE])
+        with_them, _ = by_anchor(
+            run(*arguments[0], objects, arguments[1]), len(ANCHORS)
+        )
+        without, _ = by_anchor(
+            run(*arguments[0], objects._replace(ignored=None), arguments[1]),
+            len(ANCHORS),
+        )
+        expected = [
+            -1 if label == 0 and slow_spared(anchor, self.BOXES[:2], 0.3) else label
+            for label, anchor in zip(without.tolist(), ANCHORS.tolist(), strict=True)
+        ]
+        assert with_them.tolist() == expected and expected != without.tolist()
+        # What stands for an object does so within an ignored one too.
+        assert (with_them == 1).sum() == (without == 1).sum() >= len(learned)
+
+    def test_proposals_on_them_are_not_background(self, rng):
+        corners = rng.integers(0, 200, (40, 2)) / 4
+        sides = rng.integers(8, 120, (40, 2)) / 4
+        proposals = np.concatenate([corners, corners + sides], axis=1)
+        objects = self.objects([16, 16, 32, 32])
+        run = compiled(head_targets, options=HeadOptions(size=200))
+        rois, targets = run(
+            KEY, jnp.asarray(proposals, jnp.float32), jnp.ones(40, bool), objects
+        )
+        drawn = set(targets.rows[targets.valid].tolist())
+        alone = objects._replace(ignored=None)
+        _, before = run(
+            KEY, jnp.asarray(proposals, jnp.float32), jnp.ones(40, bool), alone
+        )
+        answers = dict(zip(before.rows.tolist(), before.labels.tolist(), strict=True))
+        expected = {
+            row
+            for row in before.rows[before.valid].tolist()
+            if answers[row] > 0
+            or not slow_spared((*proposals, *objects.boxes)[row], self.BOXES[:2], 0.5)
+        }
+        assert drawn == expected and 1 < len(expected) < len(proposals)
+        # The ignored objects are no proposals, as they are nobody's answer.
+        assert not drawn & {41, 42, 43}
+        assert set(targets.labels[targets.valid].tolist()) <= {0, 1}
+
+
 class TestGoldenRpn:
     """Labels and deltas of the original, whose anchors count pixels inclusively."""
 
