@@ -1,5 +1,6 @@
 """Set-up and fixtures that all tests share."""
 
+import importlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -88,12 +89,16 @@ def claran(
     """Runs the command as the shell would; the narrow network is its default."""
     from claran import main as claran_main  # noqa: PLC0415 - as above
 
+    for name in set(claran_main.MODES.values()):  # The flag saver forgets new flags.
+        importlib.import_module(f"claran.commands.{name}")
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str, model: Path | None = narrow_path) -> tuple[Any, str, str]:
         with flagsaver.flagsaver():
             flags.FLAGS.unparse_flags()
-            given = ["claran", *([f"--model={model}"] if model else []), *arguments]
+            if model:
+                flags.FLAGS.set_default("model", str(model))
+            given = ["claran", *arguments]
             try:
                 status = claran_main.main(claran_main.parse_flags(given))
             except SystemExit as end:

@@ -10,11 +10,11 @@ from astropy.io import fits
 from astropy.table import QTable
 from astropy.wcs import WCS
 
-from claran import main as claran_main
+from claran import Detector, examples
 
 COLUMNS = ["image", "label", "score", "x0", "y0", "x1", "y1"]
 SKY = ["center", "width", "height"]
-EXAMPLES = Path(claran_main.__file__).parent / "examples"
+EXAMPLES = Path(examples.__file__).parent
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +81,7 @@ class TestDemo:
 
     def test_untrained_preset_says_so(self, claran, narrow, monkeypatch):
         monkeypatch.setitem(
-            claran_main.Detector.from_preset.__globals__["PRESETS"],
+            Detector.from_preset.__globals__["PRESETS"],
             "claran_v0.1",
             narrow,
         )
@@ -382,9 +382,26 @@ def test_help(claran, flag):
     status, output, errors = claran(flag)
     assert (status, errors) == (0, "")
     assert "--mode=demo --radio=F.fits" in output
-    module = flags.FLAGS.flags_by_module_dict()["claran.main"]
-    assert len(module) >= 17
-    assert [flag.name for flag in module if f"{flag.name}:" not in output] == []
+    modules = flags.FLAGS.flags_by_module_dict()
+    ours = [
+        flag.name
+        for name, module in modules.items()
+        if name.startswith("claran.")
+        for flag in module
+    ]
+    assert len(ours) >= 17
+    assert [name for name in ours if f"{name}:" not in output] == []
+
+
+def test_help_of_one_mode(tmp_path):
+    done = run_module("--mode=convert", "--help", folder=tmp_path)
+    assert done.returncode == 0
+    assert "--tf_checkpoint: " in done.stdout and "--radio: " not in done.stdout
+
+
+def test_a_flag_of_another_mode_is_refused(tmp_path):
+    done = run_module("--mode=demo", "--tf_checkpoint=x", folder=tmp_path)
+    assert_fails((done.returncode, "", done.stderr), "flag 'tf_checkpoint'")
 
 
 def run_module(*arguments, folder):

@@ -1,0 +1,89 @@
+"""The modes simulate, prepare and preview: data to train on, and a look at them.
+
+Simulated fields as files, with a table of their sources:
+  python -m claran.main --mode=simulate --num=100 --output=DIR
+
+A data set for training: simulated, from your own files, or the original's pictures;
+and pages of random fields with their boxes, to look at before training:
+  python -m claran.main --mode=prepare --data=rgz/simulated_12k --data_dir=DIR
+  python -m claran.main --mode=prepare --data=rgz/pairs --manual_dir=FILES
+  python -m claran.main --mode=preview --data=rgz/simulated_12k --data_dir=DIR
+"""
+
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+from tqdm import tqdm
+
+from claran.commands.common import say
+from claran.commands.data_sets import data_set, rgz
+from claran.data.augment import AddNoise, DropInfrared, Move
+from claran.data.fusion import METHODS
+from claran.data.inputs import Channels, Picture
+from claran.data.pipeline import PipelineOptions, Transform, training_batches
+from claran.data.preview import write_preview
+from claran.data.records import open_split
+from claran.simulation import field as simulated
+from claran.simulation.files import write_fields
+from claran.simulation.populations import BALANCED, CATALOGUE
+
+__all__ = ["prepare", "preview", "simulate"]
+
+flags.DEFINE_integer("num", 16, "simulate: number of fields.", lower_bound=1)
+flags.DEFINE_enum(
+    "population",
+    "catalogue",
+    ("catalogue", "balanced"),
+    "simulate: classes as frequent as in Radio Galaxy Zoo, or equally frequent.",
+)
+flags.DEFINE_string("split", "train", "preview: split, or a part like 'train[:100]'.")
+flags.DEFINE_enum(
+    "inputs",
+    "channels",
+    ("channels", "picture", *METHODS),
+    "preview: what the network sees; picture is that of rgz/d1, d3 and d4.",
+)
+flags.DEFINE_boolean("augment", True, "preview: with random changes, as in training.")
+flags.DEFINE_integer("pages", 4, "preview: pages of 16 fields.", lower_bound=1)
+FLAGS = flags.FLAGS
+
+
+def simulate() -> None:
+    """Writes simulated fields and the table of their sources."""
+    population = {"catalogue": CATALOGUE, "balanced": BALANCED}[FLAGS.population]
+    output = Path(FLAGS.output or "simulated")
+    seeds = np.random.SeedSequence(FLAGS.seed).spawn(FLAGS.num)
+    fields = (
+        simulated.simulate(np.random.default_rng(seed), population=population)
+        for seed in tqdm(seeds, unit="field", disable=None)
+    )
+    count = write_fields(fields, output)
+    say(f"{count} fields, and annotations.csv with their sources: {output}")
+
+
+def prepare() -> None:
+    """Makes a data set; prints what is in it and what was wrong with its files."""
+    builder = data_set()
+    say(rgz().summary(builder))
+
+
+def preview() -> None:
+    """Writes pages of random fields as a network in training sees them."""
+    source = open_split(data_set().data_dir, FLAGS.split)
+    if FLAGS.inputs == "channels":
+        inputs = Channels(size=160)
+    else:
+        inputs = Picture(
+            method=None if FLAGS.inputs == "picture" else FLAGS.inputs, size=264
+        )
+    augment: list[Transform] = []
+    if FLAGS.augment:
+        augment = [Move(shift=8), AddNoise()]
+        if FLAGS.inputs == "channels":
+            augment.append(DropInfrared())
+    options = PipelineOptions(batch_size=16, slots=64, seed=FLAGS.seed)
+    with training_batches(source, inputs, augment=augment, options=options) as batches:
+        folder = Path(FLAGS.output or "preview")
+        for path in write_preview(batches, folder, pages=FLAGS.pages):
+            say(str(path))

@@ -1,0 +1,183 @@
+r"""The modes demo and predict: detections as a picture and a table.
+
+One field, with a picture and a table of what is in it:
+  python -m claran.main --mode=demo --radio=F.fits --ir=I.png --output=DIR
+
+Many fields, or ready-made pictures, into one table:
+  python -m claran.main --mode=predict --radio='fields/*.fits' --ir=infrared/ \
+      --model=model.keras --output=catalog.ecsv
+  python -m claran.main --mode=predict --image='pictures/*.png' --output=DIR
+"""
+
+import sys
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+from astropy.table import QTable
+from tqdm import tqdm
+
+from claran import examples, plotting
+from claran.commands.common import UsageError, say
+from claran.commands.detectors import batch_size, load_detector
+from claran.data.files import expand, pair_infrared
+from claran.data.fits import ImageError, SkyImage, read_picture, read_sky_image
+from claran.detector import Detector
+from claran.survey.catalog import (
+    detection_table,
+    format_table,
+    stack_tables,
+    table_format,
+    write_table,
+)
+
+__all__ = ["demo", "predict"]
+
+flags.DEFINE_list(
+    "radio",
+    None,
+    "Radio FITS file; in predict also a folder, a pattern like 'fields/*.fits', "
+    "several with commas between, or @list.txt with one on each line. Without it, "
+    "demo takes the simulated field that comes with claran.",
+)
+flags.DEFINE_list(
+    "ir",
+    None,
+    "Infrared picture (PNG) or FITS image of the same field; in predict as many as "
+    "radio files, of the same names but for an ending like _infrared or _ir.",
+)
+flags.DEFINE_list(
+    "image",
+    None,
+    "Ready-made pictures instead of --radio and --ir, as the network was trained on; "
+    "files as for --radio.",
+)
+FLAGS = flags.FLAGS
+
+
+def demo() -> None:
+    """Detects in one field; writes the picture and the table, prints the table."""
+    if FLAGS.image and (FLAGS.radio or FLAGS.ir):
+        raise UsageError("Give either --radio (and --ir) or --image.")
+    if FLAGS.ir and not FLAGS.radio:
+        raise UsageError("--ir needs --radio, the same field's.")
+    detector = load_detector()
+    threshold = FLAGS.score_threshold
+    if threshold is None:
+        # Random weights give every class some 1/7: show them all rather than nothing.
+        threshold = 0.8 if detector.trained else 0.0
+    output = Path(FLAGS.output or "demo")
+    if FLAGS.image:
+        path = _single("image")
+        picture = read_picture(path)
+        (found,) = detector.detect_pictures([picture], score_threshold=threshold)
+        table = detection_table(
+            path.name, detector.names(found), found.scores, found.boxes
+        )
+        figure = plotting.plot_picture(picture, table)
+    else:
+        example = Path(examples.__file__).parent
+        path = _single("radio") if FLAGS.radio else example / "simulated_radio.fits"
+        infrared = _single("ir") if FLAGS.ir else None
+        if not FLAGS.radio and infrared is None:
+            infrared = example / "simulated_infrared.png"
+        _check_infrared(detector, infrared)
+        table = detector.detect(path, infrared, score_threshold=threshold)
+        figure = detector.plot(path, infrared, table)
+    picture_path = (
+        output / f"{path.name.split('.fit')[0].removesuffix('.png')}_pred.png"
+    )
+    table_path = picture_path.with_suffix(".ecsv")
+    output.mkdir(parents=True, exist_ok=True)
+    partial = picture_path.with_name(f".{picture_path.name}.partial")
+    try:
+        figure.savefig(partial, format="png")
+        write_table(table, table_path)
+        partial.replace(picture_path)
+    finally:
+        partial.unlink(missing_ok=True)
+    say(format_table(table))
+    say(f"{len(table)} found with a score above {threshold:g} in {path.name}.")
+    say(f"Picture: {picture_path}")
+    say(f"Table:   {table_path}")
+
+
+def predict() -> None:
+    """Detects in many fields or pictures; writes one table."""
+    if bool(FLAGS.image) == bool(FLAGS.radio) or (FLAGS.image and FLAGS.ir):
+        raise UsageError("Give either --radio (and --ir) or --image.")
+    radio = [] if FLAGS.image else expand(FLAGS.radio, (".fits", ".fit", ".fits.gz"))
+    images = expand(FLAGS.image, (".png", ".jpg", ".tif")) if FLAGS.image else []
+    infrared = pair_infrared(radio, expand(FLAGS.ir, None)) if FLAGS.ir else {}
+    output = _table_path()
+    detector = load_detector()
+    if radio:
+        _check_infrared(detector, infrared)
+    threshold = 0.05 if FLAGS.score_threshold is None else FLAGS.score_threshold
+    failed: list[str] = []
+    # Only of the batch under way: a survey does not fit into memory.
+    fields: deque[tuple[str, SkyImage | None, tuple[int, ...]]] = deque()
+
+    def pictures() -> Iterator[np.ndarray]:
+        for path in tqdm(images or radio, unit="field", disable=None):
+            try:
+                if images:
+                    field, picture = None, read_picture(path)
+                else:
+                    field = read_sky_image(path)
+                    picture = detector.picture(field, infrared.get(path))
+            except ImageError as error:
+                failed.append(str(error))
+                tqdm.write(f"Skipped: {error}", file=sys.stderr)
+                continue
+            fields.append((path.name, field, picture.shape))
+            yield picture
+
+    tables: list[QTable] = []
+    found_in = detector.detect_pictures(
+        pictures(), score_threshold=threshold, batch_size=batch_size()
+    )
+    for found in found_in:
+        name, field, shape = fields.popleft()
+        if field is not None:
+            tables.append(detector.field_table(field, shape[:2], found))
+        else:
+            labels = detector.names(found)
+            tables.append(detection_table(name, labels, found.scores, found.boxes))
+    if not tables:
+        raise ImageError(
+            f"None of {len(failed)} files could be used (see above); wrote nothing."
+        )
+    table = stack_tables(tables)
+    write_table(table, output)
+    say(f"{len(table)} detections in {len(tables)} fields: {output}")
+    if failed:
+        raise ImageError(
+            f"{len(failed)} of {len(images or radio)} files could not be used (see "
+            "above); the table has the others."
+        )
+
+
+def _single(name: str) -> Path:
+    paths = FLAGS[name].value or []
+    if len(paths) != 1:
+        raise UsageError(f"--mode=demo takes one --{name}, got {len(paths)}.")
+    return Path(paths[0])
+
+
+def _check_infrared(detector: Detector, infrared: object) -> None:
+    if detector.model.fusion != "D1" and not infrared:
+        raise UsageError(
+            f"{FLAGS.model} looks at radio and infrared ({detector.model.fusion}): "
+            "give --ir."
+        )
+
+
+def _table_path() -> Path:
+    output = Path(FLAGS.output or "predictions.ecsv")
+    if output.is_dir() or not output.suffix:
+        output /= "predictions.ecsv"
+    table_format(output)  # Or raises: now, not after hours of work.
+    return output
