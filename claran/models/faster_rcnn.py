@@ -119,12 +119,20 @@ class FasterRcnn(keras.Model):
         info: Float[Array, "b 3"],
         training: bool = False,
     ) -> Proposed:
-        """Runs the first stage: features and regions of interest."""
+        """Runs the first stage: features and regions of interest.
+
+        Regions of interest are constants to a gradient, as in the paper's approximate
+        joint training and in ClaRAN.
+        """
         features = self.backbone(images, training=training)
         logits, deltas = self.rpn(features)
         _, rows, columns, _ = features.shape
         rois, scores, valid = self.proposals(
-            logits, deltas, self.rpn.anchors(rows, columns), info, training=training
+            # Before the step, not behind it: it is not differentiated in vain.
+            *jax.lax.stop_gradient((logits, deltas)),
+            self.rpn.anchors(rows, columns),
+            info,
+            training=training,
         )
         return Proposed(features, logits, deltas, rois, scores, valid)
 
@@ -139,7 +147,7 @@ class FasterRcnn(keras.Model):
 
     def losses_from(
         self,
-        images: Float[Array, "b rows columns channels"],
+        proposed: Proposed,
         rpn_targets: Targets,
         rois: Float[Array, "b n 4"],
         head_targets: Targets,
@@ -148,21 +156,18 @@ class FasterRcnn(keras.Model):
     ) -> dict[str, Float[Array, ""]]:
         """Returns the four losses of joint training, means over the batch.
 
-        Regions of interest are constants here, as in the paper's approximate joint
-        training and in ClaRAN.
-
         Args:
-            images: Pictures.
+            proposed: Of `propose`: both stages share its features.
             rpn_targets: Of `claran.ops.targets.rpn_targets`, batched.
             rois: Of `claran.ops.targets.head_targets`, batched.
             head_targets: Likewise.
             training: Whether dropout is on.
         """
-        features = self.backbone(images, training=training)
-        rpn_logits, rpn_deltas = self.rpn(features)
-        rpn_class, rpn_box = jax.vmap(_rpn_losses)(rpn_logits, rpn_deltas, rpn_targets)
+        rpn_class, rpn_box = jax.vmap(_rpn_losses)(
+            proposed.logits, proposed.deltas, rpn_targets
+        )
         logits, deltas = self.classify(
-            features, jax.lax.stop_gradient(rois), training=training
+            proposed.features, jax.lax.stop_gradient(rois), training=training
         )
         stds = jnp.array(self.detections.delta_stds)[None, None]
         wanted = head_targets._replace(deltas=head_targets.deltas / stds)

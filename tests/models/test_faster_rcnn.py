@@ -137,7 +137,7 @@ def losses_and_gradients(model):
             info = jnp.tile(jnp.array([64.0, 64, 1]), (3, 1))
             found = model.propose(pictures, info)
             wanted = jax.vmap(targets)(keys, objects, found.rois, found.valid)
-            losses = model.losses_from(pictures, *wanted, training=False)
+            losses = model.losses_from(found, *wanted, training=False)
         return sum(losses.values()), losses
 
     run = jax.jit(jax.grad(total, has_aux=True))

@@ -126,8 +126,9 @@ def training_losses(model, step, values):
     rpn, head = step_targets(step, model)
     mapping = zip(model.trainable_variables, values, strict=True)
     with keras.StatelessScope(state_mapping=list(mapping)):
+        images = jnp.asarray(step["image_132"], jnp.float32)[None]
         return model.losses_from(
-            jnp.asarray(step["image_132"], jnp.float32)[None],
+            model.propose(images, jnp.array([[132.0, 132, 1]])),
             rpn,
             jnp.asarray(step["roi_data__rois"][None, :, 1:]),
             head,

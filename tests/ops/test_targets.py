@@ -229,7 +229,7 @@ class TestIgnored:
         proposals = np.concatenate([corners, corners + sides], axis=1)
         objects = self.objects([16, 16, 32, 32])
         run = compiled(head_targets, options=HeadOptions(size=200))
-        rois, targets = run(
+        _, targets = run(
             KEY, jnp.asarray(proposals, jnp.float32), jnp.ones(40, bool), objects
         )
         drawn = set(targets.rows[targets.valid].tolist())

@@ -1,0 +1,1 @@
+"""Training: one step of both stages, recipes, checkpoints, several devices."""

@@ -1,0 +1,24 @@
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def make_batch():
+    """Makes a batch: two objects a picture, one of them ignored, and an empty place."""
+
+    def make(seed=0, size=4, side=64):
+        rng = np.random.default_rng(seed)
+        batch = {
+            "images": rng.uniform(0, 255, (size, side, side, 3)).astype(np.float32),
+            "image_info": np.tile(np.float32([side, side, 1]), (size, 1)),
+            "boxes": np.zeros((size, 3, 4), np.float32),
+            "labels": np.tile(np.int32([2, 5, 0]), (size, 1)),
+            "valid": np.tile([True, False, False], (size, 1)),
+            "ignored": np.tile([False, True, False], (size, 1)),
+        }
+        corner = rng.uniform(0, side / 2, (size, 2, 2))
+        sides = rng.uniform(side / 4, side / 2, (size, 2, 2))
+        batch["boxes"][:, :2] = np.concatenate([corner, corner + sides], axis=-1)
+        return batch
+
+    return make
