@@ -22,7 +22,7 @@ from absl.testing import flagsaver
 # Shapes in signatures are checked while the tests run. Not in layers and models:
 # Keras reads the signature of `__init__`, which the wrapper hides.
 jaxtyping.install_import_hook(
-    ["claran.ops", "claran.data", "claran.survey"],
+    ["claran.ops", "claran.data", "claran.evaluation", "claran.survey"],
     "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
 )
 

@@ -15,7 +15,7 @@ from jaxtyping import Float, Float32, Int
 from claran.data.elements import Element
 from claran.data.islands import Islands, find_islands
 
-__all__ = ["components", "islands", "outlines"]
+__all__ = ["components", "islands", "outlines", "owners"]
 
 SMALLEST = 0.39  # Beam areas, four pixels of 1.8" in FIRST; fewer pixels do not count.
 SMALLEST_PIXELS = 4  # Where the beam is not known.
@@ -34,7 +34,7 @@ def islands(element: Element) -> Islands:
     return find_islands(element["radio"], element["noise"], min_pixels=smallest)
 
 
-def _owners(
+def owners(
     found: Float[np.ndarray, "k 4"], boxes: Float[np.ndarray, "n 4"]
 ) -> Int[np.ndarray, "k"]:
     """Returns the object of each island: the smallest box around it; -1 if none is.
@@ -63,7 +63,7 @@ def components(
         found: The islands.
         boxes: Boxes of the objects.
     """
-    owner = _owners(found.boxes, boxes)
+    owner = owners(found.boxes, boxes)
     bounds = np.zeros_like(boxes)
     for i in range(len(bounds)):
         own = found.boxes[owner == i]
@@ -92,7 +92,7 @@ def outlines(
     if not len(boxes):
         return []
     found = islands(element) if found is None else found
-    owner = _owners(found.boxes, boxes)
+    owner = owners(found.boxes, boxes)
     return [
         _stretch(_dots(found, np.flatnonzero(owner == i)), box)
         for i, box in enumerate(boxes)

@@ -1,0 +1,122 @@
+"""Whether the right islands of emission were put together into one source.
+
+The label of a source says which islands belong to it; a box says so too, by what is
+within. IoU hardly tells a double source from its brighter half and a neighbor.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from claran.data.outlines import owners
+from claran.evaluation.bootstrap import Estimate
+from claran.evaluation.fields import FieldDetections, FieldTruth
+from claran.evaluation.matching import box_iou
+
+__all__ = ["LEAST_COMPONENTS", "Association", "associate"]
+
+LEAST_COMPONENTS = {"all": 1, "two or more components": 2}
+
+MIN_IOU = 0.5
+
+
+class Association(NamedTuple):
+    """One row for each source that is not ignored and has islands of its own."""
+
+    fields: Int[np.ndarray, "n"]
+    sources: Int[np.ndarray, "n"]  # Row within the field.
+    components: Int[np.ndarray, "n"]  # Number of islands.
+    right: Bool[np.ndarray, "n"]
+
+    def share(
+        self, *, least: int = 1, weights: Int[np.ndarray, "r fields"] | None = None
+    ) -> Float[np.ndarray, "r"]:
+        """Returns the share of sources that are right; NaN without any.
+
+        Args:
+            least: Only sources with so many components.
+            weights: How often each field is in each resample; None for once.
+        """
+        chosen = self.components >= least
+        fields, right = self.fields[chosen], self.right[chosen]
+        if weights is None:
+            weights = np.ones((1, int(fields.max(initial=0)) + 1), np.int64)
+        times = weights[:, fields]
+        with np.errstate(invalid="ignore"):  # 0/0: no source, NaN.
+            return (times * right).sum(axis=1) / times.sum(axis=1)
+
+    def estimates(self, weights: Int[np.ndarray, "r fields"]) -> dict[str, Estimate]:
+        """Returns the shares with their intervals; keys are of `LEAST_COMPONENTS`."""
+        return {
+            name: Estimate.of(
+                self.share(least=least)[0], self.share(least=least, weights=weights)
+            )
+            for name, least in LEAST_COMPONENTS.items()
+        }
+
+
+def associate(
+    truths: Sequence[FieldTruth],
+    detections: Sequence[FieldDetections],
+    *,
+    score_threshold: float,
+) -> Association | None:
+    """Returns which sources have exactly their own islands in a detection.
+
+    An island belongs to the smallest box that holds it. A source is right if the
+    detection that overlaps it most, of any class, has an IoU above 0.5 and the same
+    islands. Detections above the score threshold are used; of two with an IoU above
+    0.5, the one with the higher score.
+
+    Args:
+        truths: Sources and islands of each field.
+        detections: In each of these fields.
+        score_threshold: See above.
+
+    Returns:
+        None if no field has a radio image.
+    """
+    rows: list[tuple[int, int, int, bool]] = []
+    known = False
+    for field, (truth, found) in enumerate(zip(truths, detections, strict=True)):
+        if truth.islands is None:
+            continue
+        known = True
+        if not len(truth.islands) or not len(truth.labels):
+            continue
+        boxes = _distinct(found, score_threshold)
+        wanted = owners(truth.islands, truth.boxes)
+        given = owners(truth.islands, boxes)
+        best = _best(truth.boxes, boxes)
+        for i in range(len(truth.labels)):
+            own = wanted == i
+            if own.any() and (truth.ignored is None or not truth.ignored[i]):
+                right = best[i] >= 0 and bool(((given == best[i]) == own).all())
+                rows.append((field, i, int(own.sum()), right))
+    if not known:
+        return None
+    table = np.array(rows, int).reshape(-1, 4)
+    return Association(table[:, 0], table[:, 1], table[:, 2], table[:, 3] == 1)
+
+
+def _distinct(found: FieldDetections, threshold: float) -> Float[np.ndarray, "k 4"]:
+    """Returns the boxes above the threshold, one for each place."""
+    used = found.scores > threshold
+    boxes = found.boxes[used][np.argsort(-found.scores[used], kind="stable")]
+    kept: list[int] = []
+    iou = box_iou(boxes, boxes)
+    for i in range(len(boxes)):
+        if not (iou[i, kept] > MIN_IOU).any():
+            kept.append(i)
+    return boxes[kept]
+
+
+def _best(
+    true: Float[np.ndarray, "n 4"], boxes: Float[np.ndarray, "k 4"]
+) -> Int[np.ndarray, "n"]:
+    if not len(boxes):
+        return np.full(len(true), -1)
+    iou = box_iou(true, boxes)
+    return np.where(iou.max(axis=1) > MIN_IOU, iou.argmax(axis=1), -1)

@@ -1,0 +1,83 @@
+"""95% intervals of any metric, by drawing the fields again and again.
+
+Sources of one field are not independent, so that fields are drawn, with replacement
+(the bootstrap of Efron 1979, Ann. Statist. 7, 1).
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+__all__ = ["Estimate", "interval", "mean_over_classes", "resamples"]
+
+
+class Estimate(NamedTuple):
+    """A value and its 95% interval over resampled fields; NaN where not known."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, value: float, spread: Float[np.ndarray, "r"]) -> "Estimate":
+        """Returns a value with the interval of its resampled copies."""
+        return cls(float(value), *interval(spread))
+
+    @classmethod
+    def mean(
+        cls,
+        values: Sequence[Float[np.ndarray, "1"]],
+        spread: Sequence[Float[np.ndarray, "r"]],
+    ) -> "Estimate":
+        """Returns the mean over classes, each a value and its resampled copies."""
+        if not values:
+            return cls(math.nan, math.nan, math.nan)
+        return cls.of(mean_over_classes(values)[0], mean_over_classes(spread))
+
+    def __str__(self) -> str:
+        if math.isnan(self.value):
+            return "-"
+        if math.isnan(self.low):
+            return f"{self.value:.3f}"
+        return f"{self.value:.3f}  {self.low:.3f} to {self.high:.3f}"
+
+
+def resamples(
+    field_count: int, *, count: int = 1000, seed: int = 0
+) -> Int[np.ndarray, "count fields"]:
+    """Returns how often each field is in each of many draws.
+
+    Args:
+        field_count: Number of fields, and of those drawn.
+        count: Number of draws.
+        seed: The same seed, the same draws.
+    """
+    rng = np.random.default_rng(seed)
+    chances = np.full(field_count, 1 / max(field_count, 1))
+    return rng.multinomial(field_count, chances, size=count).astype(np.int32)
+
+
+def interval(values: Float[np.ndarray, "r"]) -> tuple[float, float]:
+    """Returns the central 95% of resampled values, those that are NaN left out."""
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return np.nan, np.nan
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def mean_over_classes(
+    columns: Sequence[Float[np.ndarray, "r"]],
+) -> Float[np.ndarray, "r"]:
+    """Returns the mean over classes, those without a source (NaN) left out.
+
+    Args:
+        columns: Values of each class, in each resample.
+    """
+    table = np.array(columns)
+    known = np.isfinite(table)
+    with np.errstate(invalid="ignore"):  # 0/0: no class has a source, NaN.
+        return np.where(known, table, 0).sum(axis=0) / known.sum(axis=0)

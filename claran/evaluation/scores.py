@@ -1,0 +1,139 @@
+"""What a score is worth: completeness, reliability, calibration, confusion."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from claran.evaluation.fields import Catalog
+from claran.evaluation.matching import Matches, by_score, overlaps
+
+__all__ = ["Calibration", "ScoreCurve", "calibration", "confusion", "score_curve"]
+
+
+class ScoreCurve(NamedTuple):
+    """What a catalog cut at each score holds."""
+
+    scores: Float[np.ndarray, "t"]
+    completeness: Float[np.ndarray, "t"]  # Share of the sources that were found.
+    reliability: Float[np.ndarray, "t"]  # Share of the detections that are sources.
+
+
+class Calibration(NamedTuple):
+    """Share of hits by score; a calibrated score is that share."""
+
+    edges: Float[np.ndarray, "edges"]
+    mean_score: Float[np.ndarray, "b"]  # NaN in an empty bin, as the next.
+    hit_rate: Float[np.ndarray, "b"]
+    counts: Int[np.ndarray, "b"]
+    error: float  # Expected calibration error; NaN without a detection.
+
+
+def score_curve(
+    matches: Sequence[Matches], *, points: int = 101, threshold: int = 0
+) -> ScoreCurve:
+    """Returns completeness and reliability of detections at or above each score.
+
+    Args:
+        matches: Of every class.
+        points: Number of scores, from 0 to 1.
+        threshold: Which of the IoU thresholds of the matches.
+    """
+    scores, hits = _pooled(matches, threshold)
+    cuts = np.linspace(0, 1, points)
+    order = np.argsort(scores)
+    first = np.searchsorted(scores[order], cuts, side="left")
+    above = len(scores) - first
+    found = np.append(np.cumsum(hits[order][::-1])[::-1], 0)[first]
+    positives = sum(int(one.positives.sum()) for one in matches)
+    nothing = np.full(points, np.nan)
+    return ScoreCurve(
+        scores=cuts,
+        completeness=found / positives if positives else nothing,
+        reliability=np.divide(found, above, out=nothing.copy(), where=above > 0),
+    )
+
+
+def calibration(
+    matches: Sequence[Matches], *, bins: int = 10, threshold: int = 0
+) -> Calibration:
+    """Returns the share of hits in bins of equal width of the score.
+
+    The expected calibration error is the mean distance of score and share over the
+    bins, weighted by their detections (Guo et al. 2017, arXiv:1706.04599).
+
+    Args:
+        matches: Of every class.
+        bins: Number of bins, from 0 to 1.
+        threshold: Which of the IoU thresholds of the matches.
+    """
+    scores, hits = _pooled(matches, threshold)
+    place = np.clip((scores * bins).astype(int), 0, bins - 1)
+    counts = np.bincount(place, minlength=bins)
+    with np.errstate(invalid="ignore"):  # 0/0: an empty bin, NaN.
+        mean_score = np.bincount(place, scores, bins) / counts
+        hit_rate = np.bincount(place, hits, bins) / counts
+    gaps = np.abs(mean_score - hit_rate)[counts > 0]
+    error = (gaps * counts[counts > 0]).sum() / len(scores) if len(scores) else np.nan
+    return Calibration(
+        np.linspace(0, 1, bins + 1), mean_score, hit_rate, counts, float(error)
+    )
+
+
+def confusion(
+    true: Catalog,
+    found: Catalog,
+    *,
+    class_count: int,
+    score_threshold: float,
+    iou_threshold: float = 0.5,
+) -> Int[np.ndarray, "rows columns"]:
+    """Returns how often a source of each class was taken for each class.
+
+    By falling score, a detection takes the free source that it overlaps most, whatever
+    the classes, if the IoU is above the threshold. One that overlaps but an ignored
+    source is not counted.
+
+    Args:
+        true: Sources.
+        found: Detections.
+        class_count: Number of classes.
+        score_threshold: Detections with a higher score are used.
+        iou_threshold: See above.
+
+    Returns:
+        Row: true class, the last for false alarms. Column: class of the detection, the
+        last for sources that were missed.
+    """
+    found = found[found.scores > score_threshold]
+    pairs = overlaps(true, found)
+    near = pairs.iou > iou_threshold
+    pairs = type(pairs)(*(column[near] for column in pairs))
+    start = np.searchsorted(pairs.found, np.arange(len(found) + 1))
+    taken = np.zeros(len(true), bool)
+    table = np.zeros((class_count + 1, class_count + 1), int)
+    for i in by_score(found.scores):
+        sources = pairs.true[start[i] : start[i + 1]]
+        free = ~taken[sources] & ~true.ignored[sources]
+        label = found.labels[i] - 1
+        if free.any():
+            iou = pairs.iou[start[i] : start[i + 1]]
+            chosen = sources[np.where(free, iou, -1).argmax()]
+            taken[chosen] = True
+            table[true.labels[chosen] - 1, label] += 1
+        elif not (found.ignored[i] or true.ignored[sources].any()):
+            table[-1, label] += 1
+    missed = true.labels[~taken & ~true.ignored] - 1
+    table[:, -1] += np.bincount(missed, minlength=class_count + 1)
+    return table
+
+
+def _pooled(
+    matches: Sequence[Matches], threshold: int
+) -> tuple[Float[np.ndarray, "d"], Float[np.ndarray, "d"]]:
+    """Returns scores and hits of the detections of all classes that count."""
+    kept = [~one.ignored[threshold] for one in matches]
+    scores = [one.scores[rows] for one, rows in zip(matches, kept, strict=True)]
+    hits = [one.hits[threshold][rows] for one, rows in zip(matches, kept, strict=True)]
+    return np.concatenate([[], *scores]), np.concatenate([[], *hits])

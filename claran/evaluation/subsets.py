@@ -1,0 +1,119 @@
+"""The same metric for some of the sources: by consensus, by size, in crowded fields."""
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from claran.evaluation.average_precision import average_precision
+from claran.evaluation.bootstrap import Estimate
+from claran.evaluation.fields import Catalog, FieldTruth
+from claran.evaluation.matching import match_voc
+from claran.evaluation.results import Subset
+
+__all__ = ["consensus_subsets", "crowded_subset", "extent_subsets"]
+
+CONSENSUS = (0.6, 0.7, 0.8, 0.9, 1.0)
+EXTENTS = (0.0, 15.0, 30.0, 60.0, np.inf)  # Arcsec; RGZ's quartiles are 13, 21 and 36.
+
+Weights = Int[np.ndarray, "r fields"]
+
+
+def consensus_subsets(
+    truths: Sequence[FieldTruth], true: Catalog, found: Catalog, weights: Weights
+) -> list[Subset]:
+    """Returns results for sources that people agreed about at least so much.
+
+    Args:
+        truths: Fields; without a consensus there is no result.
+        true: Their sources.
+        found: Their detections.
+        weights: How often each field is in each resample.
+    """
+    nothing = [np.full(len(truth.labels), np.nan) for truth in truths]
+    levels = np.concatenate(
+        [
+            empty if truth.consensus is None else truth.consensus
+            for truth, empty in zip(truths, nothing, strict=True)
+        ]
+    )
+    # Consensus is a float32 in files: 0.6 there is above or below 0.6 here.
+    return [
+        _subset(f"consensus >= {least:g}", true, found, weights, levels >= least - 1e-6)
+        for least in CONSENSUS
+        if np.isfinite(levels).any()
+    ]
+
+
+def extent_subsets(
+    truths: Sequence[FieldTruth], true: Catalog, found: Catalog, weights: Weights
+) -> list[Subset]:
+    """Returns results for sources of each angular size, box corner to corner.
+
+    As in COCO's ranges of area, detections of another size are no false alarms.
+
+    Args:
+        truths: Fields; where no pixel size is known there is no result.
+        true: See `consensus_subsets`.
+        found: See `consensus_subsets`.
+        weights: See `consensus_subsets`.
+    """
+    pixels = np.array([truth.pixel_arcsec for truth in truths])
+    sizes, found_sizes = (
+        np.hypot(*(one.boxes[:, 2:] - one.boxes[:, :2]).T) * pixels[one.fields]
+        for one in (true, found)
+    )
+    if not np.isfinite(sizes).any():
+        return []
+    results = []
+    for low, high in itertools.pairwise(EXTENTS):
+        name = f"extent {low:g} to {high:g} arcsec"
+        if high == np.inf:
+            name = f"extent above {low:g} arcsec"
+        outside = ~((found_sizes > low) & (found_sizes <= high))
+        wanted = (sizes > low) & (sizes <= high)
+        excused = dataclasses.replace(found, ignored=found.ignored | outside)
+        results.append(_subset(name, true, excused, weights, wanted))
+    return results
+
+
+def crowded_subset(true: Catalog, found: Catalog, weights: Weights) -> Subset:
+    """Returns results in fields with two or more labelled sources.
+
+    Args:
+        true: See `consensus_subsets`.
+        found: See `consensus_subsets`.
+        weights: See `consensus_subsets`.
+    """
+    sources = np.bincount(true.fields[~true.ignored], minlength=weights.shape[1])
+    many = sources >= 2
+    true, found = true[many[true.fields]], found[many[found.fields]]
+    everything = np.ones(len(true), bool)
+    return _subset("fields with two or more sources", true, found, weights, everything)
+
+
+def _subset(
+    name: str,
+    true: Catalog,
+    found: Catalog,
+    weights: Weights,
+    wanted: Bool[np.ndarray, "n"],
+) -> Subset:
+    """Returns results for some of the sources; the others are ignored."""
+    true = dataclasses.replace(true, ignored=true.ignored | ~wanted)
+    labels = np.unique(true.labels[~true.ignored])
+    matches = [
+        match_voc(true, found, int(label), field_count=weights.shape[1])
+        for label in labels
+    ]
+    return Subset(
+        name=name,
+        sources=int((~true.ignored).sum()),
+        classes=len(labels),
+        mean=Estimate.mean(
+            [average_precision(one) for one in matches],
+            [average_precision(one, weights=weights) for one in matches],
+        ),
+    )

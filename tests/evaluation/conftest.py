@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from claran.evaluation.fields import FieldDetections, FieldTruth
+
+
+def _boxes(rng, count):
+    corner = rng.uniform(0, 60, (count, 2))
+    return np.concatenate([corner, corner + rng.uniform(8, 40, (count, 2))], axis=1)
+
+
+@pytest.fixture
+def random_fields(rng):
+    """Makes fields whose detections are shifted sources and inventions."""
+
+    def make(count, *, classes=3, ignored=0.2, decimals=None):
+        truths, found = [], []
+        for i in range(count):
+            n = int(rng.integers(0, 5))
+            boxes, labels = _boxes(rng, n), rng.integers(1, classes + 1, n)
+            truths.append(
+                FieldTruth(
+                    name=f"f{i}",
+                    boxes=boxes,
+                    labels=labels,
+                    ignored=rng.uniform(size=n) < ignored,
+                    consensus=rng.uniform(0.6, 1, n),
+                    pixel_arcsec=1.8,
+                )
+            )
+            copies = rng.integers(0, 3, n)
+            near = np.repeat(boxes, copies, axis=0)
+            near = near + rng.normal(0, 2.5, near.shape)
+            kinds = np.repeat(labels, copies)
+            wrong = rng.uniform(size=len(kinds)) < 0.3
+            kinds = np.where(wrong, rng.integers(1, classes + 1, len(kinds)), kinds)
+            extra = int(rng.integers(0, 3))
+            scores = rng.uniform(size=len(kinds) + extra)
+            if decimals is not None:
+                scores = scores.round(decimals)
+            found.append(
+                FieldDetections(
+                    boxes=np.concatenate([near, _boxes(rng, extra)]),
+                    labels=np.r_[kinds, rng.integers(1, classes + 1, extra)],
+                    scores=scores,
+                )
+            )
+        return truths, found
+
+    return make

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+
+from claran.evaluation.fields import FieldDetections, FieldTruth, catalog
+from claran.evaluation.matching import match_voc
+from claran.evaluation.scores import calibration, confusion, score_curve
+
+A, B, C, EMPTY = ([0, 0, 9, 9], [20, 0, 29, 9], [40, 0, 49, 9], [0, 30, 9, 39])
+
+
+@pytest.fixture
+def field():
+    """Classes 1, 2, 1; the first is found, the second mistaken, the third missed."""
+    true = FieldTruth(
+        name="field", boxes=np.array([A, B, C], float), labels=np.array([1, 2, 1])
+    )
+    found = FieldDetections(
+        boxes=np.array([A, A, B, EMPTY], float),
+        labels=np.array([1, 1, 1, 2]),
+        scores=np.array([0.95, 0.85, 0.9, 0.45]),
+    )
+    return catalog([true]), catalog([found])
+
+
+def matches_of(field):
+    return [match_voc(*field, label, field_count=1) for label in (1, 2)]
+
+
+def test_completeness_and_reliability_of_a_catalog_cut_at_a_score(field):
+    curve = score_curve(matches_of(field), points=11)
+    np.testing.assert_allclose(curve.completeness, [1 / 3] * 10 + [0])
+    # Of those at 0.9 and above one of two is right.
+    np.testing.assert_allclose(
+        curve.reliability, [1 / 4] * 5 + [1 / 3] * 4 + [1 / 2, np.nan]
+    )
+
+
+def test_calibration_compares_score_and_share_of_hits(field):
+    result = calibration(matches_of(field), bins=2)
+    assert result.counts.tolist() == [1, 3]
+    np.testing.assert_allclose(result.mean_score, [0.45, 0.9])
+    np.testing.assert_allclose(result.hit_rate, [0, 1 / 3])
+    assert result.error == pytest.approx((0.45 + 3 * (0.9 - 1 / 3)) / 4)
+
+
+def test_a_score_that_is_the_chance_of_a_hit_is_calibrated(rng):
+    count = 20_000
+    scores = rng.uniform(size=count)
+    boxes = np.where((rng.uniform(size=count) < scores)[:, None], A, EMPTY)
+    true = FieldTruth(name="a", boxes=np.array([A], float), labels=np.array([1]))
+    parts = [
+        FieldDetections(
+            boxes=boxes[[i]].astype(float), labels=np.array([1]), scores=scores[[i]]
+        )
+        for i in range(count)
+    ]
+    matches = match_voc(catalog([true] * count), catalog(parts), 1, field_count=count)
+    assert calibration([matches]).error < 0.02
+
+
+def test_confusion_counts_every_source_and_detection_once(field):
+    table = confusion(*field, class_count=2, score_threshold=0.5)
+    # The second detection of A is a false alarm; the one at 0.45 is cut.
+    assert table.tolist() == [[1, 0, 1], [1, 0, 0], [1, 0, 0]]
+    assert confusion(*field, class_count=2, score_threshold=0.4)[2].tolist() == [
+        1,
+        1,
+        0,
+    ]
+
+
+def test_what_lies_on_an_ignored_source_is_not_confused():
+    true = FieldTruth(
+        name="a",
+        boxes=np.array([A], float),
+        labels=np.array([0]),
+        ignored=np.array([True]),
+    )
+    found = FieldDetections(
+        boxes=np.array([A, B], float),
+        labels=np.array([1, 2]),
+        scores=np.array([0.9, 0.9]),
+    )
+    table = confusion(
+        catalog([true]), catalog([found]), class_count=2, score_threshold=0.5
+    )
+    assert table.tolist() == [[0, 0, 0], [0, 0, 0], [0, 1, 0]]
+
+
+def test_nothing_is_nothing():
+    none = np.zeros((0, 4))
+    true = catalog([FieldTruth(name="a", boxes=none, labels=np.zeros(0, int))])
+    found = catalog(
+        [FieldDetections(boxes=none, labels=np.zeros(0, int), scores=np.zeros(0))]
+    )
+    matches = [match_voc(true, found, 1, field_count=1)]
+    assert np.isnan(score_curve(matches).completeness).all()
+    assert np.isnan(score_curve(matches).reliability).all()
+    assert np.isnan(calibration(matches).error)
+    assert confusion(true, found, class_count=1, score_threshold=0.5).sum() == 0
