@@ -67,7 +67,7 @@ class JointTraining(keras.Model):
         self.built = True
 
     @property
-    def metrics(self) -> list[keras.metrics.Metric]:
+    def metrics(self) -> list[Any]:
         return self.means
 
     def call(
@@ -117,7 +117,8 @@ class JointTraining(keras.Model):
         batch: Any = keras.utils.unpack_x_y_sample_weight(data)[0]
 
         def total(trainable: Any) -> tuple[Array, Any]:
-            losses, new = self.stateless_call(trainable, fixed, batch, training=True)
+            called: Any = self.stateless_call(trainable, fixed, batch, training=True)
+            losses, new = called
             return sum(losses.values(), start=jnp.zeros(())), (losses, new)
 
         run = jax.value_and_grad(total, has_aux=True)
