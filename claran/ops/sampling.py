@@ -45,6 +45,7 @@ def choose_balanced(
 def _largest(
     values: Float[Array, "m"], count: int
 ) -> tuple[Float[Array, "k"], Int[Array, "k"]]:
-    """Returns the largest values, falling, and where they are; zeros make up the count."""
+    """Returns the largest values, falling, and where; zeros make up the count."""
     values = jnp.pad(values, (0, max(0, count - len(values))))
-    return jax.lax.top_k(values, count)
+    value, index = jax.lax.top_k(values, count)
+    return value, index
