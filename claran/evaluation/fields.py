@@ -6,6 +6,7 @@ a metric, as long as truth and detections agree; here all are in the frame of
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 
@@ -14,8 +15,20 @@ from jaxtyping import Bool, Float, Int
 
 from claran.data.elements import Element
 from claran.data.outlines import islands
+from claran.data.parallel import parallel_map
+from claran.data.pipeline import Source
 
-__all__ = ["Catalog", "FieldDetections", "FieldTruth", "catalog", "truth_of"]
+__all__ = [
+    "Catalog",
+    "FieldDetections",
+    "FieldTruth",
+    "catalog",
+    "read_truths",
+    "truth_of",
+]
+
+MANY = 500  # Fields; for fewer it does not pay to start processes.
+PART = 64  # Fields that a process reads at once.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,6 +43,8 @@ class FieldTruth:
         consensus: (n,), share of the people who agreed; NaN where not known.
         islands: (k, 4), boxes of the islands of emission; None without a radio image.
         pixel_arcsec: Side of a pixel; NaN where not known.
+        shape: (ny, nx) of the field; (0, 0) where not known.
+        beam: Width of the beam in pixels; NaN where not known.
     """
 
     name: str
@@ -39,6 +54,8 @@ class FieldTruth:
     consensus: np.ndarray | None = None
     islands: np.ndarray | None = None
     pixel_arcsec: float = math.nan
+    shape: tuple[int, int] = (0, 0)
+    beam: float = math.nan
 
     def __post_init__(self) -> None:
         _check(self, ("boxes", "labels", "ignored", "consensus"), self.name)
@@ -113,6 +130,22 @@ def catalog(parts: Sequence[FieldTruth] | Sequence[FieldDetections]) -> Catalog:
     )
 
 
+def read_truths(source: Source, *, workers: int | None = None) -> list[FieldTruth]:
+    """Returns what is known about each field of a source.
+
+    Args:
+        source: The fields.
+        workers: Processes; None for one a core, where it pays.
+    """
+    if len(source) < MANY:
+        workers = 1
+    parts = [range(len(source))[i : i + PART] for i in range(0, len(source), PART)]
+    read = functools.partial(_read, source)
+    return [
+        truth for part in parallel_map(read, parts, workers=workers) for truth in part
+    ]
+
+
 def truth_of(element: Element) -> FieldTruth:
     """Returns what is known about a field, its islands included."""
     return FieldTruth(
@@ -124,7 +157,13 @@ def truth_of(element: Element) -> FieldTruth:
         # A ready-made picture comes with an empty radio image.
         islands=islands(element).boxes if element["noise"] > 0 else None,
         pixel_arcsec=element.get("pixel_arcsec", math.nan),
+        shape=element["radio"].shape,
+        beam=element.get("beam", math.nan),
     )
+
+
+def _read(source: Source, part: range) -> list[FieldTruth]:
+    return [truth_of(source[i]) for i in part]
 
 
 def _check(part: object, names: Sequence[str], owner: str) -> None:

@@ -48,3 +48,28 @@ def random_fields(rng):
         return truths, found
 
     return make
+
+
+@pytest.fixture
+def make_element(rng):
+    """Makes fields with one source of two lobes, and a picture of twice the size."""
+
+    def make(name="field", *, shape=(60, 64), infrared=True):
+        radio = rng.normal(0, 1, shape).astype(np.float32)
+        radio[10:16, 20:26] += 60
+        radio[12:18, 34:40] += 60
+        picture = rng.integers(0, 256, (2 * shape[0], 2 * shape[1], 3), np.uint8)
+        return {
+            "name": name,
+            "radio": radio,
+            "noise": 1.0,
+            "beam": 3.0,
+            "pixel_arcsec": 1.8,
+            "infrared": picture if infrared else None,
+            "boxes": np.array([[20, 10, 40, 18]], np.float32),
+            "labels": np.array([4], np.int32),
+            "ignored": np.array([False]),
+            "consensus": np.array([0.8], np.float32),
+        }
+
+    return make
