@@ -17,13 +17,13 @@ from claran.data.augment import AddNoise, DropInfrared, Move
 from claran.data.elements import Element
 from claran.data.inputs import Channels, Inputs, Picture
 from claran.data.pipeline import PipelineOptions, Source, training_batches
-from claran.data.records import open_split
+from claran.data.sources import open_source
 from claran.labels import RGZ_CLASSES
 from claran.simulation.field import simulate
 from claran.simulation.infrared import picture
 from claran.simulation.survey import FIRST
 
-flags.DEFINE_string("data", None, "Prepared data set; without it, simulated fields.")
+flags.DEFINE_string("data", None, "Data with labels; without it, simulated fields.")
 flags.DEFINE_integer("fields", 200, "Simulated fields, in memory.", lower_bound=1)
 flags.DEFINE_float("seconds", 5.0, "Time to measure each row for.")
 flags.DEFINE_integer("batch_size", 8, "Fields in a batch.", lower_bound=1)
@@ -73,7 +73,7 @@ def rate(source: Source, inputs: Inputs, *, workers: int, augmented: bool) -> fl
 def main(_: list[str]) -> None:
     """Prints the table."""
     if FLAGS.data:
-        source = open_split(FLAGS.data, "train")
+        source = open_source(FLAGS.data, "train")
     else:
         source = [simulated(seed) for seed in range(FLAGS.fields)]
     where = FLAGS.data or "in memory"

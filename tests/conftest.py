@@ -87,6 +87,9 @@ def claran(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., tuple[Any, str, str]]:
     """Runs the command as the shell would; the narrow network is its default."""
+    # The flag saver takes away flags that came later, such as those of grain's import.
+    import grain  # noqa: F401, PLC0415
+
     from claran import main as claran_main  # noqa: PLC0415 - as above
 
     for name in set(claran_main.MODES.values()):  # The flag saver forgets new flags.

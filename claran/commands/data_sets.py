@@ -1,19 +1,23 @@
 """The data set that the flags ask for."""
 
 import importlib
+from pathlib import Path
 from typing import Any
 
 from absl import flags
 
-from claran.commands.common import UsageError
+from claran.commands.common import UsageError, say
+from claran.data.sources import FieldSource, open_source
 
-__all__ = ["data_set", "rgz"]
+__all__ = ["data_set", "labelled_fields", "rgz"]
 
 flags.DEFINE_string(
     "data",
     None,
     "rgz/simulated_small, _1k, _12k or _100k; rgz/pairs, rgz/d1, rgz/d3 or rgz/d4 (see "
-    "datasets/rgz/README.md).",
+    "datasets/rgz/README.md). But in prepare also your own: a folder with "
+    "annotations.csv and FITS files, one with PASCAL VOC .xml files and pictures, a "
+    "COCO .json file, or a prepared folder.",
 )
 flags.DEFINE_string("data_dir", "~/tensorflow_datasets", "Where data sets are kept.")
 flags.DEFINE_string(
@@ -46,6 +50,27 @@ def data_set() -> Any:
         classes=FLAGS.class_names,
         beam_options=FLAGS.beam_options,
     )
+
+
+def labelled_fields(split: str) -> FieldSource:
+    """Returns the fields of a split of what `--data` names; says what is wrong there.
+
+    Args:
+        split: See `claran.data.sources.open_source`.
+    """
+    data = FLAGS.data or ""
+    if not data or data.startswith("rgz/"):
+        return open_source(data_set().data_dir, split)
+    if not Path(data).expanduser().exists():
+        raise UsageError(
+            f"--data={data}: no such file or folder; give one with labelled fields, or "
+            "a data set such as rgz/pairs or rgz/simulated_12k."
+        )
+    source = open_source(data, split, class_names=FLAGS.class_names)
+    say(f"{data}: {len(source)} fields ({split}); {', '.join(source.class_names)}")
+    if source.report.counts:
+        say(str(source.report))
+    return source
 
 
 def rgz() -> Any:

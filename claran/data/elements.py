@@ -3,18 +3,18 @@
 from typing import NotRequired, TypedDict
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int32, UInt8
+from jaxtyping import Bool, Float, Float32, Int, Int32, UInt8
 
-__all__ = ["Element"]
+__all__ = ["Element", "keep_objects", "move_points"]
 
 
 class Element(TypedDict):
     """One field and its objects.
 
-    Boxes and outlines are in pixels of the FITS array, y up, where pixel `i` covers
-    `[i, i + 1]` (see `claran.ops.boxes`). Rows of `boxes`, `labels`, `ignored` and
-    `outlines` belong together. Transforms return a new dictionary and leave the arrays
-    of the old one alone.
+    Boxes, outlines and points are in pixels of the FITS array, y up, where pixel `i`
+    covers `[i, i + 1]` (see `claran.ops.boxes`). Rows of `boxes`, `labels`, `ignored`,
+    `consensus`, `host` and `outlines` belong together. Transforms return a new
+    dictionary and leave the arrays of the old one alone.
     """
 
     name: str
@@ -24,6 +24,8 @@ class Element(TypedDict):
     """Standard deviation of the noise, in the unit of `radio`."""
     beam: NotRequired[float]
     """Full width at half maximum in pixels; NaN, or left out, if it is not known."""
+    pixel_arcsec: NotRequired[float]
+    """Side of a pixel; NaN, or left out, if it is not known."""
     infrared: NotRequired[UInt8[np.ndarray, "h w 3"] | None]
     """Picture of the same field, BGR, row 0 on top; None, or left out, without one."""
     boxes: Float32[np.ndarray, "n 4"]
@@ -32,5 +34,57 @@ class Element(TypedDict):
     """Class, from 1; 0 where an ignored object has none."""
     ignored: Bool[np.ndarray, "n"]
     """Objects that are neither to be learned nor to be taken for background."""
+    consensus: NotRequired[Float32[np.ndarray, "n"]]
+    """Share of the volunteers who agree; NaN if it is not known."""
+    host: NotRequired[Float32[np.ndarray, "n 2"]]
+    """`(x, y)` of the host galaxy; NaN if it is not known."""
+    component_positions: NotRequired[Float32[np.ndarray, "m 2"]]
+    """`(x, y)` of the brightest peak of each component, of all objects."""
+    component_objects: NotRequired[Int32[np.ndarray, "m"]]
+    """Which object each of these belongs to."""
     outlines: NotRequired[list[Float32[np.ndarray, "_ 2"]] | None]
     """Points whose bounds are the box, see `claran.data.outlines`; made when needed."""
+
+
+def keep_objects(element: Element, rows: Int[np.ndarray, "k"]) -> Element:
+    """Returns the field with only these of its objects, and what belongs to them.
+
+    Args:
+        element: The field.
+        rows: Which objects stay, each once, in order.
+    """
+    kept = element.copy()
+    kept["boxes"] = element["boxes"][rows]
+    kept["labels"] = element["labels"][rows]
+    kept["ignored"] = element["ignored"][rows]
+    if "consensus" in element:
+        kept["consensus"] = element["consensus"][rows]
+    if "host" in element:
+        kept["host"] = element["host"][rows]
+    outlines = element.get("outlines")
+    if outlines is not None:
+        kept["outlines"] = [outlines[i] for i in rows]
+    if "component_objects" in element and "component_positions" in element:
+        place = np.full(len(element["boxes"]), -1, np.int32)
+        place[rows] = np.arange(len(rows))
+        owners = place[element["component_objects"]]
+        kept["component_objects"] = owners[owners >= 0]
+        kept["component_positions"] = element["component_positions"][owners >= 0]
+    return kept
+
+
+def move_points(element: Element, matrix: Float[np.ndarray, "3 3"]) -> Element:
+    """Returns the field with its hosts and components moved, and all else as it was.
+
+    Args:
+        element: The field.
+        matrix: Acts on columns `(x, y, 1)`, edges, y up.
+    """
+    moved = element.copy()
+    turn, shift = matrix[:2, :2].T, matrix[:2, 2]
+    if "host" in element:
+        moved["host"] = (element["host"] @ turn + shift).astype(np.float32)
+    if "component_positions" in element:
+        points = element["component_positions"] @ turn + shift
+        moved["component_positions"] = points.astype(np.float32)
+    return moved

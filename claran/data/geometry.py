@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, UInt8
 
-from claran.data.elements import Element
+from claran.data.elements import Element, keep_objects, move_points
 from claran.data.fusion import MEAN_INFRARED
 from claran.data.islands import Islands
 from claran.data.outlines import components, islands, outlines
@@ -57,13 +57,13 @@ def warp(element: Element, matrix: Float[np.ndarray, "3 3"]) -> Element:
     One whose islands are more or fewer there is ignored from then on (0.3% of simulated
     objects at any angle). So is an object of which more than half a pixel leaves the
     field, as what remains need not be of its class; one that leaves altogether is
-    dropped.
+    dropped. Hosts and components move along, also to beyond the edge.
 
     Args:
         element: The field.
         matrix: Acts on columns `(x, y, 1)`, edges, y up.
     """
-    moved = element.copy()
+    moved = move_points(element, matrix)
     ny, nx = element["radio"].shape
     moved["radio"] = _move_radio(element["radio"], _to_centers(matrix))
     infrared = element.get("infrared")
@@ -85,10 +85,9 @@ def warp(element: Element, matrix: Float[np.ndarray, "3 3"]) -> Element:
     boxes = np.clip(full, 0, limit)
     seen = np.flatnonzero((boxes[:, :2] < boxes[:, 2:]).all(axis=1))
     cut = (np.abs(full - boxes) > CUT).any(axis=1)
-    moved["boxes"] = boxes[seen]
-    moved["labels"] = element["labels"][seen]
-    moved["ignored"] = (element["ignored"] | cut)[seen]
-    moved["outlines"] = [lines[i] for i in seen]
+    moved["boxes"], moved["ignored"] = boxes, element["ignored"] | cut
+    moved["outlines"] = lines
+    moved = keep_objects(moved, seen)
     moved["boxes"], changed = _redraw(element, found, moved, seen)
     moved["ignored"] |= changed
     return moved

@@ -1,25 +1,21 @@
 """What one example of the data set holds, and how it is made from a field's files."""
 
-import dataclasses
 import struct
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import tensorflow_datasets as tfds
-from astropy.coordinates import SkyCoord
-from astropy.wcs import WCS
 
-from claran.data.annotations import FieldLabels, LabelledObject
-from claran.data.fits import ImageError, SkyImage, read_picture, read_sky_image
-from claran.data.fusion import MEAN_INFRARED, infrared_field
+from claran.data.annotations import LabelledObject
+from claran.data.fields import FieldFiles, Problems, load_field
+from claran.data.fits import ImageError, SkyImage
+from claran.data.fusion import MEAN_INFRARED
 from claran.data.radio import noise
 
 __all__ = [
-    "Pair",
     "as_rgb_png",
     "objects_example",
     "pair_example",
@@ -29,18 +25,7 @@ __all__ = [
     "to_png",
 ]
 
-JANSKY = {"mjy": 1e-3, "ujy": 1e-6}  # Units of headers that are not Jy, before the "/".
 PNG = b"\x89PNG\r\n\x1a\n"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class Pair:
-    """A field of `pairs`: its labels and where its images are."""
-
-    labels: FieldLabels
-    radio: Path
-    infrared: Path | None
-    classes: tuple[str, ...]
 
 
 def pair_features(classes: Sequence[str]) -> tfds.features.FeaturesDict:
@@ -95,31 +80,26 @@ def _array(shape: tuple[int | None, ...], dtype: Any = np.float32) -> Any:
     return tfds.features.Tensor(shape=shape, dtype=dtype)
 
 
-def pair_example(pair: Pair) -> tuple[dict[str, Any] | None, list[tuple[str, str]]]:
-    """Returns the example, and what was wrong: kinds and messages of a report.
+def pair_example(
+    files: FieldFiles, *, classes: Sequence[str]
+) -> tuple[dict[str, Any] | None, Problems]:
+    """Returns the example, and what was wrong; None if there is no usable radio image.
 
-    The example is None if the radio image cannot be used; an infrared image that cannot
-    be is left out.
+    Args:
+        files: The field.
+        classes: The class list.
     """
-    name = pair.labels.name
-    problems = []
-    try:
-        radio = read_sky_image(pair.radio)
-    except ImageError as error:
-        return None, [("unusable image", str(error))]
-    picture = None
-    if pair.infrared is not None:
-        try:
-            picture = _infrared(radio, pair.infrared)
-        except ImageError as error:
-            problems.append(("unusable infrared image", str(error)))
-    labels, problems_of_boxes = _inside(pair.labels, radio.values.shape)
-    radio_values = dataclasses.replace(radio, values=radio.values * _scale(radio.unit))
-    example = radio_example(name, radio_values, picture) | {
-        "objects": objects_example(labels.objects, pair.classes)
-        | _positions(labels.objects, radio.wcs)
+    field, problems = load_field(files)
+    if field is None or field.radio is None:
+        return None, problems
+    example = radio_example(field.name, field.radio, field.picture)
+    positions = {
+        "host": field.host,
+        "component_positions": field.component_positions,
+        "component_objects": field.component_objects,
     }
-    return example, problems + problems_of_boxes
+    objects = objects_example(field.objects, classes) | positions
+    return example | {"objects": objects}, problems
 
 
 def radio_example(
@@ -164,61 +144,6 @@ def objects_example(
         "peaks": np.array([o.peaks for o in objects], np.int32),
         "ignore": np.array([o.ignore for o in objects], np.bool_),
     }
-
-
-def _positions(objects: Sequence[LabelledObject], wcs: WCS | None) -> dict[str, Any]:
-    """Returns hosts and components in pixels, edges; what is unknown is NaN or left."""
-    host = np.full((len(objects), 2), np.nan, np.float32)
-    places, owners = [np.empty((0, 2))], []
-    for number, entry in enumerate(objects):
-        if entry.host is not None:
-            host[number] = entry.host
-        if wcs is not None and entry.host_sky is not None:
-            host[number] = _to_pixels(wcs, np.array([entry.host_sky]))[0]
-        if wcs is not None and len(entry.component_sky):
-            places.append(_to_pixels(wcs, entry.component_sky))
-            owners += [number] * len(entry.component_sky)
-    return {
-        "host": host,
-        "component_positions": np.concatenate(places).astype(np.float32),
-        "component_objects": np.array(owners, np.int32),
-    }
-
-
-def _to_pixels(wcs: WCS, sky: np.ndarray) -> np.ndarray:
-    """Returns (n, 2) pixels, edges, of right ascensions and declinations in degrees."""
-    x, y = wcs.world_to_pixel(SkyCoord(*sky.T, unit="deg"))
-    # A WCS counts from the center of the first pixel.
-    return np.column_stack([np.asarray(x), np.asarray(y)]) + 0.5
-
-
-def _inside(
-    labels: FieldLabels, shape: tuple[int, int]
-) -> tuple[FieldLabels, list[tuple[str, str]]]:
-    """Returns the labels with all boxes cut to the image, and what was cut."""
-    height, width = shape
-    limits = np.array([width, height, width, height], np.float32)
-    objects, problems = [], []
-    for entry in labels.objects:
-        box = np.clip(entry.box, 0, limits).astype(np.float32)
-        what = f"{labels.name}: box {entry.box.tolist()} in {width} x {height} pixels"
-        if not (box[:2] < box[2:]).all():
-            problems.append(("outside the image", what))
-            continue
-        if (box != entry.box).any():
-            problems.append(("cut by the edge", what))
-        objects.append(dataclasses.replace(entry, box=box))
-    return dataclasses.replace(labels, objects=tuple(objects)), problems
-
-
-def _infrared(radio: SkyImage, path: Path) -> np.ndarray:
-    if path.name.lower().endswith((".fits", ".fit", ".fits.gz")):
-        return infrared_field(radio, read_sky_image(path))
-    return read_picture(path)
-
-
-def _scale(unit: str) -> float:
-    return JANSKY.get(unit.lower().split("/", maxsplit=1)[0].strip(), 1.0)
 
 
 def to_png(picture: np.ndarray) -> bytes:

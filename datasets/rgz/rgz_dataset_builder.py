@@ -1,5 +1,6 @@
 """TFDS builder of Radio Galaxy Zoo: pairs, original pictures, simulated fields."""
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -10,11 +11,13 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from claran.data.annotations import Report
-from claran.data.fits import ImageError
+from claran.data.fields import FieldFiles, Place, sky_place
+from claran.data.fits import ImageError, read_sky_image
+from claran.data.folders import divide, find_pairs
 from claran.data.parallel import parallel_map
 from claran.labels import RGZ_CLASSES
 
-from . import originals, pairs, simulated
+from . import originals, simulated
 from .examples import pair_example, pair_features, picture_features
 
 __all__ = ["Builder", "RgzConfig"]
@@ -130,7 +133,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                 for split, own in by_split.items()
             }
         else:
-            by_split, found = pairs.find_pairs(_manual(dl_manager), config.classes)
+            files, labels = find_pairs(_manual(dl_manager), config.classes)
+            found = labels.report
+            by_split = divide(files, [_place(field) for field in files], found)
             examples = {split: self._pairs(own) for split, own in by_split.items()}
         self.report.merge(found)
         return {
@@ -142,8 +147,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         """Unused: `_split_generators` returns the generators."""
         yield from ()
 
-    def _pairs(self, own: list[pairs.Pair]) -> Iterator[Example]:
-        made = parallel_map(pair_example, own, workers=self._workers(len(own)))
+    def _pairs(self, own: list[FieldFiles]) -> Iterator[Example]:
+        make = functools.partial(pair_example, classes=self._config.classes)
+        made = parallel_map(make, own, workers=self._workers(len(own)))
         for example, problems in made:
             for kind, message in problems:
                 self.report.add(kind, message)
@@ -178,6 +184,14 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         """Writes the report into the data set's metadata."""
         if self.info.metadata is not None:
             self.info.metadata["report"] = json.dumps(self.report.to_dict())
+
+
+def _place(files: FieldFiles) -> Place:
+    radio = None
+    if files.radio is not None:
+        with contextlib.suppress(ImageError):  # Reported when the example is made.
+            radio = read_sky_image(files.radio)
+    return sky_place(files.labels.name, radio)
 
 
 def _manual(dl_manager: Any) -> Path:

@@ -194,3 +194,22 @@ def test_interpolation_keeps_noise_and_flux(rng):
     }
     turned = moved(element, rotation(30))["radio"]
     assert np.nanstd(turned) == pytest.approx(noise.std(), rel=0.01)
+
+
+def test_hosts_and_components_stay_on_their_pixels(make_field):
+    """Each marks a spot of its own brightness; the second object leaves the field."""
+    spots = [(20.5, 22.5), (34.5, 30.5), (60.5, 40.5)]
+    field = make_field(spots[:2], spots[2:])
+    field |= {
+        "consensus": np.array([0.7, 0.9], np.float32),
+        "host": np.array([spots[1], spots[2]], np.float32),
+        "component_positions": np.array(spots, np.float32),
+        "component_objects": np.array([0, 0, 1], np.int32),
+    }
+    turned = moved(field, rotation(90) @ MIRROR, shift=(0, -10))
+    assert turned["consensus"].tolist() == pytest.approx([0.7])
+    assert turned["component_objects"].tolist() == [0, 0]
+    column, row = turned["host"][0].astype(int)
+    assert turned["radio"][row, column] == field["radio"][30, 34]
+    (x, y), _ = turned["component_positions"].astype(int)
+    assert turned["radio"][y, x] == field["radio"][22, 20]

@@ -1,0 +1,55 @@
+"""What belongs to an object stays with it."""
+
+import numpy as np
+
+from claran.data.elements import keep_objects, move_points
+
+
+def full_field(make_field):
+    field = make_field([(20.5, 20.5)], [(40.5, 40.5), (50.5, 44.5)], [(10.5, 50.5)])
+    return field | {
+        "consensus": np.array([0.6, np.nan, 1.0], np.float32),
+        "host": np.array([[20, 20], [np.nan, np.nan], [11, 50]], np.float32),
+        "component_positions": np.array(
+            [[20.5, 20.5], [40.5, 40.5], [50.5, 44.5], [10.5, 50.5]], np.float32
+        ),
+        "component_objects": np.array([0, 1, 1, 2], np.int32),
+        "outlines": [np.full((3, 2), i, np.float32) for i in range(3)],
+    }
+
+
+def test_kept_objects_keep_what_is_theirs(make_field):
+    field = full_field(make_field)
+    kept = keep_objects(field, np.array([1, 2]))
+    np.testing.assert_array_equal(kept["boxes"], field["boxes"][1:])
+    assert kept["labels"].tolist() == [2, 3]
+    assert len(kept["ignored"]) == 2
+    np.testing.assert_array_equal(kept["consensus"], field["consensus"][1:])
+    np.testing.assert_array_equal(kept["host"], field["host"][1:])
+    assert [line[0, 0] for line in kept["outlines"]] == [1, 2]
+    assert kept["component_objects"].tolist() == [0, 0, 1]
+    assert kept["component_positions"][:, 0].tolist() == [40.5, 50.5, 10.5]
+    assert len(field["boxes"]) == 3
+
+
+def test_no_object_is_kept(make_field):
+    kept = keep_objects(full_field(make_field), np.array([], int))
+    assert kept["boxes"].shape == (0, 4) and kept["host"].shape == (0, 2)
+    assert kept["component_positions"].shape == (0, 2)
+    assert kept["component_objects"].dtype == np.int32
+
+
+def test_fields_that_know_less(make_field):
+    kept = keep_objects(make_field([(20.5, 20.5)]), np.array([0]))
+    assert not {"consensus", "host", "component_objects"} & kept.keys()
+    assert move_points(kept, np.eye(3)).keys() == kept.keys()
+
+
+def test_points_move_by_the_matrix(make_field):
+    field = full_field(make_field)
+    matrix = np.array([[0.0, -1.0, 64.0], [1.0, 0.0, 3.0], [0.0, 0.0, 1.0]])
+    moved = move_points(field, matrix)
+    assert moved["host"][0].tolist() == [64 - 20, 20 + 3]
+    assert np.isnan(moved["host"][1]).all()
+    assert moved["component_positions"][3].tolist() == [64 - 50.5, 10.5 + 3]
+    assert field["host"][0].tolist() == [20, 20]

@@ -1,0 +1,376 @@
+"""Whatever a user names becomes fields: prepared data, FITS and a table, COCO, VOC."""
+
+import json
+import pickle
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
+
+from claran.data.fits import ImageError
+from claran.data.inputs import Channels, Picture
+from claran.data.pipeline import PipelineOptions, validation_batches
+from claran.data.sources import open_source
+from claran_rgz.prepare import prepare
+
+NAMES = [f"J{hour:02d}3000.0+100000" for hour in range(6)]
+HEADER = (
+    "name,cls,cl,split,peak_ras,peak_decs,host_ra,host_dec,box_x0,box_y0,box_x1,box_y1"
+)
+
+
+def write_pairs(
+    folder, splits=("train", "train", "train", "validation", "test", "test")
+):
+    """Six fields with a bright block in columns 10 to 15, rows 4 to 8, y up."""
+    folder.mkdir()
+    rng = np.random.default_rng(1)
+    lines = [HEADER]
+    for i, (name, split) in enumerate(zip(NAMES, splits, strict=True)):
+        wcs = WCS(naxis=2)
+        wcs.wcs.ctype = ["RA---SIN", "DEC--SIN"]
+        wcs.wcs.crval = [15 * i + 7.5, 10.0]
+        wcs.wcs.cdelt = [-5e-4, 5e-4]
+        wcs.wcs.crpix = [20.5, 15.5]
+        header = wcs.to_header()
+        header.update({"BUNIT": "mJy/beam", "BMAJ": 0.002, "BMIN": 0.002})
+        values = rng.normal(0, 0.1, (30, 40)).astype(np.float32)
+        values[4:9, 10:16] += 50
+        fits.writeto(folder / f"{name}.fits", values, header)
+        if i:
+            picture = np.zeros((60, 80, 3), np.uint8)
+            picture[2 * 21 : 2 * 26, 20:32] = (0, 0, 200)  # The same place, y down.
+            cv2.imwrite(str(folder / f"{name}_infrared.png"), picture)
+        ra, dec = wcs.all_pix2world([[12.5, 5.5]], 0)[0]
+        sky = f"{ra:.8f},{dec:.8f},{ra:.8f},{dec:.8f}"
+        lines.append(f"{name},{i % 2 + 1}_2,0.8,{split},{sky},10,4,16,9")
+    (folder / "annotations.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def write_pictures(folder):
+    """Six pictures, 20 rows and 30 columns, red inside of a box only."""
+    folder.mkdir(parents=True)
+    boxes = {name: (i, 2 * i, i + 5, 2 * i + 7) for i, name in enumerate(NAMES)}
+    for name, (x0, y0, x1, y1) in boxes.items():
+        picture = np.zeros((20, 30, 3), np.uint8)
+        picture[y0:y1, x0:x1, 2] = 200
+        cv2.imwrite(str(folder / f"{name}.png"), picture)
+    return boxes
+
+
+def write_coco(folder):
+    boxes = write_pictures(folder / "images")
+    content = {
+        "images": [
+            {"id": i, "file_name": f"{name}.png", "height": 20, "width": 30}
+            for i, name in enumerate(boxes)
+        ],
+        "categories": [{"id": 4, "name": "FR-I"}, {"id": 2, "name": "FR-II"}],
+        "annotations": [
+            {
+                "id": i, "image_id": i, "category_id": 2 + 2 * (i % 2),
+                "bbox": [x0, y0, x1 - x0, y1 - y0],
+                "num_keypoints": 1, "keypoints": [x0, y0, 2],
+            }
+            for i, (x0, y0, x1, y1) in enumerate(boxes.values())
+        ],
+    }  # fmt: skip
+    path = folder / "annotations.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def write_voc(folder, *, below=""):
+    boxes = write_pictures(folder / (below and "PNGImages"))
+    for i, (name, (x0, y0, x1, y1)) in enumerate(boxes.items()):
+        where = folder / (below and "Annotations") / f"{name}.xml"
+        where.parent.mkdir(exist_ok=True)
+        where.write_text(
+            f"<annotation><filename>{name}.png</filename><object><name>"
+            f"{'AB'[i % 2]}</name><bndbox><xmin>{x0 + 1}</xmin><ymin>{y0 + 1}</ymin>"
+            f"<xmax>{x1}</xmax><ymax>{y1}</ymax></bndbox></object></annotation>"
+        )
+    return folder
+
+
+def assert_boxes_are_on_the_red(source):
+    for i in range(len(source)):
+        image, _, boxes = Picture(method=None, size=30)(source[i])
+        x0, y0, x1, y1 = boxes[0].astype(int)
+        assert (image[y0:y1, x0:x1, 2] == 200).all()
+        assert (image[:20] == 200).sum() == (x1 - x0) * (y1 - y0)
+
+
+def test_fits_with_a_table(tmp_path):
+    folder = write_pairs(tmp_path / "own")
+    source = open_source(folder, "train")
+    assert source.class_names[:2] == ("1_1", "1_2")
+    field = source[1]
+    assert field["name"] == NAMES[1]
+    assert field["radio"][4:9, 10:16].mean() == pytest.approx(0.05, rel=0.01)  # Jy.
+    assert field["noise"] == pytest.approx(1e-4, rel=0.2)
+    assert field["beam"] == pytest.approx(4)
+    assert field["pixel_arcsec"] == pytest.approx(1.8)
+    assert field["boxes"].tolist() == [[10, 4, 16, 9]]
+    assert field["labels"].tolist() == [4] and field["ignored"].tolist() == [False]
+    assert field["consensus"] == pytest.approx(0.8)
+    # FITS counts the center of a pixel as a whole number, an edge as half of one.
+    np.testing.assert_allclose(field["host"], [[13, 6]], atol=1e-3)
+    np.testing.assert_allclose(field["component_positions"], [[13, 6]], atol=1e-3)
+    assert field["component_objects"].tolist() == [0]
+    image, _, boxes = Picture(method="D3", size=80)(field)
+    x0, y0, x1, y1 = boxes[0].astype(int)
+    assert image[y0 + 4 : y1 - 4, x0 + 4 : x1 - 4, 2].mean() > 190
+    assert source[0]["infrared"] is None
+
+
+def test_prepared_data_gives_the_same_fields(tmp_path):
+    folder = write_pairs(tmp_path / "own")
+    builder = prepare("rgz/pairs", data_dir=tmp_path / "data", manual_dir=folder)
+    direct, prepared = open_source(folder, "all"), open_source(builder.data_path, "all")
+    assert direct.class_names == prepared.class_names
+    found = {field["name"]: field for field in (prepared[i] for i in range(6))}
+    for field in (direct[i] for i in range(6)):
+        other = found[field["name"]]
+        assert field.keys() == other.keys()
+        for key in field.keys() - {"name", "infrared"}:
+            np.testing.assert_allclose(field[key], other[key], rtol=1e-6, err_msg=key)
+        np.testing.assert_equal(field["infrared"], other["infrared"])
+
+
+def test_coco_file(tmp_path):
+    source = open_source(write_coco(tmp_path / "coco"), "all")
+    assert source.class_names == ("FR-II", "FR-I")  # By their numbers.
+    assert [source[i]["labels"].item() for i in range(6)] == [1, 2] * 3
+    assert_boxes_are_on_the_red(source)
+    # The key point is the first pixel of the box, upper left.
+    field = source[2]
+    x0, _, _, y1 = field["boxes"][0]
+    np.testing.assert_allclose(field["host"], [[x0 + 0.5, y1 - 0.5]])
+
+
+@pytest.mark.parametrize("below", ["", "devkit"])
+def test_voc_folder(tmp_path, below):
+    source = open_source(write_voc(tmp_path / "voc", below=below), "all")
+    assert source.class_names == ("A", "B")
+    assert len(source) == 6
+    assert_boxes_are_on_the_red(source)
+
+
+def test_lists_of_voc_make_the_splits(tmp_path):
+    folder = write_voc(tmp_path / "voc", below="devkit")
+    lists = folder / "ImageSets/Main"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("\n".join([*NAMES[:3], "gone"]))
+    (lists / "val.txt").write_text(NAMES[3])
+    (lists / "test.txt").write_text(f"{NAMES[4]}\n{NAMES[3]}\n")
+    source = open_source(folder, "test")
+    assert [source[i]["name"] for i in range(len(source))] == NAMES[3:5]
+    assert source.report.counts == {
+        "conflicting": 1, "in no list": 1, "missing annotation": 1,
+    }  # fmt: skip
+    (lists / "val.txt").write_bytes(b"\xff")
+    with pytest.raises(ImageError, match=r"val\.txt: cannot be read as a list"):
+        open_source(folder, "test")
+
+
+def test_named_splits_are_kept(tmp_path):
+    folder = write_pairs(tmp_path / "own")
+    sizes = {split: len(open_source(folder, split)) for split in ("train", "test")}
+    assert sizes == {"train": 3, "test": 2}
+    assert open_source(folder, "validation")[0]["name"] == NAMES[3]
+
+
+def test_parts_and_sums_of_splits(tmp_path):
+    folder = write_pairs(tmp_path / "own")
+    source = open_source(folder, "train[1:]+test")
+    names = [source[i]["name"] for i in range(len(source))]
+    assert names == [*NAMES[1:3], *NAMES[4:]]
+
+
+def test_unknown_split_is_refused(tmp_path):
+    folder = write_pairs(tmp_path / "own", splits=["train"] * 5 + ["validation"])
+    with pytest.raises(
+        ValueError, match=r"cannot give the split 'test' .* train \(5\), validation"
+    ):
+        open_source(folder, "test")
+    builder = prepare("rgz/pairs", data_dir=tmp_path / "data", manual_dir=folder)
+    with pytest.raises(
+        ValueError, match=r"cannot give the split 'test' .* it has train, validation"
+    ):
+        open_source(builder.data_path, "test")
+
+
+def test_sky_makes_the_splits_that_labels_lack(tmp_path):
+    coco = write_coco(tmp_path / "coco")
+    names = {}
+    for split in ("train", "validation", "test"):
+        try:
+            source = open_source(coco, split)
+        except ValueError:
+            continue
+        names[split] = {source[i]["name"] for i in range(len(source))}
+    assert sorted(name for own in names.values() for name in own) == NAMES
+    assert source.report.counts == {}
+    text = coco.read_text()
+    for i, name in enumerate(NAMES):
+        (coco.parent / f"images/{name}.png").rename(coco.parent / f"images/{i}.png")
+        text = text.replace(name, str(i))
+    coco.write_text(text)
+    assert open_source(coco, "train").report.counts == {"without a position": 6}
+
+
+def test_classes_that_are_given(tmp_path):
+    folder = write_pairs(tmp_path / "own")
+    builder = prepare("rgz/pairs", data_dir=tmp_path / "data", manual_dir=folder)
+    for data, report in (
+        (folder, {"unknown class": 3}),
+        (builder.data_path, {"class without a label": 5}),
+    ):
+        source = open_source(data, "all", class_names=["2_2", "new"])
+        assert source.class_names == ("2_2", "new")
+        assert source.report.counts == report
+        found = [
+            (source[i]["labels"].item(), source[i]["ignored"].item()) for i in range(6)
+        ]
+        assert sorted(found) == [(0, True)] * 3 + [(1, False)] * 3
+
+
+def test_fingerprint_is_that_of_the_data(tmp_path):
+    folder = write_pairs(tmp_path / "own")
+    first = open_source(folder, "train").fingerprint
+    shutil.copytree(folder, tmp_path / "copy")
+    assert open_source(tmp_path / "copy", "train").fingerprint == first
+    assert open_source(folder, "test").fingerprint != first
+    assert open_source(folder, class_names=["1_2"]).fingerprint != first
+    table = folder / "annotations.csv"
+    table.write_text(table.read_text().replace("10,4,16,9", "10,4,16,8", 1))
+    assert open_source(folder, "train").fingerprint != first
+    prepared = [
+        open_source(
+            prepare("rgz/pairs", data_dir=tmp_path / name, manual_dir=folder).data_path,
+            split,
+        ).fingerprint
+        for name, split in (("a", "train"), ("b", "train"), ("b", "test"))
+    ]
+    assert prepared[0] == prepared[1] != prepared[2]
+
+
+def test_bad_files_and_labels_are_counted(tmp_path):
+    folder = write_pairs(tmp_path / "own", splits=["train"] * 6)
+    (folder / f"{NAMES[0]}.fits").unlink()
+    (folder / f"{NAMES[1]}.fits").write_bytes(b"x")
+    (folder / f"{NAMES[2]}_infrared.png").write_bytes(b"x")
+    fits.writeto(folder / f"{NAMES[3]}.fits", np.zeros((30, 40)), overwrite=True)
+    with (folder / "annotations.csv").open("a") as table:
+        table.write(f"{NAMES[4]},1_1,0.8,train,,,,,50,0,60,30\n")
+        table.write(f"{NAMES[5]},1_1,0.8,train,,,,,30,-5,35,8\n")
+    source = open_source(folder, "all")
+    assert [source[i]["name"] for i in range(len(source))] == [NAMES[2], *NAMES[4:]]
+    assert source.report.counts == {
+        "missing image": 1, "unusable image": 2, "unusable infrared image": 1,
+        "outside the image": 1, "cut by the edge": 1,
+    }  # fmt: skip
+    assert "make blank pixels NaN" in str(source.report)
+    assert source[2]["boxes"].tolist() == [[10, 4, 16, 9], [30, 0, 35, 8]]
+
+
+def test_bad_pictures_are_counted(tmp_path):
+    coco = write_coco(tmp_path / "coco")
+    images = coco.parent / "images"
+    (images / f"{NAMES[0]}.png").unlink()
+    (images / f"{NAMES[1]}.png").write_bytes(b"x")
+    cv2.imwrite(str(images / f"{NAMES[2]}.png"), np.zeros((9, 9, 3), np.uint8))
+    (images / "again").mkdir()
+    shutil.copy(images / f"{NAMES[3]}.png", images / "again")
+    source = open_source(coco, "all")
+    assert len(source) == 3
+    assert source.report.counts == {
+        "missing image": 1, "unusable image": 1, "malformed": 1, "duplicated image": 1,
+    }  # fmt: skip
+
+
+def test_labels_reach_no_file_outside_of_their_folder(tmp_path):
+    coco = write_coco(tmp_path / "coco")
+    secret = tmp_path / "secret.png"
+    (coco.parent / f"images/{NAMES[0]}.png").rename(secret)
+    coco.write_text(coco.read_text().replace(f"{NAMES[0]}.png", "../secret.png"))
+    assert open_source(coco, "all").report.counts["missing image"] == 1
+
+
+def test_file_that_goes_bad_later_is_named(tmp_path):
+    folder = write_pairs(tmp_path / "own")
+    source = open_source(folder, "train")
+    (folder / f"{NAMES[0]}.fits").write_bytes(b"x")
+    with pytest.raises(ImageError, match=rf"{NAMES[0]}\.fits".replace("+", r"\+")):
+        source[0]
+
+
+def test_pickled_source_feeds_worker_processes(tmp_path):
+    source = open_source(write_pairs(tmp_path / "own"), "train")
+    again = pickle.loads(pickle.dumps(source))
+    np.testing.assert_array_equal(again[2]["radio"], source[2]["radio"])
+    options = PipelineOptions(batch_size=3, workers=1)
+    with validation_batches(source, Channels(size=64), options=options) as batches:
+        assert next(batches)["names"].tolist() == NAMES[:3]
+
+
+def test_nothing_usable_is_refused(tmp_path):
+    with pytest.raises(ImageError, match="none: no such file or folder; give a folder"):
+        open_source(tmp_path / "none")
+    with pytest.raises(ImageError, match=r"no labelled data; give a folder with data"):
+        open_source(tmp_path)
+    folder = write_pairs(tmp_path / "own")
+    for path in folder.glob("*.fits"):
+        path.write_bytes(b"x")
+    with pytest.raises(ImageError, match="own: no usable field; 6 unusable image"):
+        open_source(folder)
+    coco = write_coco(tmp_path / "coco")
+    shutil.rmtree(coco.parent / "images")
+    with pytest.raises(
+        ImageError, match=r"none of 6 labelled pictures is there; .*annotations\.csv"
+    ):
+        open_source(coco)
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd/dataset_info.json").write_text("{}")
+    with pytest.raises(ValueError, match="odd: holds no prepared data set"):
+        open_source(tmp_path / "odd")
+
+
+def test_real_first_fields(real_data):
+    source = open_source(real_data / "rgz_first_dev", "all")
+    assert len(source) == 153
+    assert source.report.counts == {"cut by the edge": 7}
+    counts = np.bincount(
+        np.concatenate([source[i]["labels"] for i in range(153)]), minlength=7
+    )
+    assert counts.tolist() == [0, 26, 25, 58, 4, 33, 22]
+    for i in range(0, 153, 8):
+        field = source[i]
+        x, y = field["component_positions"].astype(int).T
+        # The catalogue's peaks come from contours: take the brightest pixel around.
+        around = cv2.dilate(field["radio"], np.ones((5, 5)))
+        assert (around[y, x] > 5 * field["noise"]).all()
+
+
+def test_real_pictures_of_coco(real_data):
+    """Hosts are in their boxes, and the radio channel is bright there, y down."""
+    source = open_source(real_data / "radiogalaxynet_dev/annotations.json", "all")
+    assert source.class_names == ("FR-II", "FR-I", "FR-X", "R")
+    inside, bright, mirrored = [], [], []
+    for i in range(len(source)):
+        field = source[i]
+        x, y = field["host"].T
+        x0, y0, x1, y1 = field["boxes"].T
+        inside += ((x0 <= x) & (x <= x1) & (y0 <= y) & (y <= y1)).tolist()
+        image, _, boxes = Picture(method=None, size=450)(field)
+        for x0, y0, x1, y1 in boxes.astype(int):
+            bright.append(image[y0:y1, x0:x1, 0].mean())
+            mirrored.append(image[::-1][y0:y1, x0:x1, 0].mean())
+    assert len(inside) == 176
+    assert np.mean(inside) > 0.95
+    assert np.mean(bright) > 1.5 * np.mean(mirrored)
