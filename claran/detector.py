@@ -1,6 +1,7 @@
 """The detector as an astronomer uses it: FITS in, table and figure out."""
 
 import itertools
+import math
 import os
 import warnings
 from collections.abc import Iterable, Iterator
@@ -16,9 +17,10 @@ from jaxtyping import Float, Int, UInt8
 from matplotlib.figure import Figure
 
 from claran import plotting
+from claran.data.elements import unlabelled
 from claran.data.fits import SkyImage, read_picture, read_sky_image
-from claran.data.fusion import fuse, infrared_field, picture_to_array
-from claran.data.inputs import place
+from claran.data.fusion import METHODS, fuse, infrared_field, picture_to_array
+from claran.data.inputs import Channels, NetworkInput, place
 from claran.layers.detections import Detections
 from claran.layers.proposals import Proposals
 from claran.models.faster_rcnn import FasterRcnn
@@ -29,6 +31,8 @@ from claran.survey.catalog import detection_table
 
 __all__ = ["Detector", "Found", "UntrainedWarning", "read_infrared"]
 
+STEP = 16  # Pixels.
+SMALL = 256  # Pixels; larger fields come in coarser steps of size.
 FITS_ENDINGS = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz", ".fit.gz")
 
 
@@ -119,9 +123,9 @@ class Detector:
             ValueError: The network needs an infrared image and there is none.
         """
         field = _radio(radio, wcs)
-        picture = self.picture(field, infrared)
-        (found,) = self.detect_pictures([picture], score_threshold=score_threshold)
-        return self.field_table(field, picture.shape[:2], found)
+        seen = self.look(field, infrared)
+        (found,) = self.detect_inputs([seen], score_threshold=score_threshold)
+        return self.field_table(field, seen, found)
 
     def plot(
         self,
@@ -147,19 +151,34 @@ class Detector:
         background = None if infrared is None else infrared_field(field, infrared)
         return plotting.plot_field(field, table, background=background)
 
-    def picture(
-        self, radio: SkyImage, infrared: Any = None
-    ) -> UInt8[np.ndarray, "h w 3"]:
-        """Returns the BGR picture of a field that the network looks at, y down."""
-        return fuse(radio, read_infrared(infrared), method=self.model.fusion)
+    def look(self, radio: SkyImage, infrared: Any = None) -> NetworkInput:
+        """Returns what the network sees of a field."""
+        infrared = read_infrared(infrared)
+        if self.model.fusion in METHODS:
+            return self.look_at_picture(fuse(radio, infrared, method=self.model.fusion))
+        field = unlabelled(radio, infrared)
+        scale = 1.0 if self.model.beam is None else self.model.beam / field["beam"]
+        longest = math.ceil(max(radio.values.shape) * scale)
+        # Few sizes, as each is compiled; multiples of the network's largest stride.
+        step = STEP if longest <= SMALL else 4 * STEP
+        return Channels(size=step * math.ceil(longest / step), beam=self.model.beam)(
+            field
+        )
 
-    def field_table(
-        self, radio: SkyImage, picture_shape: tuple[int, ...], found: Found
-    ) -> QTable:
-        """Returns what was found in the picture of a field, as `detect` does."""
-        height, width = picture_shape
-        shape = radio.values.shape
-        boxes = picture_to_array(found.boxes, shape, (height, width))
+    def look_at_picture(self, picture: UInt8[np.ndarray, "h w 3"]) -> NetworkInput:
+        """Returns what the network sees of a ready-made BGR picture, scaled to fit."""
+        _check(picture)
+        size = self.model.image_size
+        image = np.empty((size, size, 3), np.float32)
+        image[:] = BGR_MEAN
+        info = place(picture, image)
+        return NetworkInput(image, info, np.zeros((0, 4), np.float32))
+
+    def field_table(self, radio: SkyImage, seen: NetworkInput, found: Found) -> QTable:
+        """Returns what was found in a field that was seen so, as `detect` does."""
+        shape, (rows, columns, scale) = radio.values.shape, seen.image_info
+        picture_shape = round(rows / scale), round(columns / scale)
+        boxes = picture_to_array(found.boxes, shape, picture_shape)
         return detection_table(
             radio.name, self.names(found), found.scores, boxes, wcs=radio.wcs
         )
@@ -177,37 +196,59 @@ class Detector:
     ) -> Iterator[Found]:
         """Yields what is found in each BGR picture, whatever its size and shape.
 
-        Pictures are scaled to fit the network's square; the rest of it is blank. All
-        batches have one shape, so that the network is compiled once.
+        Pictures are scaled to fit the network's square; the rest of it is blank.
 
         Raises:
             ValueError: `batch_size` is not positive, or a picture is not uint8 with
                 three channels.
         """
+        return self.detect_inputs(
+            map(self.look_at_picture, pictures),
+            score_threshold=score_threshold,
+            batch_size=batch_size,
+        )
+
+    def detect_inputs(
+        self,
+        inputs: Iterable[NetworkInput],
+        *,
+        score_threshold: float = 0.5,
+        batch_size: int = 1,
+    ) -> Iterator[Found]:
+        """Yields what is found in each of the inputs, in their order.
+
+        Neighbours of one size share a batch; all batches are filled up to one length,
+        so that the network is compiled once a size.
+
+        Raises:
+            ValueError: `batch_size` is not positive.
+        """
         if not batch_size > 0:
             raise ValueError(f"`batch_size` must be positive, got {batch_size}.")
-        pictures = iter(pictures)
-        while batch := list(itertools.islice(pictures, batch_size)):
-            size = self.model.image_size
-            images = np.empty((batch_size, size, size, 3), np.float32)
-            images[:] = BGR_MEAN
-            info = np.full((batch_size, 3), [size, size, 1], np.float32)
-            for i, picture in enumerate(batch):
-                _check(picture)
-                info[i] = place(picture, images[i])
-            detected, _ = self._run(
-                [variable.value for variable in self.model.trainable_variables],
-                [variable.value for variable in self.model.non_trainable_variables],
-                {"images": images, "image_info": info},
+        for _, group in itertools.groupby(inputs, key=lambda one: one.image.shape):
+            while batch := list(itertools.islice(group, batch_size)):
+                yield from self._detect_batch(batch, batch_size, score_threshold)
+
+    def _detect_batch(
+        self, batch: list[NetworkInput], batch_size: int, score_threshold: float
+    ) -> Iterator[Found]:
+        padded = batch + [batch[0]] * (batch_size - len(batch))
+        detected, _ = self._run(
+            [variable.value for variable in self.model.trainable_variables],
+            [variable.value for variable in self.model.non_trainable_variables],
+            {
+                "images": np.stack([one.image for one in padded]),
+                "image_info": np.stack([one.image_info for one in padded]),
+            },
+        )
+        detected = jax.device_get(detected)
+        for i in range(len(batch)):
+            keep = detected.valid[i] & (detected.scores[i] > score_threshold)
+            yield Found(
+                detected.boxes[i][keep],
+                detected.labels[i][keep],
+                detected.scores[i][keep],
             )
-            detected = jax.device_get(detected)
-            for i in range(len(batch)):
-                keep = detected.valid[i] & (detected.scores[i] > score_threshold)
-                yield Found(
-                    detected.boxes[i][keep],
-                    detected.labels[i][keep],
-                    detected.scores[i][keep],
-                )
 
 
 def read_infrared(source: Any) -> SkyImage | UInt8[np.ndarray, "h w 3"] | None:

@@ -10,6 +10,7 @@ from astropy.table import QTable
 from astropy.wcs import WCS
 
 from claran.data.fits import ImageError, SkyImage
+from claran.data.inputs import NetworkInput
 from claran.detector import Detector, Found, UntrainedWarning, read_infrared
 from claran.models.weights import WeightsError
 
@@ -143,8 +144,10 @@ def test_place_of_a_known_detection(detector, field):
     wcs = WCS(field.header)
     image = SkyImage(values=field.data, wcs=wcs, name="field.fits")
     boxes = np.array([[4.0, 2.0, 24.0, 12.0]], np.float32)
+    info = np.array([48, 64, 64 / 120], np.float32)  # A picture twice as large.
+    seen = NetworkInput(np.zeros((64, 64, 3), np.float32), info, boxes[:0])
     found = Found(boxes, np.array([5]), np.array([0.75], np.float32))
-    (row,) = detector.field_table(image, (80, 120), found)
+    (row,) = detector.field_table(image, seen, found)
     assert (row["image"], row["label"], row["score"]) == ("field.fits", "2_3", 0.75)
     # Half as large; y counts from the lower edge, where 40 rows end.
     assert [row[name] for name in COLUMNS[3:]] == [2, 40 - 6, 12, 40 - 1]

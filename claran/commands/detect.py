@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 from absl import flags
 from astropy.table import QTable
 from tqdm import tqdm
@@ -24,6 +23,7 @@ from claran.commands.common import UsageError, say
 from claran.commands.detectors import batch_size, load_detector
 from claran.data.files import expand, pair_infrared
 from claran.data.fits import ImageError, SkyImage, read_picture, read_sky_image
+from claran.data.inputs import NetworkInput
 from claran.detector import Detector
 from claran.survey.catalog import (
     detection_table,
@@ -118,31 +118,32 @@ def predict() -> None:
     threshold = 0.05 if FLAGS.score_threshold is None else FLAGS.score_threshold
     failed: list[str] = []
     # Only of the batch under way: a survey does not fit into memory.
-    fields: deque[tuple[str, SkyImage | None, tuple[int, ...]]] = deque()
+    fields: deque[tuple[str, SkyImage | None, NetworkInput]] = deque()
 
-    def pictures() -> Iterator[np.ndarray]:
+    def inputs() -> Iterator[NetworkInput]:
         for path in tqdm(images or radio, unit="field", disable=None):
             try:
                 if images:
-                    field, picture = None, read_picture(path)
+                    field = None
+                    seen = detector.look_at_picture(read_picture(path))
                 else:
                     field = read_sky_image(path)
-                    picture = detector.picture(field, infrared.get(path))
+                    seen = detector.look(field, infrared.get(path))
             except ImageError as error:
                 failed.append(str(error))
                 tqdm.write(f"Skipped: {error}", file=sys.stderr)
                 continue
-            fields.append((path.name, field, picture.shape))
-            yield picture
+            fields.append((path.name, field, seen))
+            yield seen
 
     tables: list[QTable] = []
-    found_in = detector.detect_pictures(
-        pictures(), score_threshold=threshold, batch_size=batch_size()
+    found_in = detector.detect_inputs(
+        inputs(), score_threshold=threshold, batch_size=batch_size()
     )
     for found in found_in:
-        name, field, shape = fields.popleft()
+        name, field, seen = fields.popleft()
         if field is not None:
-            tables.append(detector.field_table(field, shape[:2], found))
+            tables.append(detector.field_table(field, seen, found))
         else:
             labels = detector.names(found)
             tables.append(detection_table(name, labels, found.scores, found.boxes))
@@ -168,7 +169,7 @@ def _single(name: str) -> Path:
 
 
 def _check_infrared(detector: Detector, infrared: object) -> None:
-    if detector.model.fusion != "D1" and not infrared:
+    if detector.model.fusion in ("D3", "D4") and not infrared:
         raise UsageError(
             f"{FLAGS.model} looks at radio and infrared ({detector.model.fusion}): "
             "give --ir."

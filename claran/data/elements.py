@@ -1,11 +1,18 @@
 """One labelled field as it travels from a file to a batch: a plain dictionary."""
 
+import math
 from typing import NotRequired, TypedDict
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, Int32, UInt8
 
-__all__ = ["Element", "keep_objects", "move_points"]
+from claran.data.fits import ImageError, SkyImage
+from claran.data.fusion import infrared_field
+from claran.data.radio import noise
+
+__all__ = ["Element", "keep_objects", "move_points", "unlabelled"]
+
+FIRST_BEAM = 5.4  # Arcsec.
 
 
 class Element(TypedDict):
@@ -88,3 +95,44 @@ def move_points(element: Element, matrix: Float[np.ndarray, "3 3"]) -> Element:
         points = element["component_positions"] @ turn + shift
         moved["component_positions"] = points.astype(np.float32)
     return moved
+
+
+def unlabelled(
+    radio: SkyImage,
+    infrared: SkyImage | UInt8[np.ndarray, "h w 3"] | None = None,
+    *,
+    beam_arcsec: float | None = None,
+) -> Element:
+    """Returns a field without objects, to detect in.
+
+    Args:
+        radio: The radio image.
+        infrared: See `claran.data.fusion.fuse`.
+        beam_arcsec: Full width at half maximum; None for the header's. Cutouts of FIRST
+            rarely have one: where it is missing, FIRST's 5.4" is taken, and three
+            pixels if the side of a pixel is not known either.
+
+    Raises:
+        ImageError: The noise is zero, or the images show different parts of the sky.
+    """
+    sigma = noise(radio.values)
+    if not sigma > 0:
+        raise ImageError(
+            f"{radio.name}: has no noise to measure brightness by, as over half of its "
+            "pixels have one value; set blank pixels to NaN."
+        )
+    if beam_arcsec is None:
+        beam_arcsec = (
+            math.sqrt(radio.beam[0] * radio.beam[1]) if radio.beam else FIRST_BEAM
+        )
+    beam = beam_arcsec / radio.pixel_arcsec if radio.pixel_arcsec else 3.0
+    return Element(
+        name=radio.name,
+        radio=radio.values,
+        noise=sigma,
+        beam=beam,
+        infrared=None if infrared is None else infrared_field(radio, infrared),
+        boxes=np.zeros((0, 4), np.float32),
+        labels=np.zeros(0, np.int32),
+        ignored=np.zeros(0, bool),
+    )

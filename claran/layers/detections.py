@@ -34,6 +34,8 @@ class Detections(keras.layers.Layer):
         max_outputs: Detections an image.
         iou_threshold: See `claran.ops.nms`.
         inclusive: See `claran.ops.nms`.
+        temperature: Divides the logits: what makes the scores probabilities (Guo et al.
+            2017, arXiv:1706.04599).
         delta_stds: The head predicts deltas in these units.
         clip_both_ends: Clip boxes to the picture. Without it, as in ClaRAN, only the
             lower ends are held above 0 and the upper ones below the border, so that a
@@ -49,6 +51,7 @@ class Detections(keras.layers.Layer):
         max_outputs: int = 100,
         iou_threshold: float = 0.3,
         inclusive: bool = False,
+        temperature: float = 1.0,
         delta_stds: tuple[float, float, float, float] = (0.1, 0.1, 0.2, 0.2),
         clip_both_ends: bool = True,
         offset: float = 0.0,
@@ -60,6 +63,7 @@ class Detections(keras.layers.Layer):
         self.max_outputs = max_outputs
         self.iou_threshold = iou_threshold
         self.inclusive = inclusive
+        self.temperature = temperature
         self.delta_stds = tuple(delta_stds)
         self.clip_both_ends = clip_both_ends
         self.offset = offset
@@ -94,7 +98,7 @@ class Detections(keras.layers.Layer):
         info: Float[Array, "3"],
     ) -> tuple[Array, ...]:
         boxes = self.decode(deltas[:, 1:], rois, info).reshape(-1, 4)
-        scores = jax.nn.softmax(logits)[:, 1:]
+        scores = jax.nn.softmax(logits / self.temperature)[:, 1:]
         classes = scores.shape[1]
         labels = jnp.broadcast_to(1 + jnp.arange(classes)[None], scores.shape).ravel()
         index, valid = nms(
@@ -139,6 +143,7 @@ class Detections(keras.layers.Layer):
             "max_outputs": self.max_outputs,
             "iou_threshold": self.iou_threshold,
             "inclusive": self.inclusive,
+            "temperature": self.temperature,
             "delta_stds": self.delta_stds,
             "clip_both_ends": self.clip_both_ends,
             "offset": self.offset,

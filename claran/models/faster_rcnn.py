@@ -46,7 +46,10 @@ class FasterRcnn(keras.Model):
         detections: Turns these into detections.
         class_names: Names of the classes, without background.
         image_size: Side in pixels of the square that pictures are scaled to fit.
-        fusion: How radio and infrared become a picture (see `claran.data.fusion`).
+        fusion: How radio and infrared become a picture (see `claran.data.fusion`), or
+            "channels" for the float channels of `claran.data.inputs.Channels`.
+        beam: Pixels that "channels" scales the width of the beam to; None scales the
+            field to fit `image_size`.
         **kwargs: Of `keras.Model`.
 
     Raises:
@@ -66,6 +69,7 @@ class FasterRcnn(keras.Model):
         class_names: Sequence[str],
         image_size: int,
         fusion: str,
+        beam: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -89,6 +93,7 @@ class FasterRcnn(keras.Model):
         self.class_names = list(class_names)
         self.image_size = image_size
         self.fusion = fusion
+        self.beam = beam
         channels = backbone.output_shape[-1]
         if not rpn.built:  # Parts that were loaded have their weights.
             rpn.build((None, None, None, channels))
@@ -198,6 +203,7 @@ class FasterRcnn(keras.Model):
             "class_names": self.class_names,
             "image_size": self.image_size,
             "fusion": self.fusion,
+            "beam": self.beam,
         }
 
     @classmethod

@@ -9,10 +9,13 @@ from claran.layers.proposals import Proposals
 from claran.layers.roi_sampler import RoiSampler
 from claran.models.faster_rcnn import FasterRcnn
 from claran.models.head import BoxHead
+from claran.models.pyramid import pyramid
 from claran.models.rpn import Rpn
 from claran.models.vgg16 import vgg16
 
-__all__ = ["PRESETS", "claran_v01"]
+__all__ = ["PRESETS", "claran_first", "claran_v01"]
+
+CHANNELS = 5  # Of `claran.data.inputs.CHANNELS`, which models may not import.
 
 
 def claran_v01(
@@ -71,5 +74,66 @@ def claran_v01(
     )
 
 
-PRESETS = {"claran_v0.1": claran_v01}
+def claran_first(
+    *,
+    class_names: Sequence[str] = RGZ_CLASSES,
+    image_size: int = 112,
+    beam: float = 3.0,
+    anchor_sizes: Sequence[float] = (8, 16, 32, 64),
+    anchor_ratios: Sequence[float] = (0.5, 1, 2),
+    widths: Sequence[int] = (32, 64, 96, 128),
+    depths: Sequence[int] = (1, 2, 2, 2),
+    features: int = 64,
+    top_down: bool = True,
+    rpn_width: int = 64,
+    head_width: int = 256,
+    samples: int = 7,
+) -> FasterRcnn:
+    """Returns the compact network for radio surveys, untrained.
+
+    It sees the float channels of `claran.data.inputs.Channels` at the survey's own
+    resolution: the beam is three pixels wide, as FIRST's is.
+
+    Args:
+        class_names: Names of the classes, without background.
+        image_size: Side of the network's input in training, pixels; it detects in
+            fields of any size.
+        beam: Pixels that the width of the beam is scaled to.
+        anchor_sizes: Sides of the square anchors, pixels.
+        anchor_ratios: Height over width of the anchors.
+        widths: See `claran.models.pyramid.pyramid`.
+        depths: Likewise.
+        features: Likewise.
+        top_down: Likewise.
+        rpn_width: Channels of the RPN's hidden layer.
+        head_width: Units of the head's two hidden layers.
+        samples: Samples along each side of an RoI.
+    """
+    stride = 4
+    return FasterRcnn(
+        name="claran_first",
+        backbone=pyramid(
+            CHANNELS, widths=widths, depths=depths, features=features, top_down=top_down
+        ),
+        rpn=Rpn(
+            anchor_sizes=anchor_sizes,
+            anchor_ratios=anchor_ratios,
+            stride=stride,
+            width=rpn_width,
+        ),
+        proposals=Proposals(
+            max_inputs=500, max_outputs=48, train_inputs=500, train_outputs=128,
+            min_size=2.0,
+        ),
+        sampler=RoiSampler(size=samples, stride=stride),
+        head=BoxHead(num_classes=len(class_names), width=head_width, dropout=0.0),
+        detections=Detections(max_outputs=100),
+        class_names=class_names,
+        image_size=image_size,
+        fusion="channels",
+        beam=beam,
+    )  # fmt: skip
+
+
+PRESETS = {"claran_v0.1": claran_v01, "claran_first": claran_first}
 """Names that `claran.Detector.from_preset` takes beside paths."""
