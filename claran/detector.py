@@ -172,13 +172,16 @@ class Detector:
         image = np.empty((size, size, 3), np.float32)
         image[:] = BGR_MEAN
         info = place(picture, image)
-        return NetworkInput(image, info, np.zeros((0, 4), np.float32))
+        return NetworkInput(
+            image, info, np.zeros((0, 4), np.float32), picture.shape[:2]
+        )
 
     def field_table(self, radio: SkyImage, seen: NetworkInput, found: Found) -> QTable:
         """Returns what was found in a field that was seen so, as `detect` does."""
-        shape, (rows, columns, scale) = radio.values.shape, seen.image_info
-        picture_shape = round(rows / scale), round(columns / scale)
-        boxes = picture_to_array(found.boxes, shape, picture_shape)
+        shape = radio.values.shape
+        boxes = picture_to_array(found.boxes, shape, seen.picture_shape)
+        if self.model.detections.clip_both_ends:  # A scaled field has whole pixels.
+            boxes = np.clip(boxes, 0, np.array([*shape[::-1]] * 2))
         return detection_table(
             radio.name, self.names(found), found.scores, boxes, wcs=radio.wcs
         )

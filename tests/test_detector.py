@@ -1,3 +1,4 @@
+import math
 import warnings
 
 import cv2
@@ -9,9 +10,10 @@ from astropy.io import fits
 from astropy.table import QTable
 from astropy.wcs import WCS
 
-from claran.data.fits import ImageError, SkyImage
+from claran.data.fits import ImageError, SkyImage, read_sky_image
 from claran.data.inputs import NetworkInput
 from claran.detector import Detector, Found, UntrainedWarning, read_infrared
+from claran.models.presets import claran_first
 from claran.models.weights import WeightsError
 
 COLUMNS = ["image", "label", "score", "x0", "y0", "x1", "y1"]
@@ -27,6 +29,15 @@ def detector(narrow):
 @pytest.fixture(scope="module")
 def d1_detector(narrow):
     return Detector(narrow(fusion="D1"))
+
+
+@pytest.fixture(scope="module")
+def channels_detector():
+    keras.utils.set_random_seed(1)
+    model = claran_first(
+        widths=(4, 4, 8, 8), depths=(1, 1, 1, 1), features=8, rpn_width=8, head_width=8
+    )
+    return Detector(model)
 
 
 @pytest.fixture
@@ -135,6 +146,63 @@ class TestDetect:
         assert not axes.patches and axes.get_title() == "array: 0 sources"
 
 
+class TestChannels:
+    """A network that sees the survey's own pixels, here of 1.8" for a 5.4" beam."""
+
+    @pytest.fixture
+    def detector(self, channels_detector):
+        return channels_detector
+
+    @pytest.mark.parametrize("shape", [(40, 60), (300, 7)], ids=str)
+    def test_any_size_of_field(self, detector, field, shape):
+        field.data = np.resize(field.data, shape)
+        field.header["CDELT1"], field.header["CDELT2"] = -1.2 / 3600, 1.2 / 3600
+        field.header["BMAJ"] = field.header["BMIN"] = 5.4 / 3600
+        seen = detector.look(read_sky_image(field))
+        scale = 3 / (5.4 / 1.2)  # A beam of three pixels.
+        assert seen.image.shape == (math.ceil(max(shape) * scale / 16) * 16,) * 2 + (5,)
+        assert seen.image_info[2] == pytest.approx(scale, rel=1e-6)
+        table = detector.detect(field, score_threshold=0)
+        assert len(table) and (table["x1"] <= shape[1]).all()
+        assert (table["y1"] <= shape[0]).all() and (table["y0"] >= 0).all()
+
+    def test_large_fields_come_in_few_sizes(self, detector, rng):
+        sizes = {
+            detector.look(
+                SkyImage(values=rng.normal(size=(n, n)).astype("f4"))
+            ).image.shape[0]
+            for n in range(257, 321, 7)
+        }
+        assert sizes == {320}
+
+    def test_infrared_may_be_there(self, detector, field, infrared):
+        without = detector.look(read_sky_image(field)).image
+        with_it = detector.look(read_sky_image(field), infrared).image
+        np.testing.assert_array_equal(with_it[..., :3], without[..., :3])
+        assert not without[..., 3:].any() and with_it[..., 4].any()
+
+    def test_order_in_batches_of_mixed_sizes(self, detector, rng):
+        fields = [
+            SkyImage(values=rng.normal(size=(n, n)).astype(np.float32))
+            for n in (30, 40, 60, 30, 30)
+        ]
+        inputs = [detector.look(one) for one in fields]
+        alone = [
+            next(detector.detect_inputs([one], score_threshold=0)) for one in inputs
+        ]
+        together = detector.detect_inputs(inputs, score_threshold=0, batch_size=2)
+        for found, expected in zip(together, alone, strict=True):
+            np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
+
+    def test_saved_and_loaded(self, detector, field, tmp_path):
+        detector.model.save(tmp_path / "tiny.keras")
+        loaded = Detector.from_preset(tmp_path / "tiny.keras")
+        found, expected = (
+            one.detect(field, score_threshold=0) for one in (loaded, detector)
+        )
+        np.testing.assert_allclose(found["score"], expected["score"], atol=1e-6)
+
+
 def _parts(hdu):
     return hdu.data, hdu.header
 
@@ -144,8 +212,8 @@ def test_place_of_a_known_detection(detector, field):
     wcs = WCS(field.header)
     image = SkyImage(values=field.data, wcs=wcs, name="field.fits")
     boxes = np.array([[4.0, 2.0, 24.0, 12.0]], np.float32)
-    info = np.array([48, 64, 64 / 120], np.float32)  # A picture twice as large.
-    seen = NetworkInput(np.zeros((64, 64, 3), np.float32), info, boxes[:0])
+    canvas, info = np.zeros((64, 64, 3), np.float32), np.zeros(3, np.float32)
+    seen = NetworkInput(canvas, info, boxes[:0], (80, 120))  # Twice as large.
     found = Found(boxes, np.array([5]), np.array([0.75], np.float32))
     (row,) = detector.field_table(image, seen, found)
     assert (row["image"], row["label"], row["score"]) == ("field.fits", "2_3", 0.75)
@@ -254,7 +322,7 @@ class TestPreset:
 
     @pytest.mark.parametrize("name", ["claran_v9", "x/model.keras", "."])
     def test_unknown(self, name):
-        message = r"no such file, and no preset of that name \(claran_v0\.1\)"
+        message = r"no such file, and no preset of that name \(claran_v0\.1, claran"
         with pytest.raises(WeightsError, match=message):
             Detector.from_preset(name)
 

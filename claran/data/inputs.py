@@ -35,6 +35,7 @@ class NetworkInput(NamedTuple):
     image: Float32[np.ndarray, "size size c"]
     image_info: Float32[np.ndarray, "3"]
     boxes: Float32[np.ndarray, "n 4"]  # Pixels of `image`, edges, y down.
+    picture_shape: tuple[int, int]  # Rows and columns of the picture before scaling.
 
 
 @runtime_checkable
@@ -79,8 +80,9 @@ class Picture:
         image = np.empty((self.size, self.size, 3), np.float32)
         image[:] = self.blank
         info = place(picture, image)
-        boxes = _place_boxes(element, picture.shape[:2], info)
-        return NetworkInput(image, info, boxes)
+        shape = picture.shape[:2]
+        boxes = _place_boxes(element, shape, info)
+        return NetworkInput(image, info, boxes, shape)
 
     def _draw(self, element: Element) -> UInt8[np.ndarray, "h w 3"]:
         name, infrared = element["name"], element.get("infrared")
@@ -143,7 +145,7 @@ class Channels:
             field = image[:rows, :columns]
             field[..., 3] = _shrink(_heat(infrared), rows, columns)
             field[..., 4] = 1
-        return NetworkInput(image, info, _place_boxes(element, shape, info))
+        return NetworkInput(image, info, _place_boxes(element, shape, info), shape)
 
     def _scale(self, element: Element) -> float | None:
         if self.beam is None:

@@ -1,8 +1,10 @@
-"""What belongs to an object stays with it."""
+"""Fields to detect in, and what belongs to an object: it stays with it."""
 
 import numpy as np
+import pytest
 
-from claran.data.elements import keep_objects, move_points
+from claran.data.elements import keep_objects, move_points, unlabelled
+from claran.data.fits import ImageError, SkyImage
 
 
 def full_field(make_field):
@@ -53,3 +55,38 @@ def test_points_move_by_the_matrix(make_field):
     assert np.isnan(moved["host"][1]).all()
     assert moved["component_positions"][3].tolist() == [64 - 50.5, 10.5 + 3]
     assert field["host"][0].tolist() == [20, 20]
+
+
+@pytest.fixture
+def values(rng):
+    return rng.normal(size=(20, 30)).astype(np.float32)
+
+
+class Scaled(SkyImage):
+    """An image of 1.8 arcsec pixels."""
+
+    pixel_arcsec = 1.8
+
+
+def test_beam_in_pixels(values):
+    header = (7.2, 1.8, 0.0)
+    assert unlabelled(Scaled(values=values, beam=header))["beam"] == pytest.approx(2)
+    assert unlabelled(Scaled(values=values))["beam"] == pytest.approx(3)
+    assert unlabelled(SkyImage(values=values))["beam"] == 3
+    given = unlabelled(Scaled(values=values, beam=header), beam_arcsec=9.0)
+    assert given["beam"] == pytest.approx(5)
+
+
+def test_infrared(values):
+    field = unlabelled(SkyImage(values=values), SkyImage(values=values))
+    assert field["infrared"].shape == (20, 30, 3)
+    assert field["infrared"].dtype == np.uint8
+    assert unlabelled(SkyImage(values=values))["infrared"] is None
+
+
+def test_no_noise():
+    flat = SkyImage(values=np.ones((5, 5), np.float32), name="flat.fits")
+    with pytest.raises(
+        ImageError, match=r"flat\.fits: has no noise .* set blank pixels"
+    ):
+        unlabelled(flat)

@@ -59,14 +59,14 @@ def test_picture_is_that_of_fusion(make_field):
     for method in ("D1", "D3", "D4"):
         radio = SkyImage(values=field["radio"])
         picture = fuse(radio, field["infrared"], method=method)
-        image, info, _ = Picture(method=method, size=len(picture))(field)
+        image, info, _, _ = Picture(method=method, size=len(picture))(field)
         np.testing.assert_array_equal(image, picture)
         assert info.tolist() == [len(picture), len(picture), 1]
 
 
 def test_ready_made_picture_is_taken_as_it_is(make_field):
     field = make_field(SOURCE)
-    image, info, boxes = Picture(method=None, size=256)(field)
+    image, info, boxes, _ = Picture(method=None, size=256)(field)
     assert info.tolist() == [256, 256, 2]
     assert image.shape == (256, 256, 3)
     x0, y0, x1, y1 = field["boxes"][0]
@@ -80,7 +80,7 @@ def test_ready_made_picture_is_taken_as_it_is(make_field):
 )
 def test_box_is_around_the_source(make_field, inputs):
     field = make_field(SOURCE, shape=(64, 50))
-    image, info, boxes = inputs(field)
+    image, info, boxes, _ = inputs(field)
     rows, columns = (image[..., CONTOURS] > 0).nonzero()
     found = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
     np.testing.assert_allclose(boxes[0], found, atol=1)
@@ -95,7 +95,7 @@ def test_physical_channels_follow_their_formulae(make_field):
     field["radio"] = np.zeros((16, 16), np.float32)
     field["radio"][15, :4], field["radio"][14, :4] = 3 * ratio  # y up: top rows.
     field["noise"] = 3.0
-    image, _, _ = Channels(size=20)(
+    image, *_ = Channels(size=20)(
         field | {"radio": np.pad(field["radio"], ((4, 0), (0, 4)))}
     )
     for (row, column), value in np.ndenumerate(ratio):
@@ -115,12 +115,12 @@ def test_infrared_channel_is_zero_on_empty_sky_and_without_infrared(make_field):
     field = make_field(SOURCE)
     field["infrared"][:] = (14, 45, 213)  # The mean color of such pictures.
     field["infrared"][:2, :2] = 255
-    image, _, _ = Channels(size=80)(field | {"radio": field["radio"][:, :60]})
+    image, *_ = Channels(size=80)(field | {"radio": field["radio"][:, :60]})
     assert abs(image[40, 40, INFRARED]) < 0.1
     assert image[0, 0, INFRARED] == pytest.approx(0.9, abs=0.1)
     assert image[:, :75, HAS_INFRARED].all()
     assert not image[:, 75:].any()
-    bare, _, _ = Channels(size=80)(field | {"infrared": None})
+    bare, *_ = Channels(size=80)(field | {"infrared": None})
     assert not bare[..., INFRARED:].any()
     assert bare[..., VALID].all()
 
@@ -129,7 +129,7 @@ def test_surveys_of_one_beam_look_alike(make_field):
     coarse = make_field(SOURCE) | {"beam": 3.0}
     fine = make_field(SOURCE) | {"beam": 5.0}
     for field, side in ((coarse, 64 * 4 / 3), (fine, 64 * 4 / 5)):
-        image, info, _ = Channels(size=96, beam=4.0)(field)
+        image, info, _, _ = Channels(size=96, beam=4.0)(field)
         assert info[0] == info[1] == round(side)
         assert image[..., VALID].sum() == round(side) ** 2
 
@@ -144,7 +144,7 @@ def test_scaled_flux_changes_nothing(make_field):
 def test_empty_and_blank_fields(make_field):
     field = make_field(infrared=False)
     field["radio"][:] = np.nan
-    image, _, boxes = Channels(size=64)(field)
+    image, _, boxes, _ = Channels(size=64)(field)
     assert boxes.shape == (0, 4)
     assert not image.any()
 

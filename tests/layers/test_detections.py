@@ -29,7 +29,8 @@ def test_contract(layer_contract, rng):
         jnp.asarray(rng.uniform(size=(3, 5)) < 0.7),
         jnp.array([[64.0, 64, 1], [32, 64, 1], [64, 48, 2]]),
     ]
-    layer_contract(Detections(max_outputs=6, delta_stds=(0.1, 0.2, 0.3, 0.4)), inputs)
+    layer = Detections(max_outputs=6, delta_stds=(0.1, 0.2, 0.3, 0.4), temperature=1.5)
+    layer_contract(layer, inputs)
 
 
 def test_suppression_is_class_by_class():
@@ -42,6 +43,13 @@ def test_suppression_is_class_by_class():
     expected = ROIS[0, jnp.array([2, 0, 1, 2])]
     np.testing.assert_allclose(found.boxes[0, :4], expected, atol=1e-5)
     assert not found.boxes[0, 4].any()
+
+
+def test_temperature_divides_the_logits():
+    logits = jnp.array([[[0.0, 2.0], [0.0, -1.0], [0.0, 0.0]]])
+    found = detect(Detections(max_outputs=3, temperature=2.0), logits)
+    expected = [1 / (1 + np.exp(-x / 2)) for x in (2.0, 0.0)]
+    np.testing.assert_allclose(found.scores[0, :2], expected, rtol=1e-5)
 
 
 def test_proposals_that_do_not_exist_detect_nothing():
