@@ -15,7 +15,7 @@ from jaxtyping import Float, Float32, Int
 from claran.data.elements import Element
 from claran.data.islands import Islands, find_islands
 
-__all__ = ["components", "islands", "outlines", "owners"]
+__all__ = ["components", "islands", "outlines", "owners", "smallest_island"]
 
 SMALLEST = 0.39  # Beam areas, four pixels of 1.8" in FIRST; fewer pixels do not count.
 SMALLEST_PIXELS = 4  # Where the beam is not known.
@@ -27,11 +27,19 @@ DOT = np.array([[-0.5, 0.0], [0.5, 0.0], [0.0, -0.5], [0.0, 0.5]])
 
 def islands(element: Element) -> Islands:
     """Returns the islands of the radio image that are large enough to count."""
-    beam = element.get("beam", math.nan)
-    smallest = SMALLEST_PIXELS
-    if beam > 0:
-        smallest = max(1, round(SMALLEST * math.pi / (4 * math.log(2)) * beam**2))
+    smallest = smallest_island(element.get("beam", math.nan))
     return find_islands(element["radio"], element["noise"], min_pixels=smallest)
+
+
+def smallest_island(beam: float) -> int:
+    """Returns how many pixels an island must have to count.
+
+    Args:
+        beam: Full width at half maximum, pixels; NaN if it is not known.
+    """
+    if not beam > 0:
+        return SMALLEST_PIXELS
+    return max(1, round(SMALLEST * math.pi / (4 * math.log(2)) * beam**2))
 
 
 def owners(
