@@ -1,7 +1,7 @@
 """Measures how many fields a second the input pipeline makes: `--help` for options.
 
   python scripts/benchmark_input.py
-  python scripts/benchmark_input.py --data=DIR/rgz/simulated_12k/1.0.0
+  python scripts/benchmark_input.py --data=DIR/rgz/simulated_12k/1.1.0
 
 Prints one row for each network input and number of worker processes. The first batches,
 in which the workers start, are not counted.

@@ -115,9 +115,8 @@ def _measure_images(fields: Iterable[tuple]) -> Samples:
     for image, membership, found in fields:
         sigma = noise(image)
         islands = find_islands(image, sigma, min_pixels=4)
-        bright = np.asarray(
-            ndimage.binary_dilation(image > 4 * sigma, iterations=6), bool
-        )
+        near = ndimage.binary_dilation(image > 4 * sigma, iterations=6)
+        bright = np.asarray(near, bool) | np.isnan(image)
         samples["noise of a field [mJy]"].append(1e3 * sigma)
         samples["pixel noise [sigma]"] += list(image[~bright][::23] / sigma)
         samples["islands per field"].append(len(islands))

@@ -15,6 +15,7 @@ import math
 import cv2
 import numpy as np
 from jaxtyping import Float, Float32, Int32
+from scipy import ndimage
 
 __all__ = [
     "LEVEL_RATIO",
@@ -55,17 +56,21 @@ def find_islands(
         sigma: Noise, in the image's unit.
         min_pixels: Islands of fewer pixels are dropped.
     """
-    above = (image > THRESHOLD * sigma).astype(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
-    keep = stats[:, cv2.CC_STAT_AREA] >= min_pixels
-    keep[0] = False
-    if not keep[1:].all():
-        renumber = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
-        labels = renumber[np.asarray(labels, np.int32)]
-    left, top, width, height = stats[keep, :4].T if count > 1 else np.empty((4, 0))
-    boxes = np.stack([left, top, left + width, top + height], axis=1)
+    above = (image > THRESHOLD * sigma).view(np.uint8)
+    # OpenCV's version with statistics takes ten times as long.
+    count, labels = cv2.connectedComponents(above, connectivity=8)
     labels = np.asarray(labels, np.int32)
-    return Islands(labels, boxes.astype(np.float32))
+    keep = np.bincount(labels[above.nonzero()], minlength=count) >= min_pixels
+    keep[0] = False
+    bounds = ndimage.find_objects(labels, max_label=count - 1) if count > 1 else []
+    boxes = [
+        (columns.start, rows.start, columns.stop, rows.stop)
+        for (rows, columns), kept in zip(bounds, keep[1:], strict=True)
+        if kept
+    ]
+    if not keep[1:].all():
+        labels = np.where(keep, np.cumsum(keep), 0).astype(np.int32)[labels]
+    return Islands(labels, np.array(boxes, np.float32).reshape(-1, 4))
 
 
 def contour_levels(
@@ -102,9 +107,12 @@ def find_peaks(
     inside = islands.labels[y0:y1, x0:x1] == island + 1
     levels = np.where(inside, contour_levels(crop, sigma), -1)
     found = []
-    for level in range(levels.max() + 1):
-        above = (levels >= level).astype(np.uint8)
+    highest = int(levels.max())
+    for level in range(highest + 1):
+        above = (levels >= level).view(np.uint8)
         count, contours = cv2.connectedComponents(above, connectivity=8)
+        if count == 2 and level < highest:
+            continue  # The only contour of this level holds the next.
         # A contour that holds a pixel of the next level is no leaf of the tree.
         holds_next = np.bincount(contours[levels > level], minlength=count) > 0
         for leaf in np.flatnonzero(~holds_next[1:]) + 1:

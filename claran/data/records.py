@@ -37,7 +37,7 @@ def open_prepared(folder: str | os.PathLike, split: str) -> tuple[Any, tuple[str
     """Returns TFDS's data source of a split, and the names of the classes.
 
     Args:
-        folder: Holds `dataset_info.json`, such as `DIR/rgz/pairs/1.0.0`.
+        folder: Holds `dataset_info.json`, such as `DIR/rgz/pairs/1.1.0`.
         split: "train", "validation", "test", "all", or a part such as "train[:100]".
 
     Raises:

@@ -5,23 +5,18 @@ pixel edges of that array: column `i` covers `[i, i + 1]`; `wcs_x = x - 0.5`.
 """
 
 import dataclasses
-import math
 
 import numpy as np
 from astropy.wcs import WCS
 
-from claran.data.islands import find_islands, find_peaks
 from claran.data.radio import noise
 from claran.simulation import infrared, labels, populations, radio
 from claran.simulation.labels import LabelledSource
 from claran.simulation.populations import Population, Source
+from claran.simulation.selection import draw_of_class
 from claran.simulation.survey import FIRST, Survey
 
 __all__ = ["Field", "field_wcs", "observe", "simulate"]
-
-_TRIES = 25  # Draws of a source until it has the class asked for.
-# Each axis: half of the catalogue's fields have a component within 1.2" of the centre.
-_OFFSET_ARCSEC = 0.5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,25 +68,41 @@ def simulate(
 ) -> Field:
     """Returns one field; the same generator state gives the same field."""
     sigma = survey.noise_jy * rng.lognormal(0, survey.noise_scatter)
-    sources = _draw_sources(rng, population, survey, sigma)
-    return observe(rng, sources, sigma=sigma, survey=survey)
+    background = radio.draw_noise(rng, survey, sigma)
+    sources = _draw_sources(rng, population, survey, background, sigma)
+    return _observe(rng, sources, background, sigma=sigma, survey=survey)
 
 
 def observe(
     rng: np.random.Generator, sources: list[Source], *, sigma: float, survey: Survey
 ) -> Field:
     """Returns the field of given sources, with noise, infrared and labels."""
+    background = radio.draw_noise(rng, survey, sigma)
+    return _observe(rng, sources, background, sigma=sigma, survey=survey)
+
+
+def _observe(
+    rng: np.random.Generator,
+    sources: list[Source],
+    background: np.ndarray,
+    *,
+    sigma: float,
+    survey: Survey,
+) -> Field:
     models = [radio.render(source.blobs, survey) for source in sources]
     models = np.array(models, np.float32).reshape(-1, survey.size, survey.size)
-    image = models.sum(axis=0) + radio.draw_noise(rng, survey, sigma)
+    image = models.sum(axis=0) + background
     brightest = [s.blobs[s.blobs[:, 2].argmax(), :2] for s in sources]
     brightest = np.array(brightest).reshape(-1, 2)
-    peaks = np.array([radio.peak_brightness(s.blobs, survey) for s in sources])
+    peaks = np.array([float(model.max()) for model in models])
     image += radio.draw_stripes(rng, survey, brightest, peaks, sigma)
     image += radio.draw_sidelobes(rng, survey, brightest, peaks, sigma)
     if sources:
         bowls = [radio.bowl(source.blobs, survey) for source in sources]
         image += radio.render(np.concatenate(bowls), survey)
+    blank = radio.draw_blank(rng, survey)
+    image[blank] = np.nan
+    models[:, blank] = 0
     hosts = np.array([s.host for s in sources]).reshape(-1, 3)
     sky = infrared.draw_infrared(rng, survey, hosts[np.isfinite(hosts[:, 2])])
     measured = noise(image)
@@ -105,7 +116,11 @@ def observe(
 
 
 def _draw_sources(
-    rng: np.random.Generator, population: Population, survey: Survey, sigma: float
+    rng: np.random.Generator,
+    population: Population,
+    survey: Survey,
+    background: np.ndarray,
+    sigma: float,
 ) -> list[Source]:
     """Returns the sources of a field, the main one first."""
     sources = []
@@ -114,13 +129,20 @@ def _draw_sources(
         sources += _draw_chance_pair(rng, survey)
     elif rng.random() >= population.empty:
         code = population.draw_class(rng)
-        sources.append(_draw_main(rng, code, survey, sigma))
+        factors = population.draw_factors(rng)
+        sources.append(
+            draw_of_class(
+                rng, code, factors, survey, background=background, sigma=sigma
+            )
+        )
     area = (1.15 * survey.field_arcsec / 180) ** 2
     for _ in range(rng.poisson(population.neighbours * area)):
         compact = rng.random() < population.neighbour_compact
         code = "compact" if compact else population.draw_class(rng)
         place = rng.uniform(-1.15, 1.15, 2) * half
-        sources.append(populations.draw_source(rng, code, survey).moved(*place))
+        size, brightness = population.draw_factors(rng)
+        source = populations.draw_source(rng, code, survey, size=size)
+        sources.append(source.scaled(1.0 if compact else brightness).moved(*place))
     return sources
 
 
@@ -130,45 +152,3 @@ def _draw_chance_pair(rng: np.random.Generator, survey: Survey) -> list[Source]:
     first, second = (populations.draw_source(rng, "compact", survey) for _ in "ab")
     x, y = distance * np.cos(angle), distance * np.sin(angle)
     return [first.moved(x, y), second.moved(-x, -y)]
-
-
-def _draw_main(
-    rng: np.random.Generator, code: str, survey: Survey, sigma: float
-) -> Source:
-    """Returns a source of a class, one of its peaks near the field's centre.
-
-    A source is drawn until its noise-free image has the class. A subject of Radio
-    Galaxy Zoo is centred on an entry of the FIRST catalogue: in the catalogue of
-    labels, the nearest component lies a median of 1.2" from the centre.
-    """
-    peaks = None
-    for _ in range(_TRIES):
-        source = populations.draw_source(rng, code, survey)
-        peaks = _peaks_if(code, source, survey, sigma)
-        if peaks is not None:
-            break
-    else:
-        source = populations.draw_source(rng, code, survey)
-    offset = rng.normal(0, _OFFSET_ARCSEC, 2)
-    if peaks is None:
-        return source.moved(*offset)
-    component = peaks[rng.integers(len(peaks))]
-    return source.moved(*(offset - component[rng.integers(len(component))]))
-
-
-def _peaks_if(
-    code: str, source: Source, survey: Survey, sigma: float
-) -> list[np.ndarray] | None:
-    """Returns each component's peaks, arcsec, if the noise-free class is `code`."""
-    # A window on the source: most are much smaller than a field.
-    reach = np.abs(source.blobs[:, :2]).max() + 3 * source.blobs[:, 3].max()
-    half = math.ceil((reach + 2 * survey.beam_major_arcsec) / survey.pixel_arcsec)
-    model = radio.render(source.blobs, survey, size=2 * half)
-    islands = find_islands(model, sigma, min_pixels=survey.min_pixels)
-    components, _, number = code.partition("_")
-    if len(islands) != int(components):
-        return None
-    peaks = [find_peaks(model, islands, i, sigma) for i in range(len(islands))]
-    if sum(map(len, peaks)) != int(number):
-        return None
-    return [(place - half) * survey.pixel_arcsec for place in peaks]

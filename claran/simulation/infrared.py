@@ -53,11 +53,13 @@ def draw_infrared(
     extended = rng.random(len(peaks)) < 0.1
     extended[: len(stars)] = False
     width[extended] *= rng.uniform(1.1, 1.6, extended.sum())
-    image = _spots(survey, places, peaks, width)
-    bright = peaks > 100 * SIGMA_DN
-    if bright.any():  # The PSF's wings hold some percent of the peak.
-        wing = 2.6 * width[bright]
-        image += _spots(survey, places[bright], 0.04 * peaks[bright], wing)
+    bright = peaks > 100 * SIGMA_DN  # The PSF's wings hold some percent of the peak.
+    image = _spots(
+        survey,
+        np.concatenate([places, places[bright]]),
+        np.concatenate([peaks, 0.04 * peaks[bright]]),
+        np.concatenate([width, 2.6 * width[bright]]),
+    )
     # Atlas pixels are interpolated from 2.75" ones: even their noise is smooth.
     white = rng.standard_normal(image.shape, dtype=np.float32)
     for strength, sigma in ((_NOISE_DN, 1.4), (_CONFUSION_DN, _PSF_ARCSEC / 2.355)):

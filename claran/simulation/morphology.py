@@ -19,6 +19,7 @@ __all__ = ["Shape", "build", "draw_shape"]
 # Distance between the blobs of a spine, in arcsec. Beam (sigma 2.3" for FIRST) and lobe
 # smooth it to a ripple of 2e-4 or less.
 _STEP = 3.5
+_SIDEWAYS = 0.5  # Scatter of knots off the spine, in widths of the lobe.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,15 +32,19 @@ class Shape:
         bend: How far each arm turns, both to the same side of the source, radians.
         twist: How far each arm turns, both in the same sense (S shape), radians.
         opening: Angle that the second arm lacks to a straight line, radians.
+        wiggle: How far the spine swings about its course, radians.
         core: Flux fraction of the core.
+        core_jet: Length of the jet that leaves the core along the first arm, arcsec.
         balance: Share of the first arm in the flux of both.
         hot_spot: Share of an arm's flux in its hot spot.
+        spot_size: Sigma of the hot spots, arcsec.
         double_spot: Distance of a second hot spot in the first arm, arcsec; 0 for none.
         fills: Scale over which each lobe fades from its end towards the core, as a
             fraction of the arm; small is a detached lobe, large a bridge.
         edge_bright: Whether arms are brightest at their ends (FR II) or, fading
             outwards over `fills`, at the flare of the jet (FR I).
         width: Sigma of the lobes, arcsec.
+        cocoon: Share of an arm's flux in a cocoon three times as wide.
         core_size: Sigma of the core, arcsec.
         clumpiness: Scatter of the logarithm of the brightness along an arm.
     """
@@ -49,44 +54,46 @@ class Shape:
     bend: float = 0.0
     twist: float = 0.0
     opening: float = 0.0
+    wiggle: float = 0.0
     core: float = 1.0
+    core_jet: float = 0.0
     balance: float = 0.5
     hot_spot: float = 0.0
+    spot_size: float = 1.0
     double_spot: float = 0.0
     fills: tuple[float, float] = (0.3, 0.3)
     edge_bright: bool = True
     width: float = 2.0
+    cocoon: float = 0.0
     core_size: float = 0.5
     clumpiness: float = 0.2
 
 
 def build(rng: np.random.Generator, shape: Shape) -> np.ndarray:
     """Returns the blobs of a source of unit flux, its core at the origin, (n, 4)."""
-    parts = [np.array([[0.0, 0.0, shape.core, shape.core_size]])]
-    turns = (shape.bend + shape.twist, shape.twist - shape.bend)
-    starts = (shape.angle, shape.angle + math.pi - shape.opening)
-    shares = (shape.balance, 1 - shape.balance)
-    for arm in range(2):
-        flux = shares[arm] * (1 - shape.core)
-        if shape.arms[arm] > 0 and flux > 0:
-            blobs = _build_arm(rng, shape, arm, start=starts[arm], turn=turns[arm])
-            blobs[:, 2] *= flux
-            parts.append(blobs)
-    blobs = np.concatenate(parts)
+    blobs = np.concatenate([_build_core(shape), *_build_arms(rng, shape)])
     blobs[:, 2] /= blobs[:, 2].sum()
     return blobs[blobs[:, 2] > 0]
 
 
-def _build_arm(
-    rng: np.random.Generator, shape: Shape, arm: int, *, start: float, turn: float
-) -> np.ndarray:
-    """Returns the blobs of one arm of unit flux, (n, 4)."""
-    length, fill = shape.arms[arm], shape.fills[arm]
-    number = min(max(math.ceil(length / _STEP), 3), 24)
+def _build_core(shape: Shape) -> np.ndarray:
+    """Returns the core and its jet, which holds half of the core's flux, (n, 4)."""
+    if shape.core_jet == 0:
+        return np.array([[0.0, 0.0, shape.core, shape.core_size]])
+    reach = shape.core_jet * np.array([0.0, 0.5, 1.0])
+    flux = shape.core * np.array([0.5, 0.3, 0.2])
+    x, y = reach * math.cos(shape.angle), reach * math.sin(shape.angle)
+    return np.stack([x, y, flux, np.full(3, shape.core_size)], axis=1)
+
+
+def _build_arms(rng: np.random.Generator, shape: Shape) -> list[np.ndarray]:
+    """Returns lobes, cocoons and hot spots of both arms, (n, 4) each."""
+    length = np.array(shape.arms)[:, None]
+    number = min(max(math.ceil(length.max() / _STEP), 3), 24)
     along = (np.arange(number) + 0.5) / number
-    direction = start + turn * along
-    x = np.cumsum(np.cos(direction)) * length / number
-    y = np.cumsum(np.sin(direction)) * length / number
+    clumps, sideways = rng.standard_normal((2, 2, number))
+    x, y, direction = _build_spines(rng, shape, along)
+    fill = np.array(shape.fills)[:, None]
     if shape.edge_bright:
         flux = np.exp((along - 1) / fill)
         sigma = shape.width * (0.5 + 0.5 * along)
@@ -94,22 +101,76 @@ def _build_arm(
         # Faint up to the flare, brightest there, fading as the flow widens.
         flux = (along / fill) ** 2 * np.exp(-2 * along / fill)
         sigma = shape.width * (0.3 + 0.9 * along)
-    flux = flux * rng.lognormal(0, shape.clumpiness, number)
-    flux *= (1 - shape.hot_spot) / flux.sum()
-    blobs = np.array([x, y, flux, sigma]).T
-    if shape.hot_spot == 0:
-        return blobs
-    sizes = np.minimum(shape.width, rng.uniform(0.3, 1.5, 2))
-    spots = np.array([[x[-1], y[-1], shape.hot_spot, sizes[0]]])
-    if arm == 0 and shape.double_spot > 0:
-        # The older spot lies back and to the side (Laing 1981, MNRAS 195, 261).
-        back = direction[-1] + math.pi + rng.choice((-1, 1)) * rng.uniform(0.3, 1.3)
-        shift = shape.double_spot * np.array([math.cos(back), math.sin(back)])
-        share = shape.hot_spot * rng.uniform(0.3, 0.5)
-        spots[0, 2] -= share
-        older = [x[-1] + shift[0], y[-1] + shift[1], share, sizes[1]]
-        spots = np.concatenate([spots, [older]])
-    return np.concatenate([blobs, spots])
+    flux = flux * np.exp(shape.clumpiness * clumps) * (length > 0)
+    total = np.array([[shape.balance], [1 - shape.balance]]) * (1 - shape.core)
+    flux *= total * (1 - shape.hot_spot) / np.maximum(flux.sum(axis=1), 1e-12)[:, None]
+    sigma = np.broadcast_to(sigma, flux.shape)
+    # Knots lie off the spine, more so where the flow is wide.
+    aside = _SIDEWAYS * sideways * sigma
+    x_knot, y_knot = x - aside * np.sin(direction), y + aside * np.cos(direction)
+    parts = [_blobs(x_knot, y_knot, flux * (1 - shape.cocoon), sigma)]
+    if shape.cocoon > 0:
+        # Wide blobs need to stand less close.
+        x2, y2, flux2, sigma2 = (part[:, ::2] for part in (x, y, flux, sigma))
+        parts.append(_blobs(x2, y2, 2 * shape.cocoon * flux2, 3 * sigma2))
+    if shape.hot_spot > 0:
+        flux = total * (length > 0)
+        ends = np.concatenate([x[:, -1:], y[:, -1:], direction[:, -1:], flux], axis=1)
+        for end, second in zip(ends.tolist(), (shape.double_spot, 0.0), strict=True):
+            parts.append(_build_spots(rng, shape, second, end=end))
+    return parts
+
+
+def _blobs(*columns: np.ndarray) -> np.ndarray:
+    return np.stack([column.ravel() for column in columns], axis=1)
+
+
+def _build_spines(
+    rng: np.random.Generator, shape: Shape, along: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns x, y and direction along both arms, (2, n) each.
+
+    Args:
+        rng: Source of randomness.
+        shape: The source.
+        along: (n,) places along an arm, from 0 at the core to 1.
+    """
+    start = np.array([shape.angle, shape.angle + math.pi - shape.opening])
+    turn = np.array([shape.bend + shape.twist, shape.twist - shape.bend])
+    phase, swings = rng.uniform((0, 0.5), (1, 2), (2, 2)).T
+    direction = start[:, None] + turn[:, None] * along
+    course = 2 * math.pi * (swings[:, None] * along + phase[:, None])
+    direction += shape.wiggle * np.sin(course)
+    step = np.array(shape.arms)[:, None] / len(along)
+    x, y = np.cumsum([np.cos(direction) * step, np.sin(direction) * step], axis=2)
+    return x, y, direction
+
+
+def _build_spots(
+    rng: np.random.Generator,
+    shape: Shape,
+    distance: float,
+    *,
+    end: tuple[float, float, float, float],
+) -> np.ndarray:
+    """Returns the hot spot at the end of an arm, and a second at a distance, (n, 4).
+
+    Args:
+        rng: Source of randomness.
+        shape: The source.
+        distance: Of the second spot, arcsec; 0 for none.
+        end: x, y and direction where the arm ends, and the arm's flux.
+    """
+    x, y, direction, flux = end
+    spot = [x, y, shape.hot_spot * flux, shape.spot_size]
+    if distance == 0:
+        return np.array([spot])
+    # The older spot lies back and to the side (Laing 1981, MNRAS 195, 261).
+    back = direction + math.pi + rng.choice((-1, 1)) * rng.uniform(0.3, 1.3)
+    share = shape.hot_spot * flux * rng.uniform(0.3, 0.5)
+    spot[2] -= share
+    x, y = x + distance * math.cos(back), y + distance * math.sin(back)
+    return np.array([spot, [x, y, share, shape.spot_size * rng.uniform(0.8, 1.5)]])
 
 
 def draw_shape(rng: np.random.Generator, family: str, size: float) -> Shape:
@@ -139,11 +200,13 @@ def _common(rng: np.random.Generator) -> dict[str, Any]:
     return {
         "angle": rng.uniform(0, 2 * np.pi),
         "bend": rng.normal(0, 0.2),
-        "twist": rng.normal(0, 0.15),
+        "twist": rng.normal(0, 0.2),
         "opening": rng.normal(0, 0.22),
-        # Lobe flux ratios of FR IIs scatter by some 40%.
-        "balance": 1 / (1 + rng.lognormal(0, 0.4)),
-        "clumpiness": rng.uniform(0.1, 0.45),
+        "wiggle": abs(rng.normal(0, 0.2)),
+        # The two lobes of a source differ by half in flux.
+        "balance": 1 / (1 + rng.lognormal(0, 0.5)),
+        "clumpiness": rng.uniform(0.1, 0.8),
+        "cocoon": rng.uniform(0, 0.7),
     }
 
 
@@ -153,22 +216,46 @@ def _compact(rng: np.random.Generator, size: float) -> Shape:
     return Shape(**_common(rng) | {
         "arms": (reach, reach * rng.uniform(0, 1)), "fills": (1.0, 1.0),
         "core": rng.uniform(0.3, 0.9), "core_size": size * rng.uniform(0.3, 1),
-        "width": size,
+        "width": size, "cocoon": 0.0,
     })  # fmt: skip
 
 
 def _double(rng: np.random.Generator, size: float, **changes: Any) -> Shape:
-    fill = rng.lognormal(-1.3, 0.5)
+    fill = rng.lognormal(-1.1, 0.5)
     return Shape(**_common(rng) | {
-        "arms": _arms(rng, size, 0.07), "core": 0.0,
-        "hot_spot": rng.uniform(0.05, 0.55), "fills": (fill, fill),
-        "width": rng.lognormal(math.log(0.4 + 0.12 * size), 0.4),
+        "arms": _arms(rng, size, 0.08), "core": 0.0,
+        "hot_spot": _hot_spot(rng, size), "spot_size": _spot_size(rng, size),
+        "fills": (fill, fill),
+        "width": rng.lognormal(math.log(0.3 + 0.065 * size), 0.35),
     } | changes)  # fmt: skip
 
 
+def _smallness(size: float) -> float:
+    """Returns 1 for sources of a few beams of FIRST, whose parts are points, to 0."""
+    return min(max((32 - size) / 16, 0.0), 1.0)
+
+
+def _hot_spot(rng: np.random.Generator, size: float) -> float:
+    """Most large lobes have a weak hot spot or none, one in five is ruled by it."""
+    ruled = rng.random() < 0.2 + 0.6 * _smallness(size)
+    return rng.uniform(0.4, 0.9) if ruled else rng.uniform(0, 0.3)
+
+
+def _spot_size(rng: np.random.Generator, size: float) -> float:
+    return rng.lognormal(math.log(0.2 + 0.055 * size), 0.4)
+
+
+def _core(rng: np.random.Generator, size: float) -> dict[str, float]:
+    median = -2.5 + _smallness(size)
+    jet = rng.uniform(0.03, 0.15) * size if rng.random() < 0.6 else 0.0
+    return {
+        "core": float(np.clip(rng.lognormal(median, 0.7), 0.01, 0.6)),
+        "core_jet": jet, "core_size": rng.lognormal(0, 0.4),
+    }  # fmt: skip
+
+
 def _triple(rng: np.random.Generator, size: float, **changes: Any) -> Shape:
-    core = float(np.clip(rng.lognormal(-2.3, 0.7), 0.01, 0.6))
-    return _double(rng, size, core=core, **changes)
+    return _double(rng, size, **_core(rng, size) | changes)
 
 
 def _uneven(rng: np.random.Generator, size: float) -> Shape:
@@ -180,7 +267,7 @@ def _uneven(rng: np.random.Generator, size: float) -> Shape:
 
 def _double_spot(rng: np.random.Generator, size: float) -> Shape:
     return _double(
-        rng, size, hot_spot=rng.uniform(0.5, 0.85),
+        rng, size, hot_spot=rng.uniform(0.4, 0.8),
         double_spot=float(np.clip(rng.normal(0.28, 0.08) * size, 7, 18)),
     )  # fmt: skip
 
@@ -189,8 +276,9 @@ def _fr1(rng: np.random.Generator, size: float) -> Shape:
     fill = rng.uniform(0.35, 0.8)
     return Shape(**_common(rng) | {
         "arms": _arms(rng, size, 0.1), "bend": rng.normal(0, 0.3),
-        "core": rng.uniform(0.03, 0.3), "fills": (fill, fill), "edge_bright": False,
-        "width": rng.uniform(1.0, 2.0) + 0.05 * size,
+        "wiggle": abs(rng.normal(0, 0.4)), "core": rng.uniform(0.03, 0.3),
+        "fills": (fill, fill), "edge_bright": False,
+        "width": rng.uniform(0.3, 1.0) + 0.045 * size,
     })  # fmt: skip
 
 
@@ -204,8 +292,9 @@ def _tail(
         # The second arm opens towards the side to which both bend.
         "bend": -rng.uniform(*turn), "core": rng.uniform(0.02, 0.25),
         "hot_spot": rng.uniform(0, 0.3) if edge_bright else 0.0,
+        "spot_size": _spot_size(rng, size),
         "fills": (fill, fill), "edge_bright": edge_bright,
-        "width": rng.uniform(1.0, 2.0) + 0.05 * size,
+        "width": rng.uniform(0.3, 1.0) + 0.055 * size,
     })  # fmt: skip
 
 
@@ -225,8 +314,9 @@ def _one_sided(rng: np.random.Generator, size: float) -> Shape:
     fill = rng.lognormal(-1.2, 0.6)
     return Shape(**_common(rng) | {
         "balance": rng.uniform(0.85, 1.0), "arms": (size, size * rng.uniform(0.4, 1)),
-        "core": rng.uniform(0.2, 0.7), "hot_spot": rng.uniform(0, 0.7),
-        "fills": (fill, fill), "width": rng.uniform(1.0, 2.0) + 0.04 * size,
+        "core": rng.uniform(0.2, 0.7), "core_size": rng.lognormal(0, 0.4),
+        "hot_spot": _hot_spot(rng, size), "spot_size": _spot_size(rng, size),
+        "fills": (fill, fill), "width": rng.uniform(0.5, 1.5) + 0.04 * size,
     })  # fmt: skip
 
 

@@ -11,45 +11,65 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 import numpy as np
+from scipy import special
 
 from claran.labels import RGZ_CLASSES
 from claran.simulation import morphology, radio
 from claran.simulation.survey import Survey
 
-__all__ = ["BALANCED", "CATALOGUE", "Population", "Source", "draw_source"]
+__all__ = ["BALANCED", "CATALOGUE", "Population", "Source", "draw_source", "peak_at"]
 
 # Families behind each class: our judgement of what makes such islands and peaks.
 _FAMILIES = {
-    "1_1": {"compact": 6, "one_sided": 1, "fr1": 1, "relic": 0.7, "head_tail": 0.7},
-    "1_2": {"double": 6, "one_sided": 2, "head_tail": 0.7, "narrow_tail": 0.5},
-    "1_3": {"triple": 6, "wide_tail": 2, "narrow_tail": 1, "fr1": 2, "double_spot": 2},
+    "1_1": {
+        "compact": 5,
+        "double": 3,
+        "one_sided": 1.5,
+        "fr1": 2,
+        "relic": 0.7,
+        "head_tail": 0.7,
+    },
+    "1_2": {
+        "double": 6,
+        "one_sided": 2,
+        "fr1": 2,
+        "head_tail": 0.7,
+        "narrow_tail": 0.5,
+    },
+    "1_3": {
+        "triple": 6,
+        "wide_tail": 2,
+        "narrow_tail": 1.5,
+        "fr1": 1.5,
+        "double_spot": 1.5,
+    },
     "2_2": {"double": 8, "one_sided": 2},
     "2_3": {"uneven": 5, "double_spot": 3, "triple": 2},
     "3_3": {"triple": 9, "wide_tail": 1},
-}
+}  # fmt: skip
 
 # Size along the spine in arcsec, median and scatter of the logarithm, adjusted until
 # the simulated extents agree with the catalogue's: median 16.8, 30.4, 45.8 (diagonal of
 # the box), 25, 33, 48 (largest distance between components); scatter 0.36, 0.28, 0.33,
 # 0.53, 0.53, 0.43. Only the draws that give the class survive, so these differ.
 _SIZES = {
-    "1_1": (11.0, 0.40),
-    "1_2": (14.5, 0.50),
-    "1_3": (20.0, 0.60),
-    "2_2": (20.0, 0.65),
-    "2_3": (35.0, 0.70),
-    "3_3": (36.0, 0.60),
+    "1_1": (9.5, 0.40),
+    "1_2": (12.5, 0.42),
+    "1_3": (19.0, 0.50),
+    "2_2": (22.0, 0.70),
+    "2_3": (33.0, 0.70),
+    "3_3": (38.0, 0.60),
 }
 
 # Peak brightness at 1.4 GHz in mJy/beam, median and scatter of the logarithm, of the
 # cutouts; 2_2 has four of them, so it takes a value between its neighbours'.
 _PEAKS = {
-    "1_1": (8.5, 1.05),
-    "1_2": (9.5, 1.08),
-    "1_3": (10.5, 0.95),
-    "2_2": (7.0, 0.85),
-    "2_3": (9.0, 0.95),
-    "3_3": (6.7, 0.75),
+    "1_1": (7.0, 1.05),
+    "1_2": (7.5, 1.08),
+    "1_3": (9.0, 0.95),
+    "2_2": (6.5, 0.90),
+    "2_3": (8.0, 0.95),
+    "3_3": (8.0, 0.80),
 }
 
 # Compact neighbours: number above S falls as S ** -0.8 from FIRST's limit of 1 mJy up,
@@ -81,6 +101,9 @@ class Population:
         chance_pairs: Fraction of fields with two unrelated sources placed like the
             lobes of a double.
         empty: Fraction of fields without a main source.
+        sizes: Least and greatest factor on the sizes of sources with a class, drawn
+            evenly in the logarithm. The catalogue's are 1.
+        brightness: The same for their peak brightness.
     """
 
     weights: Mapping[str, float]
@@ -88,6 +111,8 @@ class Population:
     neighbour_compact: float = 0.7
     chance_pairs: float = 0.0
     empty: float = 0.0
+    sizes: tuple[float, float] = (1.0, 1.0)
+    brightness: tuple[float, float] = (1.0, 1.0)
 
     def __post_init__(self) -> None:
         if set(self.weights) != set(RGZ_CLASSES) or not (
@@ -104,10 +129,24 @@ class Population:
                 )
         if not self.neighbours >= 0:
             raise ValueError(f"`neighbours` must be >= 0, got {self.neighbours}.")
+        for name in ("sizes", "brightness"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise ValueError(
+                    f"`{name}` must be a range above 0, got ({low}, {high})."
+                )
 
     def draw_class(self, rng: np.random.Generator) -> str:
         """Returns the class of a main source."""
         return _choose(rng, self.weights)
+
+    def draw_factors(self, rng: np.random.Generator) -> tuple[float, float]:
+        """Returns factors on a source's size and peak brightness."""
+        size, brightness = (
+            low * (high / low) ** rng.random()
+            for low, high in (self.sizes, self.brightness)
+        )
+        return size, brightness
 
 
 # Weights of main sources that give, neighbours and noise included, the catalogue's
@@ -119,12 +158,15 @@ CATALOGUE = Population(
         {"1_1": 42, "1_2": 11, "1_3": 16, "2_2": 8, "2_3": 11, "3_3": 12}
     ),
 )
-# For training: equal classes, and more of what makes association hard.
+# For training: equal classes, more of what makes association hard, and a wider range of
+# sizes and fluxes, so that samples selected in other ways lie within it.
 BALANCED = Population(
     weights=MappingProxyType(dict.fromkeys(RGZ_CLASSES, 1.0)),
     neighbours=0.5,
     chance_pairs=0.08,
     empty=0.02,
+    sizes=(0.9, 2.0),
+    brightness=(0.7, 2.5),
 )
 
 
@@ -150,8 +192,20 @@ class Source:
         host[:2] += (x, y)
         return dataclasses.replace(self, blobs=blobs, host=host)
 
+    def scaled(self, factor: float) -> "Source":
+        """Returns the source with its fluxes multiplied by a factor."""
+        blobs = self.blobs * (1, 1, factor, 1)
+        return dataclasses.replace(self, blobs=blobs)
 
-def draw_source(rng: np.random.Generator, code: str, survey: Survey) -> Source:
+
+def draw_source(
+    rng: np.random.Generator,
+    code: str,
+    survey: Survey,
+    *,
+    size: float = 1.0,
+    peak: float | None = None,
+) -> Source:
     """Returns a source with its core at the origin, of a kind that may give a class.
 
     Whether it does is for the image to say: `field` draws until it does.
@@ -159,13 +213,16 @@ def draw_source(rng: np.random.Generator, code: str, survey: Survey) -> Source:
     Args:
         rng: Source of randomness.
         code: One of the six classes, or "compact" for a neighbour.
-        survey: Its frequency carries the fluxes over, its beam gives the peak.
+        survey: Its frequency carries the fluxes over.
+        size: Factor on the size of a source with a class.
+        peak: Peak brightness in FIRST's beam at 1.4 GHz, Jy/beam; drawn if None.
     """
     family = "compact" if code == "compact" else _choose(rng, _FAMILIES[code])
     median, scatter = _COMPACT_SIGMA if family == "compact" else _SIZES[code]
+    median *= 1.0 if code == "compact" else size
     shape = morphology.draw_shape(rng, family, rng.lognormal(math.log(median), scatter))
     blobs = morphology.build(rng, shape)
-    peak = 1e-3 * _draw_peak(rng, code)
+    peak = peak_at(code, rng.random()) if peak is None else peak
     blobs[:, 2] *= peak / radio.peak_brightness(blobs, _FIRST_BEAM)
     # Cores are flat-spectrum, lobes steep.
     core = (blobs[:, :2] == 0).all(axis=1)
@@ -177,13 +234,21 @@ def draw_source(rng: np.random.Generator, code: str, survey: Survey) -> Source:
 _FIRST_BEAM = Survey()
 
 
-def _draw_peak(rng: np.random.Generator, code: str) -> float:
-    """Returns a peak brightness, mJy per beam of FIRST."""
+def peak_at(code: str, share: float) -> float:
+    """Returns the peak brightness below which a share of sources lies, Jy/beam.
+
+    In FIRST's beam at 1.4 GHz; at most 1 Jy.
+
+    Args:
+        code: One of the six classes, or "compact" for a neighbour.
+        share: In [0, 1).
+    """
     if code == "compact":
-        above = (1 - rng.random()) ** (-1 / _NEIGHBOUR_SLOPE)
-        return min(_NEIGHBOUR_LIMIT * above, 1000.0)
-    median, scatter = _PEAKS[code]
-    return rng.lognormal(math.log(median), scatter)
+        peak = _NEIGHBOUR_LIMIT * (1 - share) ** (-1 / _NEIGHBOUR_SLOPE)
+    else:
+        median, scatter = _PEAKS[code]
+        peak = median * math.exp(scatter * special.ndtri(max(share, 1e-6)))
+    return 1e-3 * min(peak, 1000.0)
 
 
 def _draw_host(rng: np.random.Generator, family: str) -> np.ndarray:

@@ -19,6 +19,7 @@ from claran.simulation.survey import Survey
 
 __all__ = [
     "bowl",
+    "draw_blank",
     "draw_noise",
     "draw_sidelobes",
     "draw_stripes",
@@ -34,7 +35,11 @@ _LONGEST = 1.388
 
 # Directions, from west through north, in which the noise of FIRST has most waves: those
 # between stations of one arm of the VLA.
-_ARM_WAVES = np.radians([-26.0, 26.0, 90.0])
+_ARM_WAVES = np.radians([-32.0, 27.0, 90.0])
+
+# Pointings whose noise is drawn, and how much of it has their own grain.
+_POINTINGS, _OWN_GRAIN = 40, 0.9
+_HOUR_ANGLE = -0.15
 
 
 @functools.lru_cache(maxsize=32)
@@ -94,7 +99,8 @@ def bowl(blobs: np.ndarray, survey: Survey) -> np.ndarray:
 
 def draw_noise(rng: np.random.Generator, survey: Survey, sigma: float) -> np.ndarray:
     """Returns noise of the given standard deviation, correlated as the array saw it."""
-    amplitude = _noise_amplitude(survey)
+    amplitudes = _noise_amplitudes(survey)
+    amplitude = amplitudes[rng.integers(len(amplitudes))]
     shape = (*amplitude.shape, 2)
     parts = rng.standard_normal(shape, dtype=np.float32)
     spectrum = amplitude * parts.view(np.complex64)[..., 0]
@@ -130,10 +136,12 @@ def draw_stripes(
     for _ in range(rng.poisson(2)):
         # A third of the bands belongs to sources outside the field.
         anchor, peak = rng.uniform(-0.5, 0.5, 2) * survey.field_arcsec, 0.0
+        phase = rng.uniform(0, 2 * np.pi)
         if len(peaks) and rng.random() < 2 / 3:
             index = rng.choice(len(peaks), p=peaks / peaks.sum())
             anchor, peak = centers[index], float(peaks[index])
-        amplitude = rng.exponential(survey.stripes * sigma + 0.001 * peak)
+            phase = rng.normal(0, 1)  # Mostly cleaned too little: a bright band.
+        amplitude = rng.gamma(2, (survey.stripes * sigma + 0.001 * peak) / 2)
         spacing = longest * 10 ** rng.uniform(-1.4, -0.6)
         angle = rng.uniform(0, np.pi)
         if survey.snapshot:
@@ -141,8 +149,8 @@ def draw_stripes(
         x = (math.cos(angle) * (axis - anchor[0])).astype(np.float32)
         y = (math.sin(angle) * (axis - anchor[1])).astype(np.float32)
         across = (x + y[:, None]) * np.float32(spacing)
-        wave = np.cos(2 * np.pi * across + rng.uniform(0, 2 * np.pi))
-        packet = np.exp(-((across / rng.uniform(0.5, 2.0)) ** 2))
+        wave = np.cos(2 * np.pi * across + phase)
+        packet = np.exp(-((across / rng.uniform(0.3, 1.0)) ** 2))
         image += np.float32(amplitude) * wave * packet
     return image
 
@@ -180,17 +188,32 @@ def draw_sidelobes(
     return image
 
 
+def draw_blank(rng: np.random.Generator, survey: Survey) -> np.ndarray:
+    """Returns where the field lies beyond the survey's edge, (size, size) bool.
+
+    The edge cuts a strip off one side; cut-outs of FIRST's images have strips of 2%,
+    sometimes far more.
+    """
+    blank = np.zeros((survey.size, survey.size), bool)
+    if rng.random() < survey.edges:
+        strip = min(rng.exponential(0.08), 0.4) * survey.size
+        blank[: math.ceil(strip)] = True
+        blank = np.rot90(blank, int(rng.integers(4)))
+    return blank
+
+
 def _evaluate(
     blobs: np.ndarray, survey: Survey, x: np.ndarray, y: np.ndarray
 ) -> np.ndarray:
     """Returns the brightness at the points (x, y), (n,), for a beam at any angle."""
-    beam = beam_covariance(survey)
-    variance = blobs[:, 3] ** 2
-    xx, yy, xy = beam[0, 0] + variance, beam[1, 1] + variance, beam[0, 1]
-    determinant = xx * yy - xy**2
-    dx, dy = x[:, None] - blobs[:, 0], y[:, None] - blobs[:, 1]
-    distance = (yy * dx**2 - 2 * xy * dx * dy + xx * dy**2) / determinant
-    peak = blobs[:, 2] * np.sqrt(np.linalg.det(beam) / determinant)
+    (across, slant), (_, along) = beam_covariance(survey).tolist()
+    left, down, flux, sigma = blobs.T
+    variance = sigma**2
+    xx, yy = across + variance, along + variance
+    determinant = xx * yy - slant**2
+    dx, dy = x[:, None] - left, y[:, None] - down
+    distance = (yy * dx**2 - 2 * slant * dx * dy + xx * dy**2) / determinant
+    peak = flux * np.sqrt((across * along - slant**2) / determinant)
     return np.exp(-distance / 2) @ peak
 
 
@@ -234,11 +257,13 @@ def _fast_length(minimum: int) -> int:
 
 
 @functools.lru_cache(maxsize=8)
-def _noise_amplitude(survey: Survey) -> np.ndarray:
-    """Returns the root of the noise's power spectrum on the half plane of `rfft2`.
+def _noise_amplitudes(survey: Survey) -> np.ndarray:
+    """Returns roots of the noise's power spectrum on the half plane of `rfft2`.
 
-    The power follows the density of the array's baselines, averaged over the pointings
-    of the survey. Two corrections were fitted to the spectrum of 153 real FIRST cutouts
+    (n, side, side // 2 + 1) float32, one for each of n pointings of the survey. The
+    power follows the density of the array's baselines: partly that of the snapshots
+    that made up the field, which gives it a grain of its own, partly the mean over the
+    survey. Two corrections were fitted to the spectrum of 153 real FIRST cutouts
     outside their sources: the longest baselines weigh less, and below 0.03 cycles per
     arcsec there is up to twice the power (faint and badly cleaned emission).
     """
@@ -248,21 +273,31 @@ def _noise_amplitude(survey: Survey) -> np.ndarray:
     frequency = fft.fftshift(fft.fftfreq(side, survey.pixel_arcsec))
     radius = np.hypot(frequency[:, None], frequency) * survey.beam_arcsec
     if survey.snapshot:
-        rng = np.random.default_rng(0)  # A fixed mean over the sky, not a draw.
-        power = np.zeros((side, side), np.float32)
-        for _ in range(200):
-            dec = math.radians(rng.uniform(0, 60))
-            power += _coverage(survey, side, rng.normal(0, 0.25), dec)
-        power = cv2.GaussianBlur(power, (0, 0), 1.5)
+        power = _snapshot_powers(survey, side)
     else:
-        power = np.maximum(1 - radius / _LONGEST, 0)
-    power *= np.exp(-((radius / 1.25) ** 6))
+        power = np.maximum(1 - radius / _LONGEST, 0)[None]
+    power = power * np.exp(-((radius / 1.25) ** 6))
     power *= 1 + 1.0 * np.exp(-((radius / 0.16) ** 2))
-    amplitude = np.sqrt(fft.ifftshift(power))
-    amplitude /= math.sqrt(float((amplitude**2).sum()))  # Unit variance, see below.
+    amplitude = np.sqrt(fft.ifftshift(power, axes=(1, 2)))
+    # Unit variance, see below.
+    amplitude /= np.sqrt((amplitude**2).sum(axis=(1, 2), keepdims=True))
     # irfft2 divides by side squared and gives both halves of the plane.
-    scaled = amplitude[:, : side // 2 + 1] * side**2 / math.sqrt(2)
-    return scaled.astype(np.float32)
+    scaled = amplitude[:, :, : side // 2 + 1] * side**2 / math.sqrt(2)
+    return np.ascontiguousarray(scaled, np.float32)
+
+
+def _snapshot_powers(survey: Survey, side: int) -> np.ndarray:
+    """Returns the power of noise of a survey of snapshots, (n, side, side)."""
+    rng = np.random.default_rng(0)  # A fixed set of pointings; the field draws one.
+    own = []
+    for _ in range(_POINTINGS):
+        dec = math.radians(rng.uniform(0, 60))
+        # A field lies in several pointings, seen at about the same hour angle.
+        hours = rng.normal(_HOUR_ANGLE, 0.25) + rng.normal(0, 0.05, 3)
+        counts = sum(_coverage(survey, side, hour_angle, dec) for hour_angle in hours)
+        own.append(cv2.GaussianBlur(np.asarray(counts), (0, 0), 0.7))
+    mean = cv2.GaussianBlur(np.mean(own, axis=0), (0, 0), 1.5)
+    return _OWN_GRAIN * np.array(own) + (1 - _OWN_GRAIN) * mean
 
 
 @functools.lru_cache(maxsize=8)

@@ -35,6 +35,8 @@ class Survey:
         bowl: Flux of the bowl as a fraction of the source's.
         min_beams: Smallest island that counts, in beam areas. The default is four
             pixels of 1.8" for FIRST's beam.
+        edges: Fraction of fields at an edge of the survey's images, where pixels are
+            blank (NaN).
     """
 
     name: str = "FIRST"
@@ -55,13 +57,21 @@ class Survey:
     # With a half, the median source-free pixel is as negative as in the cutouts.
     bowl: float = 0.5
     min_beams: float = 0.39
+    edges: float = 0.04
 
     def __post_init__(self) -> None:
         positive = ("size", "pixel_arcsec", "beam_minor_arcsec", "noise_jy")
         for name in (*positive, "frequency_hz", "largest_arcsec"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"`{name}` must be > 0, got {getattr(self, name)}.")
-        for name in ("noise_scatter", "stripes", "sidelobes", "bowl", "min_beams"):
+        for name in (
+            "noise_scatter",
+            "stripes",
+            "sidelobes",
+            "bowl",
+            "min_beams",
+            "edges",
+        ):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"`{name}` must be >= 0, got {getattr(self, name)}.")
         if not self.beam_major_arcsec >= self.beam_minor_arcsec:

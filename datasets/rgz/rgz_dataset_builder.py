@@ -80,8 +80,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         report: What was wrong with the data, filled while it is prepared.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "First release."}  # noqa: RUF012 - the name is TFDS's.
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {  # noqa: RUF012 - the name is TFDS's.
+        "1.0.0": "First release.",
+        "1.1.0": "Simulated sources and noise follow real cutouts more closely.",
+    }
     BUILDER_CONFIGS = _configs()
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "pairs: annotations.csv, and FITS and infrared files at any depth. d1, d3, d4: "

@@ -42,7 +42,7 @@ def test_contract(survey, population):
         one = field.simulate(rng, population=population, survey=survey)
         assert one.radio.shape == one.infrared.shape == (survey.size, survey.size)
         assert one.radio.dtype == one.infrared.dtype == np.float32
-        assert np.isfinite(one.radio).all() and np.isfinite(one.infrared).all()
+        assert np.isfinite(one.radio).mean() > 0.5 and np.isfinite(one.infrared).all()
         assert one.membership.max() <= len(one.sources)
         for index, source in enumerate(one.sources):
             x0, y0, x1, y1 = source.box
@@ -89,16 +89,45 @@ def test_main_sources_have_the_class_asked_for():
         population = populations.Population(weights=weights, **alone)
         fields = [field.simulate(rng, population=population) for _ in range(40)]
         hits = sum(any(s.code == code for s in one.sources) for one in fields)
-        assert hits >= 26
+        assert hits >= 23  # The worst is 2_3 with 71%, of 120 fields.
 
 
 def test_chance_pair_is_two_sources():
     population = dataclasses.replace(NOTHING, chance_pairs=1.0)
     rng = np.random.default_rng(2)
-    pairs = [field._draw_sources(rng, population, FIRST, 1e-4) for _ in range(20)]
+    quiet = np.zeros((FIRST.size, FIRST.size), np.float32)
+    pairs = [
+        field._draw_sources(rng, population, FIRST, quiet, 1e-4) for _ in range(20)
+    ]
     for first, second in pairs:
         apart = np.hypot(*(first.blobs[0, :2] - second.blobs[0, :2]))
         assert 12 <= apart <= 45
+
+
+def test_a_main_source_peaks_in_the_four_central_pixels():
+    alone = {"neighbours": 0.0, "empty": 0.0}
+    rng = np.random.default_rng(4)
+    population = populations.Population(weights=dict.fromkeys(RGZ_CLASSES, 1), **alone)
+    survey = dataclasses.replace(FIRST, edges=0.0)
+    fields = [
+        field.simulate(rng, population=population, survey=survey) for _ in "abcde"
+    ]
+    for one in fields:
+        middle = one.radio[63:69, 63:69]
+        assert middle.max() > one.radio[60:72, 60:72].max() * 0.7
+        assert middle.max() > 5 * one.sigma
+
+
+def test_blank_edge_is_neither_labelled_nor_seen():
+    survey = dataclasses.replace(FIRST, edges=1.0)
+    rng = np.random.default_rng(5)
+    for _ in range(12):
+        one = field.simulate(rng, population=CROWDED, survey=survey)
+        blank = np.isnan(one.radio)
+        rows, columns = blank.all(axis=1), blank.all(axis=0)
+        assert blank.any() and (blank == (rows[:, None] | columns)).all()
+        assert not one.membership[blank].any()
+        assert np.isfinite(one.sigma)
 
 
 def test_wcs_round_trip():

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -16,14 +18,40 @@ def test_families(family, rng):
         assert (blobs[:, 2:] >= 0).all()
 
 
-def test_straight_double_has_its_spots_at_the_ends(rng):
-    shape = morphology.Shape(
-        arms=(20.0, 30.0), angle=0.0, core=0.1, hot_spot=0.5, clumpiness=0.0
-    )
+@pytest.fixture
+def plain(monkeypatch):
+    """Arguments of a shape without anything random; knots on the spine."""
+    monkeypatch.setattr(morphology, "_SIDEWAYS", 0.0)
+    return {"core": 0.1, "hot_spot": 0.5, "clumpiness": 0.0}
+
+
+def test_straight_double_has_its_spots_at_the_ends(rng, plain):
+    shape = morphology.Shape(arms=(20.0, 30.0), **plain)
     blobs = morphology.build(rng, shape)
     spots = blobs[np.argsort(blobs[:, 2])[-2:]]
     assert sorted(spots[:, 0]) == pytest.approx([-30, 20])
     assert blobs[0, :3] == pytest.approx([0, 0, 0.1])
+
+
+def test_one_arm(rng, plain):
+    blobs = morphology.build(rng, morphology.Shape(arms=(20.0, 0.0), **plain))
+    assert (blobs[:, 0] >= 0).all()
+
+
+def test_cocoon_is_wide_and_has_its_share(rng, plain):
+    shape = morphology.Shape(arms=(30.0, 30.0), cocoon=0.4, fills=(9, 9), **plain)
+    blobs = morphology.build(rng, shape)
+    bare = morphology.build(rng, dataclasses.replace(shape, cocoon=0.0))
+    wide = blobs[:, 3] > bare[:, 3].max()
+    # Of the lobes' flux, which is nine tenths without the spots.
+    assert blobs[wide, 2].sum() == pytest.approx(0.4 * 0.45, rel=0.4)
+
+
+def test_core_jet_lies_along_the_first_arm(rng, plain):
+    shape = morphology.Shape(arms=(30.0, 30.0), core_jet=6.0, angle=np.pi / 2, **plain)
+    blobs = morphology.build(rng, shape)[:3]
+    assert blobs[:, 1] == pytest.approx([0, 3, 6])
+    assert blobs[:, 2].sum() == pytest.approx(0.1)
 
 
 def test_bend_turns_both_arms_to_one_side_and_twist_to_opposite(rng):
@@ -61,6 +89,12 @@ def test_unknown_family(rng):
             {"empty": 1.5}, r"`empty` must be in \[0, 1\], got 1.5", id="empty"
         ),
         pytest.param({"neighbours": -1}, "`neighbours` must be >= 0", id="negative"),
+        pytest.param({"sizes": (0, 1)}, "`sizes` must be a range above 0", id="sizes"),
+        pytest.param(
+            {"brightness": (2, 1)},
+            r"`brightness` must be a range above 0, got \(2, 1\)",
+            id="brightness",
+        ),
         pytest.param({"neighbours": np.nan}, "`neighbours` must be >= 0", id="nan"),
     ],
 )
@@ -86,12 +120,36 @@ def test_survey_refuses(changes, message):
         Survey(**changes)
 
 
-def test_peaks_follow_the_cutouts(rng):
-    peaks = [
-        radio.peak_brightness(populations.draw_source(rng, "3_3", FIRST).blobs, FIRST)
-        for _ in range(300)
+def test_peaks_follow_their_distribution(rng):
+    sources = [populations.draw_source(rng, "3_3", FIRST) for _ in range(300)]
+    peaks = [radio.peak_brightness(source.blobs, FIRST) for source in sources]
+    median = populations.peak_at("3_3", 0.5)
+    assert np.median(np.log(peaks)) == pytest.approx(np.log(median), abs=0.15)
+    quarters = [populations.peak_at("3_3", share) for share in (0.25, 0.75)]
+    assert np.quantile(peaks, [0.25, 0.75]) == pytest.approx(quarters, rel=0.25)
+    assert populations.peak_at("compact", 0.0) == pytest.approx(1e-3)
+    assert populations.peak_at("compact", 1 - 1e-9) == 1
+
+
+def test_factors_are_spread_over_their_ranges(rng):
+    population = populations.Population(
+        weights=dict.fromkeys(RGZ_CLASSES, 1), sizes=(0.5, 2), brightness=(3, 3)
+    )
+    sizes, brightness = np.array([population.draw_factors(rng) for _ in range(300)]).T
+    assert 0.5 <= sizes.min() < 0.6 and 1.7 < sizes.max() <= 2
+    assert np.median(sizes) == pytest.approx(1, rel=0.15)
+    np.testing.assert_allclose(brightness, 3)
+
+
+def test_size_and_flux_of_a_source(rng):
+    far = [
+        np.abs(populations.draw_source(rng, "3_3", FIRST, size=s).blobs[:, :2]).max()
+        for s in (0.5, 2.0)
+        for _ in range(60)
     ]
-    assert np.median(np.log(peaks)) == pytest.approx(np.log(6.7e-3), abs=0.15)
+    assert np.median(far[60:]) > 2.5 * np.median(far[:60])
+    source = populations.draw_source(rng, "1_2", FIRST, peak=0.5)
+    assert radio.peak_brightness(source.scaled(3).blobs, FIRST) == pytest.approx(1.5)
 
 
 def test_lobes_are_brighter_at_low_frequency():
@@ -106,6 +164,7 @@ def test_lobes_are_brighter_at_low_frequency():
 
 def test_moving_a_source_moves_its_host(rng):
     source = populations.draw_source(rng, "1_2", FIRST)
+    source = dataclasses.replace(source, host=np.array([0.1, 0.2, 14.0]))
     moved = source.moved(3.0, -4.0)
     np.testing.assert_allclose(
         moved.blobs[:, :2] - source.blobs[:, :2], [[3, -4]] * len(source.blobs)

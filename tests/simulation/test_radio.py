@@ -118,3 +118,12 @@ def test_stripes_without_sources(rng):
         for _ in range(40)
     ]
     assert 0 < np.std(stripes) < 1e-4
+
+
+def test_blank_strips(rng):
+    strips = [radio.draw_blank(rng, Survey(edges=1.0)) for _ in range(60)]
+    shares = np.array([strip.mean() for strip in strips])
+    assert 0 < shares.min() < np.median(shares) < 0.1 < shares.max() <= 0.41
+    sides = {tuple(np.argwhere(strip)[0]) for strip in strips}
+    assert len(sides) > 2
+    assert not any(radio.draw_blank(rng, Survey(edges=0.0)).any() for _ in "abc")
