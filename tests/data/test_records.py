@@ -73,7 +73,7 @@ def test_field_without_infrared_beam_and_objects(record):
 def test_ready_made_picture_reaches_the_network_with_its_boxes(record):
     picture = record["infrared"]
     field = from_record({"name": "P", "image": picture, "objects": record["objects"]})
-    image, info, boxes = Picture(method=None, size=100)(field)
+    image, info, boxes, _ = Picture(method=None, size=100)(field)
     np.testing.assert_array_equal(image[:80], picture[..., ::-1])
     assert info.tolist() == [80, 100, 1]
     np.testing.assert_allclose(boxes, record["objects"]["boxes"])  # y down already.

@@ -99,7 +99,7 @@ def write_voc(folder, *, below=""):
 
 def assert_boxes_are_on_the_red(source):
     for i in range(len(source)):
-        image, _, boxes = Picture(method=None, size=30)(source[i])
+        image, _, boxes, _ = Picture(method=None, size=30)(source[i])
         x0, y0, x1, y1 = boxes[0].astype(int)
         assert (image[y0:y1, x0:x1, 2] == 200).all()
         assert (image[:20] == 200).sum() == (x1 - x0) * (y1 - y0)
@@ -122,7 +122,7 @@ def test_fits_with_a_table(tmp_path):
     np.testing.assert_allclose(field["host"], [[13, 6]], atol=1e-3)
     np.testing.assert_allclose(field["component_positions"], [[13, 6]], atol=1e-3)
     assert field["component_objects"].tolist() == [0]
-    image, _, boxes = Picture(method="D3", size=80)(field)
+    image, _, boxes, _ = Picture(method="D3", size=80)(field)
     x0, y0, x1, y1 = boxes[0].astype(int)
     assert image[y0 + 4 : y1 - 4, x0 + 4 : x1 - 4, 2].mean() > 190
     assert source[0]["infrared"] is None
@@ -367,7 +367,7 @@ def test_real_pictures_of_coco(real_data):
         x, y = field["host"].T
         x0, y0, x1, y1 = field["boxes"].T
         inside += ((x0 <= x) & (x <= x1) & (y0 <= y) & (y <= y1)).tolist()
-        image, _, boxes = Picture(method=None, size=450)(field)
+        image, _, boxes, _ = Picture(method=None, size=450)(field)
         for x0, y0, x1, y1 in boxes.astype(int):
             bright.append(image[y0:y1, x0:x1, 0].mean())
             mirrored.append(image[::-1][y0:y1, x0:x1, 0].mean())
