@@ -3,7 +3,9 @@
 Banfield et al. (2015, MNRAS 453, 2326) drew contours of each field of Radio Galaxy Zoo
 from a lowest level upwards in steps of sqrt(3). A component is an 8-connected island
 above 9 / sqrt(3) = 5.196 sigma; a peak is a leaf of the island's contour tree: a
-contour with none inside it.
+contour with none inside it. Inside an island, the pixels of one contour touch by a
+side; two that share but a corner are apart. Of 168 real sources whose islands are known
+159 get their class so, and 154 if corners join (tests/simulation/test_labels.py).
 
 Positions and boxes are in pixel edges of the FITS array: column `i` covers
 `[i, i + 1]`.
@@ -19,8 +21,10 @@ from scipy import ndimage
 
 __all__ = [
     "LEVEL_RATIO",
+    "MOST_PEAKS",
     "THRESHOLD",
     "Islands",
+    "class_code",
     "contour_levels",
     "find_islands",
     "find_peaks",
@@ -28,6 +32,7 @@ __all__ = [
 
 THRESHOLD = 9 / math.sqrt(3)  # Lowest contour, in sigma.
 LEVEL_RATIO = math.sqrt(3)
+MOST_PEAKS = 3  # The catalog of Radio Galaxy Zoo's classes has no more.
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -73,6 +78,18 @@ def find_islands(
     return Islands(labels, np.array(boxes, np.float32).reshape(-1, 4))
 
 
+def class_code(components: int, peaks: int) -> str:
+    """Returns the class of a source of so many components and peaks.
+
+    More than three peaks count as three: so does the catalog of sources of up to three
+    components (22 of 168 have four or more by the rule).
+
+    >>> class_code(2, 4), class_code(4, 4)
+    ('2_3', '4_4')
+    """
+    return f"{components}_{max(components, min(peaks, MOST_PEAKS))}"
+
+
 def contour_levels(
     image: Float[np.ndarray, "*shape"], sigma: float
 ) -> Int32[np.ndarray, "*shape"]:
@@ -88,7 +105,12 @@ def contour_levels(
 
 
 def find_peaks(
-    image: Float[np.ndarray, "h w"], islands: Islands, island: int, sigma: float
+    image: Float[np.ndarray, "h w"],
+    islands: Islands,
+    island: int,
+    sigma: float,
+    *,
+    corners: bool = False,
 ) -> Float32[np.ndarray, "p 2"]:
     """Returns the peaks of one island, brightest first.
 
@@ -97,6 +119,7 @@ def find_peaks(
         islands: From `find_islands`.
         island: Which of them.
         sigma: Noise, in the image's unit.
+        corners: Whether pixels of a contour that share but a corner touch.
 
     Returns:
         (p, 2) float32, p >= 1: `(x, y)` of the centre of each peak's brightest pixel,
@@ -107,10 +130,10 @@ def find_peaks(
     inside = islands.labels[y0:y1, x0:x1] == island + 1
     levels = np.where(inside, contour_levels(crop, sigma), -1)
     found = []
-    highest = int(levels.max())
+    highest, touching = int(levels.max()), 8 if corners else 4
     for level in range(highest + 1):
         above = (levels >= level).view(np.uint8)
-        count, contours = cv2.connectedComponents(above, connectivity=8)
+        count, contours = cv2.connectedComponents(above, connectivity=touching)
         if count == 2 and level < highest:
             continue  # The only contour of this level holds the next.
         # A contour that holds a pixel of the next level is no leaf of the tree.

@@ -11,7 +11,7 @@ import dataclasses
 
 import numpy as np
 
-from claran.data.islands import Islands, find_islands, find_peaks
+from claran.data.islands import Islands, class_code, find_islands, find_peaks
 from claran.labels import RGZ_CLASSES
 from claran.simulation.populations import Source
 from claran.simulation.survey import Survey
@@ -129,7 +129,7 @@ def _describe(
 ) -> LabelledSource:
     """Returns the label of a source that owns islands."""
     box = np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
-    code = f"{len(boxes)}_{sum(map(len, peaks))}"
+    code = class_code(len(boxes), sum(map(len, peaks)))
     cut = box[:2].min() <= 0 or box[2:].max() >= survey.size
     return LabelledSource(
         box=box, code=code, component_boxes=boxes, peaks=np.concatenate(peaks),

@@ -10,7 +10,13 @@ import math
 import cv2
 import numpy as np
 
-from claran.data.islands import THRESHOLD, find_islands, find_peaks
+from claran.data.islands import (
+    MOST_PEAKS,
+    THRESHOLD,
+    class_code,
+    find_islands,
+    find_peaks,
+)
 from claran.simulation import populations, radio
 from claran.simulation.populations import Source
 from claran.simulation.survey import Survey
@@ -61,9 +67,9 @@ def draw_of_class(
             shift = _shift_to_centre(rng, tall, len(model) // 2)
             seen = peak * model + _cut_out(background, shift, len(model))
             found = _count(seen, survey, _EXTRA_NOISE * sigma, components)
-            if found == (components, peaks):
+            if class_code(*found) == code:
                 return shape.scaled(peak).moved(*(shift * pixel))
-            if found[0] == components and abs(found[1] - peaks) > 1:
+            if found[0] == components and abs(min(found[1], MOST_PEAKS) - peaks) > 1:
                 break  # Another flux will not do.
     return populations.draw_source(rng, code, survey, size=size).scaled(brightness)
 

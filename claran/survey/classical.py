@@ -88,7 +88,10 @@ def find_sources(
     if not len(islands):
         return Sources(boxes=islands.boxes, codes=(), scores=np.array([]))
     owners = _join(islands, linking_arcsec / pixel_arcsec)
-    peaks = [find_peaks(radio, islands, i, sigma) for i in range(len(islands))]
+    # As the published figures of this finder were made; see claran.data.islands.
+    peaks = [
+        find_peaks(radio, islands, i, sigma, corners=True) for i in range(len(islands))
+    ]
     boxes, codes, scores = [], [], []
     for source in dict.fromkeys(owners.tolist()):
         own = np.flatnonzero(owners == source)
