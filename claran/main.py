@@ -21,6 +21,7 @@ MODES = {
     "simulate": "data",
     "prepare": "data",
     "preview": "data",
+    "eval": "evaluate",
 }
 """Each mode's module in `claran.commands`, where the function is of the mode's name."""
 

@@ -37,11 +37,6 @@ flags.DEFINE_enum(
     ("catalogue", "balanced"),
     "simulate: classes as frequent as in Radio Galaxy Zoo, or equally frequent.",
 )
-flags.DEFINE_string(
-    "split",
-    "train",
-    "preview: train, validation, test, all, or a part like 'train[:100]'.",
-)
 flags.DEFINE_enum(
     "inputs",
     None,
@@ -75,7 +70,7 @@ def prepare() -> None:
 
 def preview() -> None:
     """Writes pages of random fields as a network in training sees them."""
-    source = labelled_fields(FLAGS.split)
+    source = labelled_fields(FLAGS.split or "train")
     seen = FLAGS.inputs or ("channels" if source.has_radio else "picture")
     if not source.has_radio and seen != "picture":
         raise UsageError(f"{FLAGS.data} holds pictures: give --inputs=picture.")

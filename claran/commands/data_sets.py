@@ -1,6 +1,7 @@
 """The data set that the flags ask for."""
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,12 @@ flags.DEFINE_string(
     "datasets/rgz/README.md). But in prepare also your own: a folder with "
     "annotations.csv and FITS files, one with PASCAL VOC .xml files and pictures, a "
     "COCO .json file, or a prepared folder.",
+)
+flags.DEFINE_string(
+    "split",
+    None,
+    "preview, eval: train, validation, test, all, or a part like 'train[:100]'; "
+    "default train in preview, test in eval.",
 )
 flags.DEFINE_string("data_dir", "~/tensorflow_datasets", "Where data sets are kept.")
 flags.DEFINE_string(
@@ -52,21 +59,24 @@ def data_set() -> Any:
     )
 
 
-def labelled_fields(split: str) -> FieldSource:
+def labelled_fields(
+    split: str, *, class_names: Sequence[str] | None = None
+) -> FieldSource:
     """Returns the fields of a split of what `--data` names; says what is wrong there.
 
     Args:
         split: See `claran.data.sources.open_source`.
+        class_names: Likewise; None for what `--class_names` says.
     """
-    data = FLAGS.data or ""
+    data, names = FLAGS.data or "", class_names or FLAGS.class_names
     if not data or data.startswith("rgz/"):
-        return open_source(data_set().data_dir, split)
+        return open_source(data_set().data_dir, split, class_names=class_names)
     if not Path(data).expanduser().exists():
         raise UsageError(
             f"--data={data}: no such file or folder; give one with labelled fields, or "
             "a data set such as rgz/pairs or rgz/simulated_12k."
         )
-    source = open_source(data, split, class_names=FLAGS.class_names)
+    source = open_source(data, split, class_names=names)
     say(f"{data}: {len(source)} fields ({split}); {', '.join(source.class_names)}")
     if source.report.counts:
         say(str(source.report))

@@ -16,7 +16,8 @@ flags.DEFINE_string(
 flags.DEFINE_float(
     "score_threshold",
     None,
-    "Only detections with a higher score; default 0.8 in demo, 0.05 in predict.",
+    "Only detections with a higher score; default 0.8 in demo, 0.05 in predict. eval: "
+    "those that make the catalog whose association and confusion are measured; 0.8.",
     lower_bound=0.0,
     upper_bound=1.0,
 )

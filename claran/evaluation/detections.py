@@ -15,6 +15,7 @@ import numpy as np
 from astropy.table import QTable, Table
 from jaxtyping import Float, Int
 
+from claran.data.files import field_name
 from claran.data.fits import ImageError
 from claran.data.fusion import array_to_picture
 from claran.evaluation.fields import FieldDetections, FieldTruth
@@ -24,7 +25,6 @@ from claran.survey.catalog import detection_table, table_format
 __all__ = ["Predictions", "coco_files", "read_predictions", "to_table", "voc_files"]
 
 COLUMNS = ("image", "label", "score", "x0", "y0", "x1", "y1")
-ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".fits.gz", ".fits", ".fit")
 
 
 class Predictions(NamedTuple):
@@ -42,7 +42,7 @@ def read_predictions(
     Args:
         path: A table with the columns of `claran.survey.catalog.detection_table`, a
             COCO `.json` of results (fields counted from 1), or a folder of VOC's text.
-            A table names a field as it is, or as a file with an ending.
+            A table names a field or a file of it, such as `field_radio.fits`.
         truths: The fields.
         class_names: Names of the labels 1, 2 ...
 
@@ -225,7 +225,10 @@ def _fields(path: Path, table: Table, names: Sequence[str]) -> Int[np.ndarray, "
     """Returns the number of each row's field; -1 for one that is not among them."""
     place = {name: i for i, name in enumerate(names)}
     images = [str(image) for image in table["image"]]
-    known = {image: place.get(image, place.get(_stem(image), -1)) for image in images}
+    known = {
+        image: place.get(image, place.get(field_name(Path(image)), -1))
+        for image in set(images)
+    }
     fields = np.array([known[image] for image in images], int)
     if len(fields) and (fields < 0).all():
         raise ImageError(
@@ -249,11 +252,3 @@ def _values(path: Path, table: Table) -> Float[np.ndarray, "n 5"]:
             f"{path}: row {wrong[0] + 1} has a score or a box edge that is no number."
         )
     return values
-
-
-def _stem(image: str) -> str:
-    name = Path(image).name
-    for ending in ENDINGS:
-        if name.lower().endswith(ending):
-            return name[: -len(ending)]
-    return name

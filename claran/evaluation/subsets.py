@@ -26,6 +26,8 @@ def consensus_subsets(
 ) -> list[Subset]:
     """Returns results for sources that people agreed about at least so much.
 
+    A level that holds the same sources as the one before is left out.
+
     Args:
         truths: Fields; without a consensus there is no result.
         true: Their sources.
@@ -39,12 +41,16 @@ def consensus_subsets(
             for truth, empty in zip(truths, nothing, strict=True)
         ]
     )
-    # Consensus is a float32 in files: 0.6 there is above or below 0.6 here.
-    return [
-        _subset(f"consensus >= {least:g}", true, found, weights, levels >= least - 1e-6)
-        for least in CONSENSUS
-        if np.isfinite(levels).any()
-    ]
+    results = []
+    before = np.isfinite(levels)
+    for least in CONSENSUS if before.any() else ():
+        # Consensus is a float32 in files: 0.6 there is above or below 0.6 here.
+        wanted = levels >= least - 1e-6
+        if not results or (wanted != before).any():
+            name = f"consensus >= {least:g}"
+            results.append(_subset(name, true, found, weights, wanted))
+        before = wanted
+    return results
 
 
 def extent_subsets(

@@ -1,0 +1,165 @@
+r"""The mode eval: how well a network, or another tool, finds labelled sources.
+
+A network on the test part of a data set:
+  python -m claran.main --mode=eval --model=model.keras --data=rgz/simulated_12k \
+      --output=DIR
+
+On files of your own: FITS with annotations.csv, PASCAL VOC, or COCO:
+  python -m claran.main --mode=eval --model=model.keras --data=FOLDER --split=all
+
+The finder without a network (islands, joined within 45 arcsec), to compare with:
+  python -m claran.main --mode=eval --model=classical --data=FOLDER
+
+What any tool has found, as the table of --mode=predict, VOC's text or COCO's results:
+  python -m claran.main --mode=eval --predictions=catalog.ecsv --data=FOLDER
+"""
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import jax
+from absl import flags
+from tqdm import tqdm
+
+import claran
+from claran.commands.common import UsageError, say
+from claran.commands.data_sets import labelled_fields
+from claran.commands.detectors import batch_size, load_detector
+from claran.data.parallel import cores
+from claran.data.sources import FieldSource
+from claran.evaluation.classical import detect_classically
+from claran.evaluation.detecting import BatchDetector, network_inputs
+from claran.evaluation.detections import read_predictions
+from claran.evaluation.evaluation import EvaluationOptions, evaluate
+from claran.evaluation.fields import FieldDetections, read_truths
+from claran.evaluation.gallery import Shown
+from claran.evaluation.output import display_inputs, write_evaluation
+
+__all__ = ["eval"]
+
+flags.DEFINE_string(
+    "predictions",
+    None,
+    "Evaluate these detections instead of a model's: a table as --mode=predict writes "
+    "it, a folder of VOC's CLASS.txt, or a .json of COCO results.",
+)
+flags.DEFINE_boolean(
+    "ignore_unlabelled",
+    False,
+    "Detections that touch no labelled source are no false alarms: for fields of which "
+    "not all sources are labelled.",
+)
+flags.DEFINE_integer(
+    "resamples", 1000, "Draws of the fields, for the 95% intervals.", lower_bound=1
+)
+FLAGS = flags.FLAGS
+
+LOWEST_SCORE = 0.05  # As in the original's evaluation.
+CATALOG_SCORE = 0.8  # As in its demo.
+
+
+def eval() -> None:  # noqa: A001 - the mode's name
+    """Evaluates a model, or predictions; writes a report, prints a table."""
+    options = EvaluationOptions(
+        score_threshold=CATALOG_SCORE
+        if FLAGS.score_threshold is None
+        else FLAGS.score_threshold,
+        ignore_unlabelled=FLAGS.ignore_unlabelled,
+        resample_count=FLAGS.resamples,
+        seed=FLAGS.seed,
+    )
+    folder = Path(FLAGS.output or "evaluation")
+    if folder.is_file():
+        raise UsageError(f"--output must be a folder, {folder} is a file.")
+    if FLAGS.predictions:
+        shown, about = _predicted()
+    elif FLAGS.model == "classical":
+        shown, about = _classical()
+    else:
+        shown, about = _detected()
+    evaluation = evaluate(
+        shown.truths, shown.detections, shown.class_names, options=options
+    )
+    paths = write_evaluation(folder, evaluation, shown, about=about)
+    say(evaluation.table())
+    say("")
+    for path in paths:
+        say(str(path))
+
+
+def _detected() -> tuple[Shown, dict[str, str]]:
+    """Returns what the model finds, and what was done."""
+    detector = load_detector()
+    classes = detector.model.class_names
+    source = labelled_fields(_split(), class_names=classes)
+    truths = read_truths(source, workers=FLAGS.workers)
+    inputs = network_inputs(detector.model, truths)
+    start = time.monotonic()
+    found = BatchDetector(detector.model).detect(
+        source,
+        truths,
+        inputs,
+        score_threshold=LOWEST_SCORE,
+        batch_size=batch_size(),
+        workers=_workers(len(source)),
+    )
+    detections = list(_bar(found, len(source)))
+    seconds = time.monotonic() - start
+    about = {
+        "model": FLAGS.model,
+        **_about(source),
+        "device": jax.devices()[0].device_kind,
+        "time": f"{seconds:.1f} s, {len(source) / seconds:.1f} fields/s",
+    }
+    return Shown(source, inputs, truths, detections, classes), about
+
+
+def _classical() -> tuple[Shown, dict[str, str]]:
+    """Returns what is found without a network, and what was done."""
+    source = labelled_fields(_split())
+    truths = read_truths(source, workers=FLAGS.workers)
+    found = detect_classically(source, source.class_names, workers=FLAGS.workers)
+    detections = list(_bar(found, len(source)))
+    inputs = display_inputs(truths)
+    about = {"model": "classical", **_about(source)}
+    return Shown(source, inputs, truths, detections, source.class_names), about
+
+
+def _predicted() -> tuple[Shown, dict[str, str]]:
+    """Returns what a table says was found, and what was done."""
+    source = labelled_fields(_split())
+    truths = read_truths(source, workers=FLAGS.workers)
+    path = Path(FLAGS.predictions)
+    found = read_predictions(path, truths, source.class_names)
+    if found.unknown:
+        say(f"Note: {found.unknown} detections of {path} are in none of these fields.")
+    about = {"predictions": str(path), **_about(source)}
+    inputs = display_inputs(truths)
+    return Shown(source, inputs, truths, found.fields, source.class_names), about
+
+
+def _bar(found: Iterable[FieldDetections], count: int) -> Iterable[FieldDetections]:
+    return tqdm(found, "Detecting", count, unit="field", disable=None)
+
+
+def _split() -> str:
+    return FLAGS.split or "test"
+
+
+def _about(source: FieldSource) -> dict[str, str]:
+    return {
+        "data": FLAGS.data,
+        "split": _split(),
+        "fields": str(len(source)),
+        "fingerprint of the data": source.fingerprint,
+        "claran": claran.__version__,
+    }
+
+
+def _workers(fields: int) -> int:
+    """Returns how many processes make batches; on a CPU the network needs the cores."""
+    if FLAGS.workers is not None:
+        return FLAGS.workers
+    small = fields < 8 * batch_size()
+    return 0 if small or jax.default_backend() == "cpu" else cores()

@@ -1,0 +1,185 @@
+"""The worst misses and false alarms, as pictures to look at."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import Normal, Stroke
+
+from claran.data.fusion import array_to_picture
+from claran.data.inputs import Inputs
+from claran.data.pipeline import Source
+from claran.data.preview import to_picture
+from claran.evaluation.fields import FieldDetections, FieldTruth, catalog
+from claran.evaluation.matching import by_score, overlaps
+from claran.labels import display_name
+
+__all__ = ["Case", "Shown", "false_alarms", "misses", "plot_cases"]
+
+INCHES = 2.9  # Side of one field.
+COLUMNS = 4
+OUTLINE = [Stroke(linewidth=1.5, foreground="black"), Normal()]  # Of text.
+TRUE, FOUND, CHOSEN = "lime", "orange", "white"
+
+
+class Case(NamedTuple):
+    """One field to look at, and why."""
+
+    field: int
+    box: np.ndarray  # Of what was missed or invented, in the field's array.
+    reason: str
+
+
+class Shown(NamedTuple):
+    """Fields, and what was found in them."""
+
+    source: Source
+    inputs: Inputs  # What a network sees of a field, and so the picture of it.
+    truths: Sequence[FieldTruth]
+    detections: Sequence[FieldDetections]
+    class_names: Sequence[str]
+
+
+def misses(shown: Shown, *, count: int = 12, iou_threshold: float = 0.5) -> list[Case]:
+    """Returns the sources that were least found, the worst first.
+
+    How well a source is found is the best score of a detection of its class with an
+    IoU above the threshold; of those not found at all, the one that overlaps least.
+
+    Args:
+        shown: The fields.
+        count: At most so many; one for each source that is not ignored.
+        iou_threshold: See above.
+    """
+    true, found = catalog(shown.truths), catalog(shown.detections)
+    pairs = overlaps(true, found)
+    right = found.labels[pairs.found] == true.labels[pairs.true]
+    hit = right & (pairs.iou > iou_threshold)
+    score, iou = np.zeros(len(true)), np.zeros(len(true))
+    np.maximum.at(score, pairs.true[hit], found.scores[pairs.found[hit]])
+    np.maximum.at(iou, pairs.true, pairs.iou)
+    order = np.lexsort((iou, score))
+    cases = []
+    for i in order[~true.ignored[order]][:count]:
+        name = display_name(shown.class_names[int(true.labels[i]) - 1])
+        best = "nothing there"
+        if score[i]:
+            best = f"found with a score of {score[i]:.2f}"
+        elif iou[i]:
+            best = f"largest IoU {iou[i]:.2f}"
+        cases.append(Case(int(true.fields[i]), true.boxes[i], f"{name}: {best}"))
+    return cases
+
+
+def false_alarms(
+    shown: Shown, *, count: int = 12, iou_threshold: float = 0.5
+) -> list[Case]:
+    """Returns the detections of highest score that are no source of their class.
+
+    Args:
+        shown: The fields.
+        count: At most so many.
+        iou_threshold: A source has a larger IoU. So has an ignored one, of any class.
+    """
+    true, found = catalog(shown.truths), catalog(shown.detections)
+    pairs = overlaps(true, found)
+    right = found.labels[pairs.found] == true.labels[pairs.true]
+    right |= true.ignored[pairs.true]
+    wrong = np.ones(len(found), bool)
+    wrong[pairs.found[right & (pairs.iou > iou_threshold)]] = False
+    order = by_score(found.scores)
+    return [
+        Case(
+            int(found.fields[i]),
+            found.boxes[i],
+            f"{display_name(shown.class_names[int(found.labels[i]) - 1])}: "
+            f"score {found.scores[i]:.2f}",
+        )
+        for i in order[wrong[order]][:count]
+    ]
+
+
+def plot_cases(
+    cases: Sequence[Case], shown: Shown, *, score_threshold: float
+) -> Figure:
+    """Returns a figure of fields as the network sees them.
+
+    Sources are green, ignored ones dashed; detections above the threshold orange and
+    dotted; what the case is about has a white frame.
+
+    Args:
+        cases: What to show.
+        shown: The fields.
+        score_threshold: See above.
+    """
+    rows = max(1, math.ceil(len(cases) / COLUMNS))
+    figure = Figure((INCHES * COLUMNS, (INCHES + 0.3) * rows), dpi=100)
+    FigureCanvasAgg(figure)  # Without pyplot: no display, no global list of figures.
+    figure.set_layout_engine("constrained")
+    for place, case in enumerate(cases, start=1):
+        axes = figure.add_subplot(rows, COLUMNS, place)
+        seen = shown.inputs(shown.source[case.field])
+        height, width = (int(side) for side in seen.image_info[:2])
+        picture = to_picture(seen.image[:height, :width])
+        axes.imshow(picture, extent=(0, width, height, 0))
+        frame = _Frame(axes, shown.truths[case.field].shape, (height, width))
+        _draw_objects(frame, case.field, shown, score_threshold)
+        frame.draw(case.box, CHOSEN, "--", margin=2.5)
+        name = shown.truths[case.field].name
+        axes.set_title(f"{name}\n{case.reason}", fontsize=7)
+        axes.set_axis_off()
+    return figure
+
+
+def _draw_objects(
+    frame: "_Frame", field: int, shown: Shown, score_threshold: float
+) -> None:
+    truth, found = shown.truths[field], shown.detections[field]
+    names = ["", *(display_name(name) for name in shown.class_names)]
+    for i, box in enumerate(truth.boxes):
+        ignored = truth.ignored is not None and bool(truth.ignored[i])
+        frame.draw(box, TRUE, "--" if ignored else "-", names[int(truth.labels[i])])
+    for i in np.flatnonzero(found.scores > score_threshold):
+        text = f"{names[int(found.labels[i])]} {found.scores[i]:.2f}"
+        frame.draw(found.boxes[i], FOUND, ":", text, above=False)
+
+
+class _Frame(NamedTuple):
+    """One field on the page."""
+
+    axes: Axes
+    shape: tuple[int, int]  # Of the array.
+    seen: tuple[int, int]  # Of the picture.
+
+    def draw(
+        self,
+        box: np.ndarray,
+        color: str,
+        line: str,
+        text: str = "",
+        *,
+        above: bool = True,
+        margin: float = 0.0,
+    ) -> None:
+        """Draws a box of the array, with a text above or below it."""
+        turned = array_to_picture(
+            np.asarray(box, np.float64)[None], self.shape, self.seen
+        )[0]
+        height, width = self.seen
+        grown = turned + margin * max(height, width) / 100 * np.array([-1, -1, 1, 1])
+        x0, y0, x1, y1 = (float(edge) for edge in grown)
+        self.axes.add_patch(
+            Rectangle(
+                (x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=color, linestyle=line
+            )
+        )
+        self.axes.annotate(
+            text, (x0, y0 if above else y1), (0, 1 if above else -1),
+            textcoords="offset points", va="bottom" if above else "top", color=color,
+            fontsize=6, annotation_clip=True, path_effects=OUTLINE,
+        )  # fmt: skip

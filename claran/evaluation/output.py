@@ -1,0 +1,79 @@
+"""Writes an evaluation as a folder of files."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from claran.data.inputs import Channels, Inputs, Picture
+from claran.evaluation.detections import coco_files, to_table, voc_files
+from claran.evaluation.fields import FieldTruth
+from claran.evaluation.gallery import Shown, false_alarms, misses, plot_cases
+from claran.evaluation.plots import plots
+from claran.evaluation.report import html_report, png
+from claran.evaluation.results import Evaluation
+from claran.survey.catalog import write_table
+
+__all__ = ["display_inputs", "write_evaluation"]
+
+
+def write_evaluation(
+    folder: Path, evaluation: Evaluation, shown: Shown, *, about: Mapping[str, str]
+) -> list[Path]:
+    """Writes metrics, detections, figures and the report; returns their paths.
+
+    A file that is there is replaced only once the new one is whole.
+
+    Args:
+        folder: Made if need be.
+        evaluation: The results.
+        shown: The fields they are of.
+        about: What was evaluated on what, by name.
+    """
+    truths, detections, classes = shown.truths, shown.detections, shown.class_names
+    threshold = evaluation.options["score_threshold"]
+    figures = {name: png(figure) for name, figure in plots(evaluation).items()}
+    galleries = {}
+    for title, cases in (
+        ("Worst misses", misses(shown)),
+        ("Worst false alarms", false_alarms(shown)),
+    ):
+        if cases:
+            figure = plot_cases(cases, shown, score_threshold=threshold)
+            galleries[title] = png(figure)
+    metrics = {"about": dict(about)} | evaluation.to_json()
+    truth, results = coco_files(truths, detections, classes)
+    report = html_report(evaluation, about=about, plots=figures, galleries=galleries)
+    files: dict[str, bytes] = {
+        "report.html": report.encode(),
+        "metrics.json": json.dumps(metrics, indent=2, allow_nan=False).encode(),
+        "table.txt": f"{evaluation.table()}\n".encode(),
+        "coco/truth.json": json.dumps(truth).encode(),
+        "coco/detections.json": json.dumps(results).encode(),
+    }
+    for name, text in voc_files(truths, detections, classes).items():
+        files[f"voc/{name}"] = text.encode()
+    for name, data in (figures | galleries).items():
+        files[f"{name.lower().replace(' ', '_')}.png"] = data
+    for name, data in files.items():
+        _write(folder / name, data)
+    table = folder / "detections.ecsv"
+    write_table(to_table(truths, detections, classes), table)
+    return [folder / "report.html", folder / "metrics.json", table]
+
+
+def display_inputs(truths: list[FieldTruth]) -> Inputs:
+    """Returns how to show fields that no network of ours looked at."""
+    size = max(64, *(max(truth.shape) for truth in truths))
+    if all(truth.islands is None for truth in truths):
+        return Picture(method=None, size=size)
+    return Channels(size=size, beam=None)
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,131 @@
+"""The command's mode eval."""
+
+import json
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from claran.data.sources import open_source
+from claran.evaluation.detections import to_table
+from claran.evaluation.fields import FieldDetections, read_truths
+from claran.survey.catalog import write_table
+
+ON_FIELDS = ("--mode=eval", "--data=fields", "--split=all", "--resamples=20")
+
+
+@pytest.fixture
+def fields(claran):
+    """Simulated fields in a folder, and a table of most of their sources."""
+    claran("--mode=simulate", "--num=6", "--population=balanced", "--output=fields")
+    source = open_source("fields", "all")
+    truths = read_truths(source)
+    rng = np.random.default_rng(0)
+    found = []
+    for truth in truths:
+        seen = rng.uniform(size=len(truth.labels)) < 0.8
+        boxes = truth.boxes[seen] + rng.normal(0, 0.5, (seen.sum(), 4))
+        found.append(
+            FieldDetections(
+                boxes=np.append(boxes, [[1.0, 1.0, 5.0, 5.0]], axis=0),
+                labels=np.append(truth.labels[seen], 1),
+                scores=np.append(rng.uniform(0.7, 1, seen.sum()), 0.7),
+            )
+        )
+    write_table(to_table(truths, found, source.class_names), "found.ecsv")
+    return len(truths)
+
+
+def test_another_tools_detections(claran, fields):
+    status, printed, _ = claran(*ON_FIELDS, "--predictions=found.ecsv", "--output=one")
+    assert status == 0
+    metrics = json.loads(Path("one/metrics.json").read_text())
+    assert metrics["fields"] == fields
+    assert metrics["about"]["predictions"] == "found.ecsv"
+    mean = metrics["mean_ap"]["value"]
+    assert 0.5 < mean < 1
+    assert f"\nmean{mean:>39.3f}" in printed
+    assert printed.splitlines()[-3] == "one/report.html"
+    for name in ("precision_recall", "score", "reliability", "confusion"):
+        assert cv2.imread(f"one/{name}.png").std() > 5
+    page = Path("one/report.html").read_text()
+    # One file that needs no other: six pictures inside, none outside.
+    assert re.findall(r'src="(.{22})', page) == ["data:image/png;base64,"] * 6
+    assert f"<td>{mean:.3f}</td>" in page and "http" not in page
+    assert Table.read("one/detections.ecsv")["score"].min() >= 0.7
+
+    # What was written is read again, whatever its form.
+    for form, digits in (
+        ("coco/detections.json", 9),
+        ("detections.ecsv", 9),
+        ("voc", 2),
+    ):
+        status, _, _ = claran(*ON_FIELDS, f"--predictions=one/{form}", "--output=two")
+        again = json.loads(Path("two/metrics.json").read_text())
+        assert again["coco"]["AP"]["value"] == pytest.approx(
+            metrics["coco"]["AP"]["value"], abs=10**-digits
+        )
+        assert again["confusion"] == metrics["confusion"]
+    assert not list(Path().rglob("*.partial*"))
+
+
+def test_a_model_is_as_good_as_its_predictions(claran, fields):
+    status, printed, _ = claran(
+        *ON_FIELDS, "--output=model", "--batch_size=1", "--score_threshold=0.16"
+    )
+    assert status == 0
+    assert "random" not in printed  # These weights come from a file.
+    metrics = json.loads(Path("model/metrics.json").read_text())
+    assert metrics["about"]["fields"] == str(fields)
+    assert sum(metrics["calibration"]["counts"]) > 20
+    claran(
+        "--mode=predict", "--radio=fields/*_radio.fits", "--ir=fields/*.png",
+        "--output=table.csv",
+    )  # fmt: skip
+    status, _, _ = claran(
+        *ON_FIELDS,
+        "--predictions=table.csv",
+        "--output=table",
+        "--score_threshold=0.16",
+    )
+    assert status == 0
+    table = json.loads(Path("table/metrics.json").read_text())
+    for name in ("mean_ap", "confusion", "right_components"):
+        assert table[name] == metrics[name]
+
+
+def test_the_classical_finder_on_real_fields(claran, real_data):
+    status, _, _ = claran(
+        "--mode=eval", f"--data={real_data / 'rgz_first_dev'}", "--split=all",
+        "--resamples=100", "--output=real", model="classical",
+    )  # fmt: skip
+    assert status == 0
+    metrics = json.loads(Path("real/metrics.json").read_text())
+    assert metrics["sources"] == 168
+    aps = [one["ap"]["value"] for one in metrics["classes"].values()]
+    expected = [0.585, 0.420, 0.830, 0.250, 0.655, 0.832]
+    np.testing.assert_allclose(aps, expected, atol=5e-4)
+    assert metrics["mean_ap_common"]["value"] == pytest.approx(0.664, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--data=nowhere"], "nowhere: no such file"),
+        (["--data=fields", "--split=half"], "cannot give the split 'half'"),
+        (["--data=fields", "--split=all", "--output=found.ecsv"], "must be a folder"),
+        (
+            ["--data=fields", "--split=all", "--predictions=none.ecsv"],
+            "none.ecsv: cannot be read",
+        ),
+    ],
+    ids=["data", "split", "output", "predictions"],
+)
+def test_what_is_wrong_is_said_in_one_line(claran, fields, arguments, message):
+    status, _, errors = claran("--mode=eval", *arguments)
+    assert status == 1
+    assert errors.startswith("claran:") and message in errors
+    assert errors.count("\n") == 1
