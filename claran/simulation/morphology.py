@@ -19,6 +19,7 @@ __all__ = ["Shape", "build", "draw_shape"]
 # Distance between the blobs of a spine, in arcsec. Beam (sigma 2.3" for FIRST) and lobe
 # smooth it to a ripple of 2e-4 or less.
 _STEP = 3.5
+_INNERMOST = 0.55  # Hot spots lie anywhere from here to the end of their arm.
 _SIDEWAYS = 0.5  # Scatter of knots off the spine, in widths of the lobe.
 
 
@@ -38,6 +39,8 @@ class Shape:
         balance: Share of the first arm in the flux of both.
         hot_spot: Share of an arm's flux in its hot spot.
         spot_size: Sigma of the hot spots, arcsec.
+        spot_place: Where along an arm its hot spot is and its lobe is brightest; the
+            lobe fades beyond as towards the core.
         double_spot: Distance of a second hot spot in the first arm, arcsec; 0 for none.
         fills: Scale over which each lobe fades from its end towards the core, as a
             fraction of the arm; small is a detached lobe, large a bridge.
@@ -60,6 +63,7 @@ class Shape:
     balance: float = 0.5
     hot_spot: float = 0.0
     spot_size: float = 1.0
+    spot_place: float = 1.0
     double_spot: float = 0.0
     fills: tuple[float, float] = (0.3, 0.3)
     edge_bright: bool = True
@@ -95,7 +99,7 @@ def _build_arms(rng: np.random.Generator, shape: Shape) -> list[np.ndarray]:
     x, y, direction = _build_spines(rng, shape, along)
     fill = np.array(shape.fills)[:, None]
     if shape.edge_bright:
-        flux = np.exp((along - 1) / fill)
+        flux = np.exp(-np.abs(along - shape.spot_place) / fill)
         sigma = shape.width * (0.5 + 0.5 * along)
     else:
         # Faint up to the flare, brightest there, fading as the flow widens.
@@ -115,7 +119,10 @@ def _build_arms(rng: np.random.Generator, shape: Shape) -> list[np.ndarray]:
         parts.append(_blobs(x2, y2, 2 * shape.cocoon * flux2, 3 * sigma2))
     if shape.hot_spot > 0:
         flux = total * (length > 0)
-        ends = np.concatenate([x[:, -1:], y[:, -1:], direction[:, -1:], flux], axis=1)
+        last = math.ceil(shape.spot_place * number) - 1
+        ends = np.stack(
+            [x[:, last], y[:, last], direction[:, last], flux[:, 0]], axis=1
+        )
         for end, second in zip(ends.tolist(), (shape.double_spot, 0.0), strict=True):
             parts.append(_build_spots(rng, shape, second, end=end))
     return parts
@@ -225,14 +232,14 @@ def _double(rng: np.random.Generator, size: float, **changes: Any) -> Shape:
     return Shape(**_common(rng) | {
         "arms": _arms(rng, size, 0.08), "core": 0.0,
         "hot_spot": _hot_spot(rng, size), "spot_size": _spot_size(rng, size),
-        "fills": (fill, fill),
+        "spot_place": rng.uniform(_INNERMOST, 1), "fills": (fill, fill),
         "width": rng.lognormal(math.log(0.3 + 0.065 * size), 0.35),
     } | changes)  # fmt: skip
 
 
 def _smallness(size: float) -> float:
     """Returns 1 for sources of a few beams of FIRST, whose parts are points, to 0."""
-    return min(max((32 - size) / 16, 0.0), 1.0)
+    return min(max((24 - size) / 12, 0.0), 1.0)
 
 
 def _hot_spot(rng: np.random.Generator, size: float) -> float:

@@ -33,8 +33,9 @@ def pair_features(classes: Sequence[str]) -> tfds.features.FeaturesDict:
     return tfds.features.FeaturesDict(
         {
             "name": tfds.features.Text(),
+            # Noise does not compress: zlib takes 1.6 ms to save 7%.
             "radio": tfds.features.Tensor(
-                shape=(None, None), dtype=np.float32, encoding="zlib"
+                shape=(None, None), dtype=np.float32, encoding="bytes"
             ),
             "infrared": tfds.features.Image(
                 shape=(None, None, 3), encoding_format="png"

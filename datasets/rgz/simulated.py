@@ -1,22 +1,24 @@
 """Simulated fields of `claran.simulation` as examples of the data set."""
 
+import functools
 from typing import Any
 
 import numpy as np
 from tensorflow_datasets.core.utils.lazy_imports_utils import apache_beam as beam
 
-from claran.data.fits import SkyImage
 from claran.labels import RGZ_CLASSES
-from claran.simulation.field import Field, simulate
+from claran.simulation.field import Field, field_wcs, simulate
 from claran.simulation.infrared import picture
 from claran.simulation.populations import BALANCED, CATALOGUE
+from claran.simulation.survey import Survey
 
-from .examples import radio_example
+from .examples import to_png
 
 __all__ = ["as_beam", "make_example", "split_sizes"]
 
 SEED = 20181026  # Another one makes another data set: raise the version with it.
 SPLITS = ("train", "validation", "test")
+_RA, _DEC = "{right ascension}", "{declination}"  # In a header, until they are known.
 
 
 def split_sizes(fields: int) -> dict[str, int]:
@@ -44,20 +46,40 @@ def make_example(place: tuple[str, int]) -> tuple[str, dict[str, Any]]:
     field = simulate(rng, population=population)
     name = f"SIM-{split}-{number:07d}"
     survey = field.survey
-    radio = SkyImage(
-        values=field.radio.astype(np.float32),
-        wcs=field.wcs,
-        name=name,
-        unit="Jy/beam",
-        beam=(
-            survey.beam_major_arcsec,
-            survey.beam_minor_arcsec,
-            survey.beam_angle_deg,
-        ),
+    beam = survey.beam_major_arcsec, survey.beam_minor_arcsec, survey.beam_angle_deg
+    return name, {
+        "name": name,
+        "radio": np.ascontiguousarray(field.radio, np.float32),
+        # The array is y up, a picture is y down.
+        "infrared": to_png(picture(field.infrared)[::-1]),
+        "has_infrared": True,
+        "noise": np.float32(field.sigma),
+        "beam": np.array(beam, np.float32),
+        "pixel_arcsec": np.float32(survey.pixel_arcsec),
+        "wcs": _header(field),
+        "objects": _objects(field),
+    }
+
+
+def _header(field: Field) -> str:
+    """Returns the cards of a field's WCS, one a line."""
+    ra, dec = (f"{value:.10f}" for value in field.center)
+    return _header_about(field.survey).replace(_RA, ra).replace(_DEC, dec)
+
+
+@functools.lru_cache(maxsize=8)
+def _header_about(survey: Survey) -> str:
+    """Returns the cards of fields of a survey, with names in the place of the centre.
+
+    Astropy takes 0.3 ms for them, a tenth of what the field takes.
+    """
+    header = field_wcs(survey, (1.0, 2.0)).to_header(relax=True)
+    names = {"CRVAL1": _RA, "CRVAL2": _DEC, "LATPOLE": _DEC}
+    lines = header.tostring(sep="\n", padding=False).split("\n")
+    return "\n".join(
+        f"{line[:8]}= {names[key]:>20}" if (key := line[:8].strip()) in names else line
+        for line in lines
     )
-    # The array is y up, a picture is y down.
-    example = radio_example(name, radio, picture(field.infrared)[::-1])
-    return name, example | {"objects": _objects(field)}
 
 
 def _objects(field: Field) -> dict[str, Any]:

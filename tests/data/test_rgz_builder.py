@@ -406,6 +406,17 @@ def test_real_fields_have_their_flux_in_the_boxes(real_data, tmp_path):
         assert (around[y, x] > 5 * record["noise"]).all()
 
 
+def test_header_of_a_simulated_field_is_astropys():
+    made = importlib.import_module("claran_rgz.simulated")
+    one = made.simulate(np.random.default_rng(2))
+    wcs = WCS(fits.Header.fromstring(made._header(one), sep="\n"))
+    assert list(wcs.to_header()) == list(one.wcs.to_header())
+    places = np.array([[0.0, 0.0], [131.0, 40.0]])
+    np.testing.assert_allclose(
+        wcs.all_pix2world(places, 0), one.wcs.all_pix2world(places, 0), atol=1e-9
+    )
+
+
 def test_simulated_fields_are_the_same_again(tmp_path):
     first, second = (
         prepare("rgz/simulated_small", data_dir=tmp_path / name) for name in "ab"
