@@ -22,6 +22,7 @@ MODES = {
     "prepare": "data",
     "preview": "data",
     "eval": "evaluate",
+    "train": "train",
 }
 """Each mode's module in `claran.commands`, where the function is of the mode's name."""
 

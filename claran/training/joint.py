@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import keras
+import numpy as np
 from jaxtyping import Array, Float
 
 from claran.models.faster_rcnn import FasterRcnn, Proposed
@@ -65,6 +66,9 @@ class JointTraining(keras.Model):
             keras.metrics.Mean(name=name) for name in (*LOSSES, "loss", "gradient_norm")
         ]
         self.built = True
+        # All that is drawn follows from `seed`, dropout too, whatever was drawn before.
+        for i, state in enumerate(self._random_states()):
+            state.assign(np.array([seed + i, 0], np.uint32))
 
     @property
     def metrics(self) -> list[Any]:

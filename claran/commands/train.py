@@ -1,0 +1,187 @@
+r"""The mode train: a network learns from labelled fields.
+
+A compact network on simulated fields that are made as it learns, or on a data set; and
+the original's network with the original's recipe:
+  python -m claran.main --mode=train --data=simulated --output=DIR
+  python -m claran.main --mode=train --data=rgz/simulated_12k --output=DIR
+  python -m claran.main --mode=train --model=claran_v0.1 --data=rgz/d4 --output=DIR
+
+A trained network learns your own classes from your own files; it keeps what it knows
+about finding sources. Few steps at a low rate do:
+  python -m claran.main --mode=train --model=DIR/best.keras --data=FOLDER \
+      --steps=1000 --learning_rate=2e-4 --output=OTHER
+
+DIR then holds best.keras, the model to use (the best on the validation fields),
+last.keras, log.csv, curves.png, run.json with all that decided the result, and
+tensorboard (tensorboard --logdir=DIR). Killed at any moment, the same command goes on
+from the last checkpoint and ends where it would have ended. --steps, --batch_size and
+--learning_rate are the model's own unless given; a batch twice as large wants half as
+many steps at a higher rate.
+"""
+
+import dataclasses
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import keras
+from absl import flags
+
+from claran.commands import data_sets, detectors
+from claran.commands.common import UsageError, say
+from claran.data.augment import AddNoise, DropInfrared, Move
+from claran.data.pipeline import Source, Transform
+from claran.evaluation.detecting import Validation, network_inputs
+from claran.evaluation.fields import truth_of
+from claran.models.faster_rcnn import FasterRcnn
+from claran.models.presets import PRESETS
+from claran.simulation.populations import BALANCED, CATALOGUE
+from claran.simulation.source import SimulatedFields
+from claran.training.fine_tuning import with_classes
+from claran.training.precision import in_precision
+from claran.training.recipes import MODERN, RECIPES, Recipe
+from claran.training.trainer import TrainingOptions
+from claran.training.trainer import train as run_training
+
+__all__ = ["train"]
+
+flags.DEFINE_integer("steps", None, "train: batches to learn from.", lower_bound=1)
+flags.DEFINE_float("learning_rate", None, "train: its largest value.")
+flags.DEFINE_enum(
+    "precision",
+    "float32",
+    ("float32", "bfloat16"),
+    "train: of the layers; bfloat16 is faster on GPUs and TPUs. Boxes and weights are "
+    "float32 in both.",
+)
+flags.DEFINE_integer(
+    "save_every", 500, "train: steps between checkpoints.", lower_bound=1
+)
+flags.DEFINE_integer(
+    "validate_every", 2, "train: checkpoints between validations.", lower_bound=1
+)
+flags.DEFINE_integer(
+    "validation_fields", 500, "train: fields to validate on; 0 for none.", lower_bound=0
+)
+flags.DEFINE_integer("slots", 32, "train: most objects in a field.", lower_bound=1)
+FLAGS = flags.FLAGS
+
+POPULATIONS = {"simulated": CATALOGUE, "simulated/balanced": BALANCED}
+SAMPLED = 64  # Fields that are looked at to choose the size of the input.
+
+
+def train() -> None:
+    """Trains; a training in the output folder goes on."""
+    if not FLAGS.output:
+        raise UsageError("Give --output, the folder for the model and its logs.")
+    keras.utils.set_random_seed(FLAGS.seed)
+    source, held_out = _sources()
+    network = _network(source.class_names)
+    recipe = _recipe(FLAGS.model)
+    if recipe.moves == "flip":
+        augment: list[Transform] = [Move(flip=0.5, step=360)]
+    else:
+        augment = _augment(network, has_radio=source.has_radio)
+    count = min(len(source), SAMPLED)
+    truths = [truth_of(source[i]) for i in range(count)]
+    settings = {
+        "model": FLAGS.model,
+        "data": FLAGS.data,
+        "fields": len(source),
+        "fingerprint": source.fingerprint,
+        "validation_fields": 0 if held_out is None else len(held_out),
+        "class_names": network.class_names,
+        "augment": [repr(transform) for transform in augment],
+        "precision": FLAGS.precision,
+        "accelerator": jax.default_backend(),
+    }
+    result = run_training(
+        network,
+        source,
+        network_inputs(network, truths),
+        recipe=recipe,
+        options=TrainingOptions(
+            output=Path(FLAGS.output), seed=FLAGS.seed, save_every=FLAGS.save_every,
+            validate_every=FLAGS.validate_every, slots=FLAGS.slots, workers=_workers(),
+        ),
+        augment=augment,
+        validate=_validation(network, held_out),
+        settings=settings,
+        tell=say,
+    )  # fmt: skip
+    best = result["best"]
+    score = f"; mAP {best['validation_map']:.3f} at step {best['step']}" if best else ""
+    say(f"{result['step']} steps{score}: {FLAGS.output}/best.keras")
+
+
+def _sources() -> tuple[Any, Source | None]:
+    """Returns the fields to train on and those to validate on."""
+    steps = _recipe(FLAGS.model)
+    number = FLAGS.validation_fields
+    if FLAGS.data in POPULATIONS:
+        population = POPULATIONS[FLAGS.data]
+        source = SimulatedFields(
+            steps.steps * steps.batch_size, seed=FLAGS.seed, population=population
+        )
+        # Another seed: no field of it is among the others.
+        held_out = SimulatedFields(
+            max(1, number), seed=FLAGS.seed + 2**31, population=population
+        )
+        return source, held_out if number else None
+    source = data_sets.labelled_fields("train")
+    if not number:
+        return source, None
+    return source, data_sets.labelled_fields(f"validation[:{number}]")
+
+
+def _network(class_names: tuple[str, ...]) -> FasterRcnn:
+    """Returns the network to train, for these classes."""
+    if FLAGS.model in PRESETS:
+        network = PRESETS[FLAGS.model](class_names=class_names)
+    else:
+        network = detectors.load_detector().model
+    if list(class_names) != network.class_names:
+        say(
+            f"{FLAGS.model}: new heads for the classes {', '.join(class_names)}; it "
+            f"had {', '.join(network.class_names)}."
+        )
+        network = with_classes(network, class_names)
+    half = FLAGS.precision == "bfloat16"
+    return in_precision(network, "mixed_bfloat16" if half else "float32")
+
+
+def _recipe(model: str) -> Recipe:
+    """Returns the recipe of a model, changed by the flags."""
+    names = ("steps", "batch_size", "learning_rate")
+    given = {name: FLAGS[name].value for name in names}
+    recipe = RECIPES.get(model, MODERN)
+    return dataclasses.replace(
+        recipe, **{name: value for name, value in given.items() if value is not None}
+    )
+
+
+def _augment(network: FasterRcnn, *, has_radio: bool) -> list[Transform]:
+    # Of a source in a picture nobody knows the outline: quarter turns are exact.
+    if not has_radio:
+        return [Move(shift=8, step=90)]
+    augment: list[Transform] = [Move(shift=8), AddNoise()]
+    if network.fusion == "channels":
+        augment.append(DropInfrared())
+    return augment
+
+
+def _validation(
+    network: FasterRcnn, held_out: Source | None
+) -> Callable[[FasterRcnn], float] | None:
+    if held_out is None:
+        return None
+    validation = Validation(network, held_out, workers=0)
+    return lambda _: validation()
+
+
+def _workers() -> int:
+    if FLAGS.workers is not None:
+        return FLAGS.workers
+    return max(1, min(8, (os.cpu_count() or 1) - 1))

@@ -1,0 +1,77 @@
+"""Simulated fields by number, made when asked for: training data without end."""
+
+import hashlib
+import json
+from typing import ClassVar
+
+import numpy as np
+
+from claran.data.elements import Element
+from claran.labels import RGZ_CLASSES
+from claran.simulation.field import simulate
+from claran.simulation.infrared import picture
+from claran.simulation.populations import CATALOGUE, Population
+from claran.simulation.survey import FIRST, Survey
+
+__all__ = ["SimulatedFields"]
+
+
+class SimulatedFields:
+    """As many fields as wanted, none of them ever in memory or on disk.
+
+    Field `i` of a seed is the same on every machine with the same NumPy; fields of
+    other seeds have nothing in common with it.
+
+    Args:
+        count: Number of fields.
+        seed: Decides all of them.
+        population: See `claran.simulation.populations`.
+        survey: See `claran.simulation.survey`.
+    """
+
+    class_names: ClassVar[tuple[str, ...]] = RGZ_CLASSES
+    has_radio: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        count: int,
+        *,
+        seed: int = 0,
+        population: Population = CATALOGUE,
+        survey: Survey = FIRST,
+    ) -> None:
+        self.count = count
+        self.seed = seed
+        self.population = population
+        self.survey = survey
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all that decides the fields, but for the simulator's own code."""
+        about = [self.count, self.seed, repr(self.population), repr(self.survey)]
+        return hashlib.sha256(json.dumps(about).encode()).hexdigest()
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Element:
+        if not 0 <= index < self.count:
+            raise IndexError(f"`index` must be in [0, {self.count}), got {index}.")
+        field = simulate(
+            np.random.default_rng([self.seed, index]),
+            population=self.population,
+            survey=self.survey,
+        )
+        codes = {code: label for label, code in enumerate(self.class_names, start=1)}
+        boxes = np.array([source.box for source in field.sources], np.float32)
+        labels = [codes.get(source.code, 0) for source in field.sources]
+        return Element(
+            name=f"SIM{self.seed:04d}_{index:09d}",
+            radio=field.radio,
+            noise=field.sigma,
+            beam=self.survey.beam_arcsec / self.survey.pixel_arcsec,
+            infrared=np.ascontiguousarray(picture(field.infrared)[::-1]),
+            boxes=boxes.reshape(-1, 4),
+            labels=np.array(labels, np.int32),
+            ignored=np.array([source.ignore for source in field.sources], bool),
+        )

@@ -1,0 +1,126 @@
+"""Checkpoints that survive a kill at any moment, and whose damage is noticed."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+
+__all__ = ["Checkpoints", "replace_file", "write_json"]
+
+WEIGHTS, STATE = "training.weights.h5", "state.json"
+
+
+class Checkpoints:
+    """The last checkpoints of a training, each a folder of Keras weights and JSON.
+
+    A checkpoint is written under another name, flushed to the disk and then renamed:
+    there is never half a one. It says the SHA-256 of its weights, so that damage that
+    came later is seen.
+
+    Args:
+        folder: Where they are.
+        keep: How many stay; the older ones go.
+        tell: Takes messages for the user.
+    """
+
+    def __init__(
+        self, folder: Path, *, keep: int = 2, tell: Callable[[str], None] = print
+    ) -> None:
+        self.folder = folder
+        self.keep = keep
+        self.tell = tell
+
+    def save(self, model: keras.Model, state: dict[str, Any]) -> None:
+        """Writes a checkpoint of `model`, optimizer included.
+
+        Args:
+            model: Its weights are saved.
+            state: Plain values for JSON; `step` among them.
+        """
+        name = f"step-{state['step']:09d}"
+        partial = self.folder / f".{name}.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        weights = partial / WEIGHTS
+        model.save_weights(weights)
+        text = json.dumps(state | {"sha256": _sha256(weights)}, indent=1)
+        (partial / STATE).write_text(text, "utf-8")
+        for path in (weights, partial / STATE, partial):
+            _flush(path)
+        shutil.rmtree(self.folder / name, ignore_errors=True)
+        partial.rename(self.folder / name)
+        _flush(self.folder)
+        for old in self.found()[self.keep :]:
+            shutil.rmtree(old)
+
+    def found(self) -> list[Path]:
+        """Returns the checkpoints, the last first, damaged ones too."""
+        return sorted(self.folder.glob("step-*"), reverse=True)
+
+    def restore(self, model: keras.Model) -> dict[str, Any] | None:
+        """Loads the last sound checkpoint; returns its state, None if there is none.
+
+        Args:
+            model: As it was saved, its optimizer built.
+        """
+        for path in self.found():
+            try:
+                state = _read(path)
+            except (OSError, ValueError) as error:
+                self.tell(f"{path}: damaged ({error}); trying the one before.")
+                continue
+            model.load_weights(path / WEIGHTS)
+            return state
+        return None
+
+
+def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
+    """Has a file written under another name, then renamed: it is whole or the old one.
+
+    Args:
+        path: The file.
+        write: Writes to the path it is given, which has the same ending.
+    """
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    try:
+        write(partial)
+        _flush(partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Replaces a file by readable JSON."""
+    text = json.dumps(values, indent=1) + "\n"
+    replace_file(path, lambda partial: partial.write_text(text, "utf-8"))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    state = json.loads((path / STATE).read_text("utf-8"))
+    if not isinstance(state, dict) or "sha256" not in state:
+        raise ValueError(f"{STATE} lacks the checksum")
+    if _sha256(path / WEIGHTS) != state.pop("sha256"):
+        raise ValueError(f"{WEIGHTS} does not have its checksum")
+    return state
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    """Waits until a file, or the names in a folder, are on the disk."""
+    if os.name == "nt":
+        return  # Windows opens no folders, and flushes files when they close.
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

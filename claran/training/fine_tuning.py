@@ -1,0 +1,32 @@
+"""A trained network for other classes: it keeps what it knows of finding sources."""
+
+from collections.abc import Sequence
+
+from claran.models.faster_rcnn import FasterRcnn
+
+__all__ = ["with_classes"]
+
+KEPT = ("backbone", "rpn")
+KEPT_OF_HEAD = ("fc6", "fc7")
+
+
+def with_classes(network: FasterRcnn, class_names: Sequence[str]) -> FasterRcnn:
+    """Returns the network with new heads for other classes.
+
+    The weights of the backbone, the RPN and the hidden layers of the box head are
+    copied; the layers that classify and correct boxes, class by class, are new.
+
+    Args:
+        network: Stays as it is.
+        class_names: Names of the classes, without background.
+    """
+    config = network.get_config()
+    config["class_names"] = list(class_names)
+    config["head"]["config"]["num_classes"] = len(class_names)
+    changed = FasterRcnn.from_config(config)
+    for name in KEPT:
+        getattr(changed, name).set_weights(getattr(network, name).get_weights())
+    for name in KEPT_OF_HEAD:
+        own, old = (getattr(model.head, name) for model in (changed, network))
+        own.set_weights(old.get_weights())
+    return changed

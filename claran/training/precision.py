@@ -1,0 +1,35 @@
+"""The precision that a network computes in, changed after it was made."""
+
+from typing import Any
+
+from claran.models.faster_rcnn import FasterRcnn
+
+__all__ = ["in_precision"]
+
+
+def in_precision(network: FasterRcnn, policy: str) -> FasterRcnn:
+    """Returns the network with layers that compute in another precision.
+
+    Args:
+        network: Stays as it is; is itself returned if nothing would change.
+        policy: Of Keras, such as "float32" or "mixed_bfloat16"; weights are float32 in
+            both.
+    """
+    config = network.get_config()
+    changed = _with_policy(config, policy)
+    if changed == config:
+        return network
+    other = FasterRcnn.from_config(changed)
+    other.set_weights(network.get_weights())
+    return other
+
+
+def _with_policy(config: Any, policy: str) -> Any:
+    """Returns a configuration with every dtype policy in it replaced."""
+    if isinstance(config, list | tuple):
+        return type(config)(_with_policy(part, policy) for part in config)
+    if not isinstance(config, dict):
+        return config
+    if config.get("class_name") == "DTypePolicy":
+        return config | {"config": {"name": policy}}
+    return {name: _with_policy(part, policy) for name, part in config.items()}

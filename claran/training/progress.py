@@ -1,0 +1,145 @@
+"""Callbacks of Keras's `fit` that watch a training as it goes."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+from tqdm import tqdm
+
+from claran.training.checkpoints import write_json
+from claran.training.joint import LOSSES, JointTraining
+from claran.training.run_record import TrainingError
+
+__all__ = ["BAD_BATCH", "Guard", "OneBehind", "ProgressBar"]
+
+BAD_BATCH = "bad_batch.json"
+DIVERGED = 1e4  # A sum of losses starts between 1 and 100.
+REFRESH = 0.5  # Seconds.
+
+
+class OneBehind(keras.callbacks.CallbackList):
+    """Gives callbacks the logs of the step before.
+
+    Those are there already: a look at the current step's would make the host wait for
+    the accelerator, and the accelerator for the host, at every step.
+    """
+
+    _last: Any = None
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        last, self._last = self._last, logs
+        super().on_train_batch_end(batch, last)
+
+
+class Guard(keras.callbacks.Callback):
+    """Ends `fit` after the last step, or where the loss is no longer a number.
+
+    Args:
+        joint: What is trained.
+        folder: Where the names of the fields of a bad batch are written.
+        names: Those of the last steps, by step.
+        start: Step that training starts from.
+        end: Step that it ends with, in the middle of an epoch of Keras if need be.
+        write: Whether this process writes.
+    """
+
+    def __init__(
+        self,
+        joint: JointTraining,
+        folder: Path,
+        names: Mapping[int, list[str]],
+        *,
+        start: int,
+        end: int,
+        write: bool,
+    ) -> None:
+        super().__init__()
+        self.joint = joint
+        self.folder = folder
+        self.names = names
+        self.step = start
+        self.end = end
+        self.write = write
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras's
+        if logs:
+            self._check(self.step - 1, logs)
+        self.step += 1
+        if self.step == self.end:
+            self.joint.stop_training = True
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras's
+        self._check(self.step - 1, logs)
+
+    def _check(self, step: int, logs: Mapping[str, float]) -> None:
+        loss, norm = logs["loss"], logs["gradient_norm"]
+        if math.isfinite(norm) and loss < DIVERGED:
+            return
+        path = self.folder / BAD_BATCH
+        names = self.names.get(step, [])
+        about = {"step": step, "names": names}
+        if self.write:
+            write_json(
+                path, about | {name: repr(value) for name, value in logs.items()}
+            )
+        raise TrainingError(
+            f"Training diverged at step {step}: the loss is {loss:g}, the gradient's "
+            f"norm {norm:g}. The batch's fields are in {path}: look at them, or train "
+            "with a lower --learning_rate into another --output."
+        )
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """A bar with the four losses, the learning rate, images a second and time left.
+
+    Args:
+        steps: Of the whole training.
+        start: Step that training starts from.
+        batch_size: Fields in a batch.
+        learning_rate: By step.
+    """
+
+    def __init__(
+        self,
+        *,
+        steps: int,
+        start: int,
+        batch_size: int,
+        learning_rate: Callable[[int], Any],
+    ) -> None:
+        super().__init__()
+        self.steps = steps
+        self.step = start
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self._bar: Any = None
+        self._shown = -math.inf
+
+    def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002 - Keras's
+        self._bar = tqdm(
+            total=self.steps,
+            initial=self.step,
+            desc="Training",
+            unit="img",
+            unit_scale=self.batch_size,
+            dynamic_ncols=True,
+            disable=None,
+        )
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002
+        self.step += 1
+        self._bar.update()
+        now = time.monotonic()
+        if logs and not self._bar.disable and now > self._shown + REFRESH:
+            self._shown = now
+            shown = " ".join(f"{name}={logs[name]:.3f}" for name in LOSSES)
+            rate = float(self.learning_rate(self.step))
+            self._bar.set_postfix_str(f"{shown} lr={rate:.1e}", refresh=False)
+
+    def close(self) -> None:
+        """Ends the bar, also where training broke off."""
+        if self._bar is not None:
+            self._bar.close()

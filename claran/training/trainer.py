@@ -1,0 +1,285 @@
+"""A whole training: batches in, the best model, logs and checkpoints out; resumable."""
+
+import contextlib
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import keras
+
+from claran.data.inputs import Inputs
+from claran.data.pipeline import (
+    Batches,
+    PipelineOptions,
+    Source,
+    Transform,
+    training_batches,
+)
+from claran.models.faster_rcnn import FasterRcnn
+from claran.training.checkpoints import Checkpoints, replace_file
+from claran.training.joint import JointTraining
+from claran.training.journal import Journal
+from claran.training.precision import in_precision
+from claran.training.progress import Guard, OneBehind, ProgressBar
+from claran.training.recipes import Recipe
+from claran.training.run_record import finish_run, open_run
+
+__all__ = ["TrainingOptions", "averaged_weights", "train"]
+
+BEST, LAST, CHECKPOINTS = "best.keras", "last.keras", "checkpoints"
+_SILENT: Any = 0  # `fit` is annotated to take a string.
+KEPT_NAMES = 8  # Batches; `fit` looks two ahead, and the guard one back.
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """What does not belong to the recipe.
+
+    Attributes:
+        output: Folder to write to; a training in it goes on.
+        seed: Decides the order of the fields, their augmentation and what is sampled.
+        save_every: Steps from one checkpoint, and row of the log, to the next.
+        validate_every: Checkpoints from one validation to the next.
+        slots: Places for objects in a field.
+        workers: Processes that make batches; with 0 a thread does.
+    """
+
+    output: Path
+    seed: int = 0
+    save_every: int = 500
+    validate_every: int = 1
+    slots: int = 32
+    workers: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("save_every", "validate_every"):
+            if not getattr(self, name) >= 1:
+                raise ValueError(
+                    f"`{name}` must be at least 1, got {getattr(self, name)}."
+                )
+
+
+def train(
+    network: FasterRcnn,
+    source: Source,
+    inputs: Inputs,
+    *,
+    recipe: Recipe,
+    options: TrainingOptions,
+    augment: Sequence[Transform] = (),
+    validate: Callable[[FasterRcnn], float] | None = None,
+    settings: dict[str, Any] | None = None,
+    tell: Callable[[str], None] = print,
+) -> dict[str, Any]:
+    """Trains a network in place; goes on where a training in the same folder stopped.
+
+    The folder then holds `best.keras`, the best by validation, and `last.keras`, both
+    with averaged weights if the recipe averages; `log.csv`, `curves.png` and
+    `tensorboard`; `checkpoints`, and `run.json` with all that decided the result.
+
+    Args:
+        network: Its weights are where training starts.
+        source: Fields to train on.
+        inputs: What the network sees of a field.
+        recipe: See `Recipe`.
+        options: See `TrainingOptions`.
+        augment: Applied to each field in this order.
+        validate: Returns the mean average precision of the network, the higher the
+            better; None for no validation: then the last is the best.
+        settings: Further values for `run.json`; a training goes on only with the same.
+        tell: Takes messages for the user.
+
+    Returns:
+        The result: `step`, `best`, which is the best `validation_map` and its `step`,
+        and `seconds` of training.
+
+    Raises:
+        TrainingError: The folder holds a training with other settings; or the loss
+            diverged.
+    """
+    folder, writes = options.output, jax.process_index() == 0
+    own = dataclasses.asdict(options) | dataclasses.asdict(recipe)
+    unimportant = ("output", "workers")  # They do not change the result.
+    own = {name: value for name, value in own.items() if name not in unimportant}
+    record = open_run(folder, (settings or {}) | own, write=writes)
+    if record["result"] is not None:
+        tell(f"{folder}: this training has ended; see run.json. Nothing to do.")
+        return record["result"]
+    joint = _joint(network, recipe, options.seed)
+    checkpoints = Checkpoints(folder / CHECKPOINTS, tell=tell)
+    state = checkpoints.restore(joint)
+    pipeline = PipelineOptions(
+        batch_size=recipe.batch_size, slots=options.slots, seed=options.seed,
+        workers=options.workers,
+    )  # fmt: skip
+    with training_batches(source, inputs, augment=augment, options=pipeline) as batches:
+        if state is None:
+            state = {"step": 0, "data": batches.get_state(), "best": None, "seconds": 0}
+        else:
+            tell(f"{folder}: goes on from step {state['step']} of {recipe.steps}.")
+            batches.set_state(state["data"])
+        keeper = Keeper(
+            joint, checkpoints, state, recipe=recipe, options=options,
+            validate=validate, writes=writes,
+        )  # fmt: skip
+        _fit(joint, batches, keeper, recipe, options, writes=writes)
+    result = {name: keeper.state[name] for name in ("step", "best", "seconds")}
+    if writes:
+        names = [LAST] if result["best"] else [LAST, BEST]
+        for name in names:  # `fit` ends with averages.
+            _save_model(folder / name, network)
+        finish_run(folder, record, result)
+    return result
+
+
+@contextlib.contextmanager
+def averaged_weights(joint: JointTraining) -> Iterator[FasterRcnn]:
+    """Gives the network its averaged weights, for as long as it lasts."""
+    variables = joint.trainable_variables
+    raw = [variable.value for variable in variables]
+    joint.optimizer.finalize_variable_values(variables)
+    try:
+        yield joint.network
+    finally:
+        for variable, value in zip(variables, raw, strict=True):
+            variable.assign(value)
+
+
+class Keeper(keras.callbacks.Callback):
+    """At the end of each of `fit`'s epochs: validates, logs, and saves a checkpoint.
+
+    Args:
+        joint: What is trained.
+        checkpoints: Where to save.
+        state: Of the checkpoint that training starts from.
+        recipe: See `Recipe`.
+        options: See `TrainingOptions`.
+        validate: See `train`.
+        writes: Whether this process writes.
+    """
+
+    def __init__(
+        self,
+        joint: JointTraining,
+        checkpoints: Checkpoints,
+        state: dict[str, Any],
+        *,
+        recipe: Recipe,
+        options: TrainingOptions,
+        validate: Callable[[FasterRcnn], float] | None,
+        writes: bool,
+    ) -> None:
+        super().__init__()
+        self.joint = joint
+        self.checkpoints = checkpoints
+        self.state = state
+        self.recipe = recipe
+        self.options = options
+        self.validate = validate
+        self.learning_rate = recipe.make_schedule()
+        self.journal = Journal(options.output, state["step"]) if writes else None
+        self._began = math.nan
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        self._began = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        seconds = time.monotonic() - self._began
+        before, step = (
+            self.state["step"],
+            min((epoch + 1) * self.options.save_every, self.recipe.steps),
+        )
+        count = (step - before) * self.recipe.batch_size
+        row = {
+            "step": step,
+            **(logs or {}),
+            "learning_rate": float(self.learning_rate(step)),
+            "images_per_second": round(count / seconds, 2),
+        }
+        self.state |= {
+            "step": step,
+            "data": self.state["data"] | {"next_batch": step},
+            "seconds": round(self.state["seconds"] + seconds, 1),
+        }
+        last = step == self.recipe.steps
+        due = last or (epoch + 1) % self.options.validate_every == 0
+        if self.validate is not None and due:
+            row["validation_map"] = self._validate(self.validate, step)
+        if self.journal is not None:
+            self.journal.add(row)
+            self.checkpoints.save(self.joint, self.state)
+
+    def _validate(self, validate: Callable[[FasterRcnn], float], step: int) -> float:
+        best = self.state["best"]
+        with averaged_weights(self.joint) as network:
+            score = validate(network)
+            # A score is NaN without a labelled object: then any is as good.
+            if best is None or not score <= best["validation_map"]:
+                self.state["best"] = {"step": step, "validation_map": score}
+                if self.journal is not None:
+                    _save_model(self.options.output / BEST, network)
+        return score
+
+
+def _save_model(path: Path, network: FasterRcnn) -> None:
+    # Whoever uses it may have no hardware for half precision.
+    replace_file(path, in_precision(network, "float32").save)
+
+
+def _joint(network: FasterRcnn, recipe: Recipe, seed: int) -> JointTraining:
+    joint = JointTraining(network, rpn=recipe.rpn, head=recipe.head, seed=seed)
+    joint.compile(optimizer=recipe.make_optimizer())
+    joint.optimizer.build(joint.trainable_variables)
+    return joint
+
+
+def _fit(
+    joint: JointTraining,
+    batches: Batches,
+    keeper: Keeper,
+    recipe: Recipe,
+    options: TrainingOptions,
+    *,
+    writes: bool,
+) -> None:
+    start, names = keeper.state["step"], {}
+    guard = Guard(
+        joint, options.output, names, start=start, end=recipe.steps, write=writes
+    )
+    callbacks: list[Any] = [guard, keeper]
+    bar = ProgressBar(
+        steps=recipe.steps, start=start, batch_size=recipe.batch_size,
+        learning_rate=keeper.learning_rate,
+    )  # fmt: skip
+    if writes:
+        callbacks.insert(1, bar)
+    epochs = math.ceil(recipe.steps / options.save_every)
+    try:
+        joint.fit(
+            _feed(batches, names, start),
+            epochs=epochs,
+            initial_epoch=start // options.save_every,
+            steps_per_epoch=options.save_every,
+            shuffle=False,
+            verbose=_SILENT,
+            callbacks=OneBehind(callbacks, add_history=True, model=joint),
+        )
+    finally:
+        bar.close()
+        if keeper.journal is not None:
+            keeper.journal.close()
+
+
+def _feed(
+    batches: Batches, names: dict[int, list[str]], start: int
+) -> Iterator[tuple[dict[str, Any]]]:
+    """Yields what a step takes; the names stay here, by step."""
+    for step, batch in enumerate(batches, start):
+        arrays: dict[str, Any] = dict(batch)
+        names[step] = arrays.pop("names").tolist()
+        names.pop(step - KEPT_NAMES, None)
+        yield (arrays,)

@@ -1,0 +1,113 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from claran.training.checkpoints import Checkpoints, replace_file, write_json
+
+
+@pytest.fixture
+def model():
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    model.compile(optimizer=keras.optimizers.SGD(momentum=0.9), loss="mse")
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def set_all(model, value):
+    model.set_weights([np.full(w.shape, value) for w in model.get_weights()])
+
+
+@pytest.fixture
+def saved(model, tmp_path):
+    """Three checkpoints, whose weights are their step, and what was said."""
+    told = []
+    checkpoints = Checkpoints(tmp_path / "checkpoints", tell=told.append)
+    for step in (1, 2, 10):
+        set_all(model, step)
+        checkpoints.save(model, {"step": step, "best": None})
+    return checkpoints, told
+
+
+def test_the_last_two_stay(saved):
+    checkpoints, _ = saved
+    names = [path.name for path in checkpoints.folder.iterdir()]
+    assert sorted(names) == ["step-000000002", "step-000000010"]
+    assert checkpoints.found()[0].name == "step-000000010"
+
+
+def test_restored(saved, model):
+    checkpoints, told = saved
+    set_all(model, 0)
+    assert checkpoints.restore(model) == {"step": 10, "best": None}
+    assert (np.concatenate([w.ravel() for w in model.get_weights()]) == 10).all()
+    assert told == []
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+@pytest.mark.parametrize(
+    "damage, message",
+    [
+        pytest.param(
+            lambda path: truncate(path / "training.weights.h5"),
+            "does not have its checksum",
+            id="weights-truncated",
+        ),
+        pytest.param(
+            lambda path: (path / "training.weights.h5").unlink(),
+            "No such file",
+            id="weights-gone",
+        ),
+        pytest.param(
+            lambda path: truncate(path / "state.json"), "damaged", id="state-truncated"
+        ),
+        pytest.param(
+            lambda path: (path / "state.json").write_text("{}"),
+            "lacks the checksum",
+            id="state-empty",
+        ),
+    ],
+)
+def test_the_one_before_a_damaged_one(saved, model, damage, message):
+    checkpoints, told = saved
+    damage(checkpoints.found()[0])
+    state = checkpoints.restore(model)
+    assert state is not None and state["step"] == 2
+    assert (model.get_weights()[0] == 2).all()
+    (line,) = told
+    assert "step-000000010" in line and message in line and "the one before" in line
+
+
+def test_nothing_to_restore(model, tmp_path):
+    assert Checkpoints(tmp_path / "none").restore(model) is None
+
+
+def test_killed_while_saving(saved, model):
+    """What a kill leaves behind is no checkpoint, and goes with the next one."""
+    checkpoints, _ = saved
+    half = checkpoints.folder / ".step-000000011.partial"
+    half.mkdir()
+    (half / "training.weights.h5").write_bytes(b"half")
+    state = checkpoints.restore(model)
+    assert state is not None and state["step"] == 10
+    checkpoints.save(model, {"step": 11})
+    assert not half.exists() and checkpoints.found()[0].name == "step-000000011"
+
+
+def test_a_file_is_replaced_or_stays(tmp_path):
+    path = tmp_path / "result.json"
+    write_json(path, {"a": 1})
+
+    def fail(partial):
+        partial.write_text("half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        replace_file(path, fail)
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,45 @@
+import pytest
+
+from claran.training.journal import COLUMNS, Journal, read_log
+
+
+def row(step, **more):
+    losses = dict.fromkeys(COLUMNS[1:-1], step / 8)
+    return {"step": step, **losses, **more}
+
+
+def test_rows_and_curves(tmp_path):
+    journal = Journal(tmp_path, 0)
+    rows = [row(4), row(8, validation_map=0.25)]
+    for one in rows:
+        journal.add(one)
+    journal.close()
+    assert read_log(tmp_path / "log.csv") == rows
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "log.csv", "curves.png", "tensorboard",
+    }  # fmt: skip
+
+
+def test_rows_that_come_again_are_dropped(tmp_path):
+    for start, steps in ((0, (4, 8, 12)), (8, (12, 16))):
+        journal = Journal(tmp_path, start)
+        for step in steps:
+            journal.add(row(step, loss=float(start)))
+        journal.close()
+    found = read_log(tmp_path / "log.csv")
+    assert [(r["step"], r["loss"]) for r in found] == [(4, 0), (8, 0), (12, 8), (16, 8)]
+
+
+def test_tensorboard_reads_it(tmp_path):
+    loader = pytest.importorskip("tensorflow").compat.v1.train.summary_iterator
+    journal = Journal(tmp_path, 0)
+    journal.add(row(4, validation_map=0.5))
+    journal.close()
+    (path,) = (tmp_path / "tensorboard").iterdir()
+    found = {
+        value.tag: value.simple_value
+        for event in loader(str(path))
+        for value in event.summary.value
+    }
+    assert found == dict.fromkeys(COLUMNS[1:-1], 0.5) | {"validation_map": 0.5}

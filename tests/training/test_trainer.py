@@ -1,0 +1,139 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import small_training
+
+from claran.training.journal import read_log
+from claran.training.run_record import TrainingError
+from claran.training.trainer import TrainingOptions
+
+SCRIPT = Path(small_training.__file__)
+
+
+def weights(path):
+    return keras.saving.load_model(path).get_weights()
+
+
+def assert_same_training(found, expected):
+    """Asserts that two folders hold the same training to the last bit."""
+    for name in ("last.keras", "best.keras"):
+        for a, b in zip(weights(found / name), weights(expected / name), strict=True):
+            np.testing.assert_array_equal(a, b)
+    logs = [read_log(folder / "log.csv") for folder in (found, expected)]
+    for row in (*logs[0], *logs[1]):
+        row.pop("images_per_second")
+    assert logs[0] == logs[1]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A training that nothing disturbed; its best model is not the last."""
+    folder = tmp_path_factory.mktemp("whole")
+    result = small_training.run(folder, validate=small_training.falling_score())
+    return folder, result
+
+
+def test_what_it_leaves_behind(whole):
+    folder, result = whole
+    assert result["step"] == 12 and result["best"]["step"] == 4
+    names = {path.name for path in folder.iterdir()}
+    assert names == {
+        "best.keras", "last.keras", "log.csv", "curves.png", "run.json", "tensorboard",
+        "checkpoints",
+    }  # fmt: skip
+    record = json.loads((folder / "run.json").read_text())
+    assert record["result"] == result
+    assert record["settings"]["seed"] == 7 and record["settings"]["steps"] == 12
+    assert record["versions"]["keras"] == keras.__version__
+    rows = read_log(folder / "log.csv")
+    assert [row["step"] for row in rows] == [4, 8, 12]
+    assert rows[2]["loss"] < rows[0]["loss"]
+    assert any(
+        (a != b).any()
+        for a, b in zip(
+            weights(folder / "best.keras"), weights(folder / "last.keras"), strict=True
+        )
+    )
+
+
+def test_the_same_again(whole, tmp_path):
+    small_training.run(tmp_path, validate=small_training.falling_score())
+    assert_same_training(tmp_path, whole[0])
+
+
+def test_another_seed_is_another_training(whole, tmp_path):
+    small_training.run(tmp_path, seed=8, validate=small_training.falling_score())
+    with pytest.raises(AssertionError):
+        assert_same_training(tmp_path, whole[0])
+
+
+def test_a_finished_training_is_left_alone(whole):
+    folder, result = whole
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    told = []
+    again = small_training.run(
+        folder, validate=small_training.falling_score(), tell=told.append
+    )
+    assert again == result and "this training has ended" in told[0]
+    assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def test_other_settings_in_its_folder(whole):
+    with pytest.raises(TrainingError, match=r"other settings: seed was 7, now 8\. "):
+        small_training.run(whole[0], seed=8)
+
+
+def test_killed_at_any_moment_it_ends_the_same(whole, tmp_path):
+    """A process is killed (SIGKILL) after its first checkpoint; the next goes on."""
+    command = [sys.executable, str(SCRIPT), str(tmp_path)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, env=environment) as process:
+        deadline = time.monotonic() + 120
+        while not list(tmp_path.glob("checkpoints/step-*")):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert not (tmp_path / "last.keras").exists()
+    told = []
+    small_training.run(
+        tmp_path, validate=small_training.falling_score(), tell=told.append
+    )
+    assert "goes on from step" in told[0]
+    assert_same_training(tmp_path, whole[0])
+
+
+class Spoiled:
+    """Inputs of which one field's are no numbers."""
+
+    size, channels = 64, 3
+
+    def __call__(self, element):
+        seen = small_training.INPUTS(element)
+        if element["name"] == "SIM0000_000000003":
+            seen.image[:] = np.nan
+        return seen
+
+
+def test_a_loss_that_is_no_number_names_the_batch(tmp_path):
+    with pytest.raises(TrainingError, match=r"diverged at step .*bad_batch\.json"):
+        small_training.run(tmp_path, inputs=Spoiled())
+    bad = json.loads((tmp_path / "bad_batch.json").read_text())
+    assert "SIM0000_000000003" in bad["names"] and len(bad["names"]) == 2
+    # The field is in one batch of the first five fields, so in one of the first three.
+    assert bad["step"] < 3 and bad["gradient_norm"] == "nan"
+    assert not list(tmp_path.glob("checkpoints/*"))
+
+
+@pytest.mark.parametrize("name", ["save_every", "validate_every"])
+def test_nonsense(name, tmp_path):
+    with pytest.raises(ValueError, match=f"`{name}` must be at least 1, got 0"):
+        TrainingOptions(output=tmp_path, **{name: 0})
