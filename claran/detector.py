@@ -28,6 +28,7 @@ from claran.models.presets import PRESETS
 from claran.models.vgg16 import BGR_MEAN
 from claran.models.weights import WeightsError
 from claran.survey.catalog import detection_table
+from claran.survey.counting import FAINT, count_peaks, recount
 
 __all__ = ["Detector", "Found", "UntrainedWarning", "read_infrared"]
 
@@ -124,8 +125,10 @@ class Detector:
         """
         field = _radio(radio, wcs)
         seen = self.look(field, infrared)
-        (found,) = self.detect_inputs([seen], score_threshold=score_threshold)
-        return self.field_table(field, seen, found)
+        (found,) = self.detect_inputs(
+            [seen], score_threshold=self.first_threshold(score_threshold)
+        )
+        return self.field_table(field, seen, found, score_threshold=score_threshold)
 
     def plot(
         self,
@@ -176,14 +179,41 @@ class Detector:
             image, info, np.zeros((0, 4), np.float32), picture.shape[:2]
         )
 
-    def field_table(self, radio: SkyImage, seen: NetworkInput, found: Found) -> QTable:
+    def first_threshold(self, score_threshold: float) -> float:
+        """Returns the score to cut the network's detections at, before counting.
+
+        Counting adds up the classes of a source, so that it may pass a threshold none
+        of them passes.
+        """
+        return (
+            min(score_threshold, FAINT) if self.model.count_trust else score_threshold
+        )
+
+    def field_table(
+        self,
+        radio: SkyImage,
+        seen: NetworkInput,
+        found: Found,
+        *,
+        score_threshold: float = 0.0,
+    ) -> QTable:
         """Returns what was found in a field that was seen so, as `detect` does."""
         shape = radio.values.shape
         boxes = picture_to_array(found.boxes, shape, seen.picture_shape)
+        labels, scores = found.labels, found.scores
         if self.model.detections.clip_both_ends:  # A scaled field has whole pixels.
             boxes = np.clip(boxes, 0, np.array([*shape[::-1]] * 2))
+        if self.model.count_trust:
+            field = unlabelled(radio)
+            islands = count_peaks(radio.values, field["noise"], beam=field["beam"])
+            boxes, labels, scores = recount(
+                boxes, labels, scores, islands, self.model.class_names,
+                trust=self.model.count_trust,
+            )  # fmt: skip
+        keep = scores > score_threshold
+        found = Found(boxes[keep], labels[keep], scores[keep])
         return detection_table(
-            radio.name, self.names(found), found.scores, boxes, wcs=radio.wcs
+            radio.name, self.names(found), found.scores, found.boxes, wcs=radio.wcs
         )
 
     def names(self, found: Found) -> list[str]:

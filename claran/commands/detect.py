@@ -138,12 +138,16 @@ def predict() -> None:
 
     tables: list[QTable] = []
     found_in = detector.detect_inputs(
-        inputs(), score_threshold=threshold, batch_size=batch_size()
+        inputs(),
+        score_threshold=detector.first_threshold(threshold) if radio else threshold,
+        batch_size=batch_size(),
     )
     for found in found_in:
         name, field, seen = fields.popleft()
         if field is not None:
-            tables.append(detector.field_table(field, seen, found))
+            tables.append(
+                detector.field_table(field, seen, found, score_threshold=threshold)
+            )
         else:
             labels = detector.names(found)
             tables.append(detection_table(name, labels, found.scores, found.boxes))

@@ -15,6 +15,7 @@ from claran.data.pipeline import PipelineOptions, Source, validation_batches
 from claran.evaluation.evaluation import mean_average_precision
 from claran.evaluation.fields import FieldDetections, FieldTruth, read_truths
 from claran.models.faster_rcnn import FasterRcnn
+from claran.survey.counting import FAINT, FieldIslands, recount
 
 __all__ = ["BatchDetector", "Validation", "network_inputs"]
 
@@ -67,9 +68,9 @@ class BatchDetector:
                 # Returns at once: JAX computes while Python goes on.
                 waiting.append((self._start(given), batch["image_info"]))
                 if len(waiting) > 1:
-                    yield from _fields(*waiting.popleft(), fields, score_threshold)
+                    yield from self._read(*waiting.popleft(), fields, score_threshold)
         for detected, info in waiting:
-            yield from _fields(detected, info, fields, score_threshold)
+            yield from self._read(detected, info, fields, score_threshold)
 
     def _start(self, batch: dict[str, np.ndarray]) -> Any:
         detected, _ = self._run(
@@ -78,6 +79,33 @@ class BatchDetector:
             batch,
         )
         return detected
+
+    def _read(
+        self,
+        detected: Any,
+        info: Float32[np.ndarray, "b 3"],
+        fields: Iterator[FieldTruth],
+        score_threshold: float,
+    ) -> Iterator[FieldDetections]:
+        """Yields the detections of one batch; blank rows fill up the last one."""
+        detected = jax.device_get(detected)
+        trust = self.model.count_trust
+        first = min(score_threshold, FAINT) if trust else score_threshold
+        for i, truth in zip(range(len(info)), fields, strict=False):
+            keep = detected.valid[i] & (detected.scores[i] > first)
+            boxes = detected.boxes[i][keep].astype(np.float64)
+            boxes = picture_to_array(boxes, truth.shape, _picture_shape(truth, info[i]))
+            labels = detected.labels[i][keep].astype(np.int64)
+            scores = detected.scores[i][keep].astype(np.float64)
+            if trust and truth.islands is not None and truth.island_peaks is not None:
+                islands = FieldIslands(truth.islands, truth.island_peaks)
+                boxes, labels, scores = recount(
+                    boxes, labels, scores, islands, self.model.class_names, trust=trust
+                )
+            keep = scores > score_threshold
+            yield FieldDetections(
+                boxes=boxes[keep], labels=labels[keep], scores=scores[keep]
+            )
 
 
 class Validation:
@@ -145,24 +173,6 @@ def network_inputs(model: FasterRcnn, truths: Sequence[FieldTruth]) -> Inputs:
             )
     longest = max(max(truth.shape) * model.beam / truth.beam for truth in truths)
     return Channels(size=STEP * math.ceil(round(longest) / STEP), beam=model.beam)
-
-
-def _fields(
-    detected: Any,
-    info: Float32[np.ndarray, "b 3"],
-    fields: Iterator[FieldTruth],
-    score_threshold: float,
-) -> Iterator[FieldDetections]:
-    """Yields the detections of one batch; blank rows fill up the last one."""
-    detected = jax.device_get(detected)
-    for i, truth in zip(range(len(info)), fields, strict=False):
-        keep = detected.valid[i] & (detected.scores[i] > score_threshold)
-        boxes = detected.boxes[i][keep].astype(np.float64)
-        yield FieldDetections(
-            boxes=picture_to_array(boxes, truth.shape, _picture_shape(truth, info[i])),
-            labels=detected.labels[i][keep].astype(np.int64),
-            scores=detected.scores[i][keep].astype(np.float64),
-        )
 
 
 def _picture_shape(

@@ -14,9 +14,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from claran.data.elements import Element
-from claran.data.outlines import islands
 from claran.data.parallel import parallel_map
 from claran.data.pipeline import Source
+from claran.survey.counting import count_peaks
 
 __all__ = [
     "Catalog",
@@ -42,6 +42,7 @@ class FieldTruth:
         ignored: (n,), sources that are neither to be found nor false alarms.
         consensus: (n,), share of the people who agreed; NaN where not known.
         islands: (k, 4), boxes of the islands of emission; None without a radio image.
+        island_peaks: (k,), peaks of each of them.
         pixel_arcsec: Side of a pixel; NaN where not known.
         shape: (ny, nx) of the field; (0, 0) where not known.
         beam: Width of the beam in pixels; NaN where not known.
@@ -53,6 +54,7 @@ class FieldTruth:
     ignored: np.ndarray | None = None
     consensus: np.ndarray | None = None
     islands: np.ndarray | None = None
+    island_peaks: np.ndarray | None = None
     pixel_arcsec: float = math.nan
     shape: tuple[int, int] = (0, 0)
     beam: float = math.nan
@@ -148,14 +150,18 @@ def read_truths(source: Source, *, workers: int | None = None) -> list[FieldTrut
 
 def truth_of(element: Element) -> FieldTruth:
     """Returns what is known about a field, its islands included."""
+    found = None
+    if element["noise"] > 0:  # A ready-made picture comes with an empty radio image.
+        beam = element.get("beam", math.nan)
+        found = count_peaks(element["radio"], element["noise"], beam=beam)
     return FieldTruth(
         name=element["name"],
         boxes=element["boxes"],
         labels=element["labels"],
         ignored=element["ignored"],
         consensus=element.get("consensus"),
-        # A ready-made picture comes with an empty radio image.
-        islands=islands(element).boxes if element["noise"] > 0 else None,
+        islands=None if found is None else found.boxes,
+        island_peaks=None if found is None else found.peaks,
         pixel_arcsec=element.get("pixel_arcsec", math.nan),
         shape=element["radio"].shape,
         beam=element.get("beam", math.nan),

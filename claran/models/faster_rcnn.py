@@ -50,6 +50,9 @@ class FasterRcnn(keras.Model):
             "channels" for the float channels of `claran.data.inputs.Channels`.
         beam: Pixels that "channels" scales the width of the beam to; None scales the
             field to fit `image_size`.
+        count_trust: Share of a source's probability that goes to the class got by
+            counting its islands and peaks, see `claran.survey.counting`; 0 leaves boxes
+            and classes as the network has them.
         **kwargs: Of `keras.Model`.
 
     Raises:
@@ -70,6 +73,7 @@ class FasterRcnn(keras.Model):
         image_size: int,
         fusion: str,
         beam: float | None = None,
+        count_trust: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -94,6 +98,7 @@ class FasterRcnn(keras.Model):
         self.image_size = image_size
         self.fusion = fusion
         self.beam = beam
+        self.count_trust = count_trust
         channels = backbone.output_shape[-1]
         if not rpn.built:  # Parts that were loaded have their weights.
             rpn.build((None, None, None, channels))
@@ -204,6 +209,7 @@ class FasterRcnn(keras.Model):
             "image_size": self.image_size,
             "fusion": self.fusion,
             "beam": self.beam,
+            "count_trust": self.count_trust,
         }
 
     @classmethod

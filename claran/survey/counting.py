@@ -1,0 +1,111 @@
+"""Boxes and classes by counting, once it is known which islands are one source.
+
+A network sees which islands of emission belong together. What follows from that is
+no matter of opinion: the box holds these islands, the class is their number and that of
+their peaks (see `claran.data.islands`). So detections are taken for groups of islands,
+and box and class are computed.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from claran.data.islands import class_code, find_islands, find_peaks
+from claran.data.outlines import smallest_island
+
+__all__ = ["FAINT", "FieldIslands", "count_peaks", "recount"]
+
+FAINT = 0.01
+"""Score of the network's detections that enter: fainter ones add nothing to a sum."""
+INSIDE = 0.5  # Part of an island's box that a detection must hold.
+
+
+class FieldIslands(NamedTuple):
+    """The islands of a field and the peaks of each."""
+
+    boxes: Float[np.ndarray, "k 4"]  # Edges, pixels of the FITS array.
+    peaks: Int[np.ndarray, "k"]
+
+
+def count_peaks(
+    radio: Float[np.ndarray, "ny nx"], sigma: float, *, beam: float = math.nan
+) -> FieldIslands:
+    """Returns the islands of a field with their numbers of peaks.
+
+    Args:
+        radio: The radio image; blank pixels are NaN.
+        sigma: Noise, in the unit of the image.
+        beam: Full width at half maximum in pixels, which decides how small an island
+            may be; NaN for four pixels.
+    """
+    islands = find_islands(radio, sigma, min_pixels=smallest_island(beam))
+    peaks = [len(find_peaks(radio, islands, i, sigma)) for i in range(len(islands))]
+    return FieldIslands(islands.boxes.astype(np.float64), np.array(peaks, np.int64))
+
+
+def recount(
+    boxes: Float[np.ndarray, "n 4"],
+    labels: Int[np.ndarray, "n"],
+    scores: Float[np.ndarray, "n"],
+    islands: FieldIslands,
+    class_names: Sequence[str],
+    *,
+    trust: float,
+) -> tuple[Float[np.ndarray, "m 4"], Int[np.ndarray, "m"], Float[np.ndarray, "m"]]:
+    """Returns detections with counted boxes and classes, by falling score.
+
+    Detections of the same islands are one source; its probability is the sum of theirs
+    over the classes. Of this, `trust` goes to the counted class; the rest is divided as
+    the network did. A detection without an island is none.
+
+    Args:
+        boxes: Edges, pixels of the FITS array.
+        labels: Class of each, from 1.
+        scores: Probability of that class.
+        islands: Of the field.
+        class_names: Names of the classes, such as "2_3".
+        trust: How often counting gives the right class if the islands are right.
+    """
+    inside = _inside(boxes, islands.boxes)
+    groups: dict[bytes, list[int]] = {}
+    for i in np.flatnonzero(inside.any(axis=1)):
+        groups.setdefault(inside[i].tobytes(), []).append(int(i))
+    found_boxes, found_labels, found_scores = [], [], []
+    for rows in groups.values():
+        own = inside[rows[0]]
+        edges = islands.boxes[own]
+        shares = np.zeros(len(class_names))
+        np.maximum.at(shares, labels[rows] - 1, scores[rows])
+        total = shares.sum()
+        if not total > 0:
+            continue
+        code = class_code(int(own.sum()), int(islands.peaks[own].sum()))
+        counted = np.array([name == code for name in class_names])
+        shares = min(total, 1.0) * ((1 - trust) * shares / total + trust * counted)
+        present = np.flatnonzero(shares)
+        found_labels.append(present + 1)
+        found_scores.append(shares[present])
+        box = np.concatenate([edges[:, :2].min(axis=0), edges[:, 2:].max(axis=0)])
+        found_boxes.append(np.repeat(box[None], len(present), axis=0))
+    if not found_boxes:
+        return np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0)
+    score = np.concatenate(found_scores)
+    order = np.argsort(-score, kind="stable")
+    return (
+        np.concatenate(found_boxes)[order],
+        np.concatenate(found_labels)[order],
+        score[order],
+    )
+
+
+def _inside(
+    boxes: Float[np.ndarray, "n 4"], islands: Float[np.ndarray, "k 4"]
+) -> Bool[np.ndarray, "n k"]:
+    """Returns which islands each detection holds."""
+    low = np.maximum(boxes[:, None, :2], islands[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], islands[None, :, 2:])
+    area = (islands[:, 2:] - islands[:, :2]).prod(axis=1)
+    return (high - low).clip(min=0).prod(axis=2) > INSIDE * area[None]
