@@ -39,6 +39,7 @@ from claran.models.faster_rcnn import FasterRcnn
 from claran.models.presets import PRESETS
 from claran.simulation.populations import BALANCED, CATALOGUE
 from claran.simulation.source import SimulatedFields
+from claran.simulation.survey import FIRST, FIRST_NATIVE
 from claran.training.fine_tuning import with_classes
 from claran.training.precision import in_precision
 from claran.training.recipes import MODERN, RECIPES, Recipe
@@ -68,7 +69,14 @@ flags.DEFINE_integer(
 flags.DEFINE_integer("slots", 32, "train: most objects in a field.", lower_bound=1)
 FLAGS = flags.FLAGS
 
-POPULATIONS = {"simulated": CATALOGUE, "simulated/balanced": BALANCED}
+SIMULATED: dict[str, dict[str, Any]] = {
+    "simulated": {"population": CATALOGUE},
+    "simulated/balanced": {"population": BALANCED},
+    # Most cutouts of FIRST have its own pixels, Radio Galaxy Zoo's are resampled.
+    "simulated/first": {
+        "population": BALANCED, "surveys": [FIRST_NATIVE, FIRST_NATIVE, FIRST],
+    },
+}  # fmt: skip
 SAMPLED = 64  # Fields that are looked at to choose the size of the input.
 
 
@@ -83,7 +91,7 @@ def train() -> None:
     if recipe.moves == "flip":
         augment: list[Transform] = [Move(flip=0.5, step=360)]
     else:
-        augment = _augment(network, has_radio=source.has_radio)
+        augment = _augment(network, source)
     count = min(len(source), SAMPLED)
     truths = [truth_of(source[i]) for i in range(count)]
     settings = {
@@ -120,15 +128,13 @@ def _sources() -> tuple[Any, Source | None]:
     """Returns the fields to train on and those to validate on."""
     steps = _recipe(FLAGS.model)
     number = FLAGS.validation_fields
-    if FLAGS.data in POPULATIONS:
-        population = POPULATIONS[FLAGS.data]
+    if FLAGS.data in SIMULATED:
+        like = SIMULATED[FLAGS.data]
         source = SimulatedFields(
-            steps.steps * steps.batch_size, seed=FLAGS.seed, population=population
+            steps.steps * steps.batch_size, seed=FLAGS.seed, **like
         )
         # Another seed: no field of it is among the others.
-        held_out = SimulatedFields(
-            max(1, number), seed=FLAGS.seed + 2**31, population=population
-        )
+        held_out = SimulatedFields(max(1, number), seed=FLAGS.seed + 2**31, **like)
         return source, held_out if number else None
     source = data_sets.labelled_fields("train")
     if not number:
@@ -162,13 +168,15 @@ def _recipe(model: str) -> Recipe:
     )
 
 
-def _augment(network: FasterRcnn, *, has_radio: bool) -> list[Transform]:
+def _augment(network: FasterRcnn, source: Any) -> list[Transform]:
     # Of a source in a picture nobody knows the outline: quarter turns are exact.
-    if not has_radio:
+    if not source.has_radio:
         return [Move(shift=8, step=90)]
-    augment: list[Transform] = [Move(shift=8), AddNoise()]
+    # Simulated fields never come twice.
+    endless = isinstance(source, SimulatedFields)
+    augment: list[Transform] = [] if endless else [Move(shift=8), AddNoise()]
     if network.fusion == "channels":
-        augment.append(DropInfrared())
+        augment.append(DropInfrared(probability=0.5))
     return augment
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -26,7 +27,8 @@ class SimulatedFields:
         count: Number of fields.
         seed: Decides all of them.
         population: See `claran.simulation.populations`.
-        survey: See `claran.simulation.survey`.
+        surveys: Field `i` is of the survey `i` modulo their number; see
+            `claran.simulation.survey`.
     """
 
     class_names: ClassVar[tuple[str, ...]] = RGZ_CLASSES
@@ -38,17 +40,17 @@ class SimulatedFields:
         *,
         seed: int = 0,
         population: Population = CATALOGUE,
-        survey: Survey = FIRST,
+        surveys: Sequence[Survey] = (FIRST,),
     ) -> None:
         self.count = count
         self.seed = seed
         self.population = population
-        self.survey = survey
+        self.surveys = tuple(surveys)
 
     @property
     def fingerprint(self) -> str:
         """Hash of all that decides the fields, but for the simulator's own code."""
-        about = [self.count, self.seed, repr(self.population), repr(self.survey)]
+        about = [self.count, self.seed, repr(self.population), repr(self.surveys)]
         return hashlib.sha256(json.dumps(about).encode()).hexdigest()
 
     def __len__(self) -> int:
@@ -57,10 +59,11 @@ class SimulatedFields:
     def __getitem__(self, index: int) -> Element:
         if not 0 <= index < self.count:
             raise IndexError(f"`index` must be in [0, {self.count}), got {index}.")
+        survey = self.surveys[index % len(self.surveys)]
         field = simulate(
             np.random.default_rng([self.seed, index]),
             population=self.population,
-            survey=self.survey,
+            survey=survey,
         )
         codes = {code: label for label, code in enumerate(self.class_names, start=1)}
         boxes = np.array([source.box for source in field.sources], np.float32)
@@ -69,7 +72,8 @@ class SimulatedFields:
             name=f"SIM{self.seed:04d}_{index:09d}",
             radio=field.radio,
             noise=field.sigma,
-            beam=self.survey.beam_arcsec / self.survey.pixel_arcsec,
+            beam=survey.beam_arcsec / survey.pixel_arcsec,
+            pixel_arcsec=survey.pixel_arcsec,
             infrared=np.ascontiguousarray(picture(field.infrared)[::-1]),
             boxes=boxes.reshape(-1, 4),
             labels=np.array(labels, np.int32),

@@ -7,7 +7,7 @@ import keras
 
 from claran.ops.targets import HeadOptions, RpnOptions
 
-__all__ = ["MODERN", "ORIGINAL", "RECIPES", "Recipe"]
+__all__ = ["COMPACT", "MODERN", "ORIGINAL", "RECIPES", "Recipe"]
 
 ORIGINAL_STEPS = 80_000  # Of which the first 50,000 at the full rate.
 EMA_STEPS = 1000  # Length of the average; less in short trainings.
@@ -106,5 +106,14 @@ ORIGINAL = Recipe(
 )
 """ClaRAN's own (Wu et al. 2019); two frozen blocks are a matter of the network."""
 
-RECIPES = {"claran_v0.1": ORIGINAL}
+COMPACT = dataclasses.replace(
+    MODERN,
+    steps=7_000,
+    # Sizes of its anchors are octaves: few reach 0.7 with a source in between.
+    rpn=RpnOptions(size=128, positive=0.5),
+    head=HeadOptions(size=64, positive_fraction=0.5),
+)
+"""For `claran_first`."""
+
+RECIPES = {"claran_v0.1": ORIGINAL, "claran_first": COMPACT}
 """By preset; for others `MODERN`."""
