@@ -97,6 +97,32 @@ def test_a_model_is_as_good_as_its_predictions(claran, fields):
         assert table[name] == metrics[name]
 
 
+def test_a_model_on_pictures(claran, tmp_path):
+    picture = np.zeros((40, 40, 3), np.uint8)
+    picture[5:15, 10:30] = 255
+    cv2.imwrite("one.png", picture)
+    content = {
+        "images": [{"id": 1, "file_name": "one.png"}],
+        "categories": [{"id": 1, "name": "1_2"}, {"id": 2, "name": "bent"}],
+        "annotations": [
+            {"image_id": 1, "category_id": 1, "bbox": [10, 5, 20, 10]},
+            {"image_id": 1, "category_id": 2, "bbox": [20, 25, 9, 9]},
+        ],
+    }
+    Path("one.json").write_text(json.dumps(content))
+    on_pictures = ("--mode=eval", "--data=one.json", "--split=all", "--output=out")
+    status, _, _ = claran(*on_pictures, "--resamples=2", "--batch_size=1")
+    assert status == 0
+    metrics = json.loads(Path("out/metrics.json").read_text())
+    # The model knows no bent ones: they are ignored. Pictures have no components.
+    assert metrics["sources"] == metrics["classes"]["1_2"]["sources"] == 1
+    assert metrics["right_components"] is None
+    assert metrics["options"]["inclusive_boxes"] is True  # Of claran_v0.1.
+    status, _, errors = claran(*on_pictures, model="classical")
+    assert status == 1
+    assert "one: is a picture; --model=classical needs radio FITS" in errors
+
+
 def test_the_classical_finder_on_real_fields(claran, real_data):
     status, _, _ = claran(
         "--mode=eval", f"--data={real_data / 'rgz_first_dev'}", "--split=all",

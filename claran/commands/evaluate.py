@@ -35,6 +35,7 @@ from claran.evaluation.evaluation import EvaluationOptions, evaluate
 from claran.evaluation.fields import FieldDetections, read_truths
 from claran.evaluation.gallery import Shown
 from claran.evaluation.output import display_inputs, write_evaluation
+from claran.models.faster_rcnn import FasterRcnn
 
 __all__ = ["eval"]
 
@@ -61,23 +62,26 @@ CATALOG_SCORE = 0.8  # As in its demo.
 
 def eval() -> None:  # noqa: A001 - the mode's name
     """Evaluates a model, or predictions; writes a report, prints a table."""
-    options = EvaluationOptions(
-        score_threshold=CATALOG_SCORE
-        if FLAGS.score_threshold is None
-        else FLAGS.score_threshold,
-        ignore_unlabelled=FLAGS.ignore_unlabelled,
-        resample_count=FLAGS.resamples,
-        seed=FLAGS.seed,
-    )
     folder = Path(FLAGS.output or "evaluation")
     if folder.is_file():
         raise UsageError(f"--output must be a folder, {folder} is a file.")
+    inclusive = False
     if FLAGS.predictions:
         shown, about = _predicted()
     elif FLAGS.model == "classical":
         shown, about = _classical()
     else:
-        shown, about = _detected()
+        detector = load_detector()
+        inclusive = detector.model.detections.offset == 1
+        shown, about = _detected(detector.model)
+    threshold = FLAGS.score_threshold
+    options = EvaluationOptions(
+        score_threshold=CATALOG_SCORE if threshold is None else threshold,
+        ignore_unlabelled=FLAGS.ignore_unlabelled,
+        inclusive_boxes=inclusive,
+        resample_count=FLAGS.resamples,
+        seed=FLAGS.seed,
+    )
     evaluation = evaluate(
         shown.truths, shown.detections, shown.class_names, options=options
     )
@@ -88,15 +92,14 @@ def eval() -> None:  # noqa: A001 - the mode's name
         say(str(path))
 
 
-def _detected() -> tuple[Shown, dict[str, str]]:
+def _detected(model: FasterRcnn) -> tuple[Shown, dict[str, str]]:
     """Returns what the model finds, and what was done."""
-    detector = load_detector()
-    classes = detector.model.class_names
+    classes = model.class_names
     source = labelled_fields(_split(), class_names=classes)
     truths = read_truths(source, workers=FLAGS.workers)
-    inputs = network_inputs(detector.model, truths)
+    inputs = network_inputs(model, truths)
     start = time.monotonic()
-    found = BatchDetector(detector.model).detect(
+    found = BatchDetector(model).detect(
         source,
         truths,
         inputs,

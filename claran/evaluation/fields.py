@@ -7,11 +7,13 @@ a metric, as long as truth and detections agree; here all are in the frame of
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from tqdm import tqdm
 
 from claran.data.elements import Element
 from claran.data.parallel import parallel_map
@@ -142,10 +144,12 @@ def read_truths(source: Source, *, workers: int | None = None) -> list[FieldTrut
     if len(source) < MANY:
         workers = 1
     parts = [range(len(source))[i : i + PART] for i in range(0, len(source), PART)]
-    read = functools.partial(_read, source)
-    return [
-        truth for part in parallel_map(read, parts, workers=workers) for truth in part
-    ]
+    read = parallel_map(functools.partial(_read, source), parts, workers=workers)
+    bar = tqdm(
+        itertools.chain.from_iterable(read), "Reading", len(source),
+        unit="field", disable=None, delay=2, leave=False,
+    )  # fmt: skip
+    return list(bar)
 
 
 def truth_of(element: Element) -> FieldTruth:

@@ -18,14 +18,18 @@ def random_fields(rng):
         for i in range(count):
             n = int(rng.integers(0, 5))
             boxes, labels = _boxes(rng, n), rng.integers(1, classes + 1, n)
+            left_out = rng.uniform(size=n) < ignored
+            # Some of those that are ignored are of no class, and so of any.
+            known = np.where(left_out & (rng.uniform(size=n) < 0.5), 0, labels)
             truths.append(
                 FieldTruth(
                     name=f"f{i}",
                     boxes=boxes,
-                    labels=labels,
-                    ignored=rng.uniform(size=n) < ignored,
+                    labels=known,
+                    ignored=left_out,
                     consensus=rng.uniform(0.6, 1, n),
                     pixel_arcsec=1.8,
+                    shape=(100, 100),
                 )
             )
             copies = rng.integers(0, 3, n)

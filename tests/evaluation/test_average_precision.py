@@ -15,6 +15,7 @@ from claran.evaluation.average_precision import (
     max_recall,
 )
 from claran.evaluation.bootstrap import interval, resamples
+from claran.evaluation.detections import coco_files
 from claran.evaluation.fields import FieldDetections, FieldTruth, catalog
 from claran.evaluation.matching import match_coco, match_voc
 from claran.evaluation.voc_text import read_voc_detections
@@ -44,32 +45,11 @@ def test_coco_agrees_with_pycocotools(random_fields, decimals):
 
 
 def pycocotools(truths, found, *, classes):
-    def row(box, label, image):
-        x0, y0, x1, y1 = (float(edge) for edge in box)
-        return {
-            "image_id": image, "category_id": int(label),
-            "bbox": [x0, y0, x1 - x0, y1 - y0], "area": (x1 - x0) * (y1 - y0),
-        }  # fmt: skip
-
-    annotations = [
-        row(box, label, i) | {"iscrowd": int(ignored)}
-        for i, truth in enumerate(truths)
-        for box, label, ignored in zip(
-            truth.boxes, truth.labels, truth.ignored, strict=True
-        )
-    ]
-    results = [
-        row(box, label, i) | {"score": float(score)}
-        for i, one in enumerate(found)
-        for box, label, score in zip(one.boxes, one.labels, one.scores, strict=True)
-    ]
+    names = [str(label) for label in range(1, classes + 1)]
+    truth, results = coco_files(truths, found, names)
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO()
-        coco.dataset = {
-            "images": [{"id": i} for i in range(len(truths))],
-            "categories": [{"id": c} for c in range(1, classes + 1)],
-            "annotations": [a | {"id": k + 1} for k, a in enumerate(annotations)],
-        }
+        coco.dataset = truth
         coco.createIndex()
         evaluation = COCOeval(coco, coco.loadRes(results), "bbox")
         evaluation.evaluate()

@@ -28,9 +28,9 @@ def one_field(*, found=BOX, labels=(1,), **options):
 def perfect(truths):
     return [
         FieldDetections(
-            boxes=truth.boxes,
-            labels=truth.labels,
-            scores=np.full(len(truth.labels), 0.9),
+            boxes=truth.boxes[truth.labels > 0],
+            labels=truth.labels[truth.labels > 0],
+            scores=np.full((truth.labels > 0).sum(), 0.9),
         )
         for truth in truths
     ]
@@ -96,6 +96,17 @@ def test_a_class_without_detections_is_minus_one_where_the_original_says_so():
     result = evaluate([true], [found], CLASSES, options=FEW)
     assert result.classes[0].ap.value == result.mean.value == 0
     assert result.voc["area"]["mean"] == result.voc["11_points_rounded"]["1_1"] == -1
+
+
+def test_boxes_that_end_with_a_pixel_are_longer_by_it_for_the_original():
+    # y is up: in the picture the pixel is below. 7 of 10 columns, with it 8; of rows
+    # 7 of 10, with it 8: an IoU of 0.49, then of 0.64.
+    true, found = one_field(found=[[2.0, 5.0, 9.0, 12.0]])
+    options = dataclasses.replace(FEW, inclusive_boxes=True)
+    assert evaluate([true], [found], CLASSES, options=FEW).voc["area"]["1_1"] == 0
+    result = evaluate([true], [found], CLASSES, options=options)
+    assert result.voc["area"]["1_1"] == result.voc["area_rounded"]["mean"] == 1
+    assert result.mean.value == 0
 
 
 def test_without_a_source_nothing_is_known():

@@ -1,0 +1,93 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from claran.data.inputs import Picture
+from claran.evaluation.evaluation import EvaluationOptions, evaluate
+from claran.evaluation.fields import FieldDetections, read_truths
+from claran.evaluation.gallery import Shown, false_alarms, misses, plot_cases
+from claran.evaluation.output import display_inputs, write_evaluation
+from claran.evaluation.plots import plots
+
+CLASSES = ("1_1", "1_2", "1_3", "2_2")
+TRUE = [20.0, 10.0, 40.0, 18.0]
+
+
+def detections(*rows):
+    table = np.array(rows, float).reshape(-1, 6)
+    return FieldDetections(
+        boxes=table[:, :4], labels=table[:, 4].astype(int), scores=table[:, 5]
+    )
+
+
+@pytest.fixture
+def shown(make_element):
+    """Fields with one source: found, half found, of another class, not at all."""
+    source = [make_element(name) for name in ("a", "b", "c", "d")]
+    found = [
+        detections([*TRUE, 4, 0.9], [0, 0, 9, 9, 1, 0.95]),
+        detections([20, 10, 29, 18, 4, 0.85]),
+        detections([*TRUE, 2, 0.99]),
+        detections(),
+    ]
+    truths = read_truths(source)
+    return Shown(source, display_inputs(truths), truths, found, CLASSES)
+
+
+def test_the_worst_come_first(shown):
+    assert [(case.field, case.reason) for case in misses(shown)] == [
+        (3, "2C_2P: nothing there"),
+        (1, "2C_2P: largest IoU 0.45"),
+        (2, "2C_2P: largest IoU 1.00"),
+        (0, "2C_2P: found with a score of 0.90"),
+    ]
+    assert [(case.field, case.reason) for case in false_alarms(shown)] == [
+        (2, "1C_2P: score 0.99"),
+        (0, "1C_1P: score 0.95"),
+        (1, "2C_2P: score 0.85"),
+    ]
+    assert [case.field for case in misses(shown, count=2)] == [3, 1]
+    ignored = [dataclasses.replace(t, ignored=np.array([True])) for t in shown.truths]
+    left_out = shown._replace(truths=ignored)
+    assert misses(left_out) == []
+    # On an ignored source any class will do.
+    assert [case.field for case in false_alarms(left_out)] == [0, 1]
+
+
+def test_boxes_are_drawn_where_the_picture_shows_the_source(shown):
+    (case,) = misses(shown, count=1)
+    figure = plot_cases([case], shown, score_threshold=0.5)
+    (axes,) = figure.axes
+    drawn, frame = axes.patches
+    # The field is 60 high and y runs down in pictures; 64 pixels wide, as displayed.
+    assert drawn.get_bbox().extents.tolist() == [20, 42, 40, 50]
+    assert frame.get_bbox().extents.tolist() == pytest.approx([18.4, 40.4, 41.6, 51.6])
+    assert axes.get_title() == "d\n2C_2P: nothing there"
+    # Twice as large where a network sees it so.
+    larger = shown._replace(inputs=Picture(method="D3", size=128))
+    (axes,) = plot_cases([case], larger, score_threshold=0.5).axes
+    assert axes.patches[0].get_bbox().extents.tolist() == [40, 84, 80, 100]
+
+
+@pytest.mark.parametrize("nothing", [False, True], ids=["some", "none"])
+def test_a_report_of_anything(shown, tmp_path, nothing):
+    if nothing:
+        shown = shown._replace(detections=[detections()] * 4)
+    evaluation = evaluate(
+        shown.truths, shown.detections, CLASSES,
+        options=EvaluationOptions(resample_count=5),
+    )  # fmt: skip
+    assert len(plots(evaluation)["precision_recall"].axes[0].lines) == 1
+    about = {"model": "<b>&"}
+    page, metrics, _ = write_evaluation(tmp_path, evaluation, shown, about=about)
+    assert "<dd>&lt;b&gt;&amp;</dd>" in page.read_text()
+    assert page.read_text().count("<img") == (5 if nothing else 6)
+    assert '"mean_ap"' in metrics.read_text()
+
+
+def test_pictures_are_shown_as_they_are(shown):
+    truths = [
+        dataclasses.replace(t, islands=None, shape=(90, 40)) for t in shown.truths
+    ]
+    assert display_inputs(truths) == Picture(method=None, size=90)
