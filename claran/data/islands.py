@@ -61,11 +61,11 @@ def find_islands(
         sigma: Noise, in the image's unit.
         min_pixels: Islands of fewer pixels are dropped.
     """
-    above = (image > THRESHOLD * sigma).view(np.uint8)
+    above = image > THRESHOLD * sigma
     # OpenCV's version with statistics takes ten times as long.
-    count, labels = cv2.connectedComponents(above, connectivity=8)
+    count, labels = cv2.connectedComponents(above.view(np.uint8), connectivity=8)
     labels = np.asarray(labels, np.int32)
-    keep = np.bincount(labels[above.nonzero()], minlength=count) >= min_pixels
+    keep = np.bincount(labels[above], minlength=count) >= min_pixels
     keep[0] = False
     bounds = ndimage.find_objects(labels, max_label=count - 1) if count > 1 else []
     boxes = [

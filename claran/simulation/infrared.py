@@ -60,14 +60,25 @@ def draw_infrared(
         np.concatenate([peaks, 0.04 * peaks[bright]]),
         np.concatenate([width, 2.6 * width[bright]]),
     )
-    # Atlas pixels are interpolated from 2.75" ones: even their noise is smooth.
-    white = rng.standard_normal(image.shape, dtype=np.float32)
+    return image + _draw_noise(rng, survey) + np.float32(_SKY_DN)
+
+
+def _draw_noise(rng: np.random.Generator, survey: Survey) -> np.ndarray:
+    """Returns noise and confusion of W1, (size, size) float32 DN.
+
+    Atlas pixels are interpolated from 2.75" ones, so that even their noise is smooth:
+    it is drawn on pixels twice as wide, and interpolated.
+    """
+    half = survey.size // 2 + 2
+    white = rng.standard_normal((half, half), dtype=np.float32)
+    noise = np.zeros_like(white)
     for strength, sigma in ((_NOISE_DN, 1.4), (_CONFUSION_DN, _PSF_ARCSEC / 2.355)):
-        pixels = sigma / survey.pixel_arcsec
+        pixels = sigma / (2 * survey.pixel_arcsec)
         # White noise blurred by s pixels keeps 1 / (2 s sqrt(pi)) of its deviation.
         gain = np.float32(strength * 2 * math.sqrt(math.pi) * pixels)
-        image += gain * cv2.GaussianBlur(white, (0, 0), pixels)
-    return image + np.float32(_SKY_DN)
+        noise += gain * cv2.GaussianBlur(white, (0, 0), pixels)
+    fine = cv2.resize(noise, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+    return np.asarray(fine)[1 : survey.size + 1, 1 : survey.size + 1]
 
 
 def picture(infrared: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ image is exact, whatever the pixels; and a Gaussian along the axes is a product 
 and a column, so that a whole source is one small matrix product.
 """
 
+import dataclasses
 import functools
 import math
 
@@ -36,6 +37,8 @@ _LONGEST = 1.388
 # Directions, from west through north, in which the noise of FIRST has most waves: those
 # between stations of one arm of the VLA.
 _ARM_WAVES = np.radians([-32.0, 27.0, 90.0])
+
+_PER_WAVE = 64  # Places at which a stripe is worked out.
 
 # Pointings whose noise is drawn, and how much of it has their own grain.
 _POINTINGS, _OWN_GRAIN = 40, 0.9
@@ -99,14 +102,15 @@ def bowl(blobs: np.ndarray, survey: Survey) -> np.ndarray:
 
 def draw_noise(rng: np.random.Generator, survey: Survey, sigma: float) -> np.ndarray:
     """Returns noise of the given standard deviation, correlated as the array saw it."""
-    amplitudes = _noise_amplitudes(survey)
-    amplitude = amplitudes[rng.integers(len(amplitudes))]
-    shape = (*amplitude.shape, 2)
-    parts = rng.standard_normal(shape, dtype=np.float32)
-    spectrum = amplitude * parts.view(np.complex64)[..., 0]
-    side = amplitude.shape[0]
-    noise = np.asarray(fft.irfft2(spectrum, s=(side, side)))
-    return noise[: survey.size, : survey.size] * np.float32(sigma)
+    spectra = _noise_spectra(survey)
+    amplitude = spectra.amplitudes[rng.integers(len(spectra.amplitudes))]
+    parts = rng.standard_normal((amplitude.size, 2), dtype=np.float32)
+    spectrum = np.zeros((spectra.side, spectra.columns), np.complex64)
+    spectrum.ravel()[spectra.places] = amplitude * parts.view(np.complex64)[:, 0]
+    # `irfft2` in two steps, of which the second is done for the rows that are kept.
+    rows = fft.ifft(spectrum, axis=0, overwrite_x=True)[: survey.size]
+    noise = np.asarray(fft.irfft(rows, n=spectra.side, axis=1))
+    return noise[:, : survey.size] * np.float32(sigma)
 
 
 def draw_stripes(
@@ -146,12 +150,16 @@ def draw_stripes(
         angle = rng.uniform(0, np.pi)
         if survey.snapshot:
             angle = rng.choice(_ARM_WAVES) + rng.normal(0, 0.06)
+        width = rng.uniform(0.3, 1.0)
         x = (math.cos(angle) * (axis - anchor[0])).astype(np.float32)
         y = (math.sin(angle) * (axis - anchor[1])).astype(np.float32)
-        across = (x + y[:, None]) * np.float32(spacing)
-        wave = np.cos(2 * np.pi * across + phase)
-        packet = np.exp(-((across / rng.uniform(0.3, 1.0)) ** 2))
-        image += np.float32(amplitude) * wave * packet
+        across = (x + y[:, None]) * np.float32(spacing * _PER_WAVE)
+        # The band has one dimension: it is looked up, at 64 places a wave.
+        place = (across - across.min()).astype(np.intp)
+        waves = (np.arange(place.max() + 1) + float(across.min())) / _PER_WAVE
+        band = amplitude * np.cos(2 * np.pi * waves + phase)
+        band *= np.exp(-((waves / width) ** 2))
+        image += band.astype(np.float32)[place]
     return image
 
 
@@ -256,12 +264,28 @@ def _fast_length(minimum: int) -> int:
     return minimum if length is None else int(length)
 
 
-@functools.lru_cache(maxsize=8)
-def _noise_amplitudes(survey: Survey) -> np.ndarray:
-    """Returns roots of the noise's power spectrum on the half plane of `rfft2`.
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Spectra:
+    """Spectra of the noise where the array measured any, as roots of the power.
 
-    (n, side, side // 2 + 1) float32, one for each of n pointings of the survey. The
-    power follows the density of the array's baselines: partly that of the snapshots
+    Attributes:
+        side: Rows of the transform, and pixels that it gives along an axis.
+        columns: Columns of the half plane of `rfft2` up to the last that is not 0.
+        places: (k,) places of the amplitudes in (side, columns), flat.
+        amplitudes: (n, k) float32, one row for each pointing of the survey.
+    """
+
+    side: int
+    columns: int
+    places: np.ndarray
+    amplitudes: np.ndarray
+
+
+@functools.lru_cache(maxsize=8)
+def _noise_spectra(survey: Survey) -> _Spectra:
+    """Returns the spectra of noise of unit variance.
+
+    The power follows the density of the array's baselines: partly that of the snapshots
     that made up the field, which gives it a grain of its own, partly the mean over the
     survey. Two corrections were fitted to the spectrum of 153 real FIRST cutouts
     outside their sources: the longest baselines weigh less, and below 0.03 cycles per
@@ -278,12 +302,16 @@ def _noise_amplitudes(survey: Survey) -> np.ndarray:
         power = np.maximum(1 - radius / _LONGEST, 0)[None]
     power = power * np.exp(-((radius / 1.25) ** 6))
     power *= 1 + 1.0 * np.exp(-((radius / 0.16) ** 2))
-    amplitude = np.sqrt(fft.ifftshift(power, axes=(1, 2)))
-    # Unit variance, see below.
-    amplitude /= np.sqrt((amplitude**2).sum(axis=(1, 2), keepdims=True))
-    # irfft2 divides by side squared and gives both halves of the plane.
-    scaled = amplitude[:, :, : side // 2 + 1] * side**2 / math.sqrt(2)
-    return np.ascontiguousarray(scaled, np.float32)
+    power = fft.ifftshift(power, axes=(1, 2))
+    power[:, power.max(axis=0) < 1e-5 * power.max()] = 0
+    power /= power.sum(axis=(1, 2), keepdims=True)
+    half = power[:, :, : side // 2 + 1]
+    columns = int(np.flatnonzero(half.any(axis=(0, 1)))[-1]) + 1
+    half = half[:, :, :columns].reshape(len(half), -1)
+    places = np.flatnonzero(half.any(axis=0))
+    # The transform divides by side squared and gives both halves of the plane.
+    amplitudes = np.sqrt(half[:, places] / 2) * side**2
+    return _Spectra(side, columns, places, amplitudes.astype(np.float32))
 
 
 def _snapshot_powers(survey: Survey, side: int) -> np.ndarray:

@@ -25,7 +25,7 @@ __all__ = ["draw_of_class"]
 
 _SHAPES = 20  # Draws of a source until it has the class asked for.
 _FLUXES = 3  # Tries of a flux for each of them.
-_BINS = 12  # Parts into which the distribution of fluxes is cut.
+_BINS = 8  # Parts into which the distribution of fluxes is cut.
 # Bands and sidelobes add to the noise by which the field will be labelled.
 _EXTRA_NOISE = 1.05
 _NEIGHBOURS = np.ones((3, 3), np.uint8)

@@ -37,7 +37,7 @@ def test_fluxes_that_keep_two_points_apart():
     bins = selection._flux_bins("2_2", model, 2, 1.6e-4)
     joined = selection._flux_bins("2_2", model, 1, 1.6e-4)
     assert bins and joined and max(bins) < min(joined)
-    assert sorted(bins + joined) == list(range(min(bins), 12))
+    assert sorted(bins + joined) == list(range(min(bins), selection._BINS))
 
 
 def test_window_holds_the_source(rng):
