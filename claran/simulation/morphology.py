@@ -273,6 +273,7 @@ def _uneven(rng: np.random.Generator, size: float) -> Shape:
 
 
 def _double_spot(rng: np.random.Generator, size: float) -> Shape:
+    size *= 1.2
     return _double(
         rng, size, hot_spot=rng.uniform(0.4, 0.8),
         double_spot=float(np.clip(rng.normal(0.28, 0.08) * size, 7, 18)),
@@ -280,6 +281,7 @@ def _double_spot(rng: np.random.Generator, size: float) -> Shape:
 
 
 def _fr1(rng: np.random.Generator, size: float) -> Shape:
+    size *= 1.6  # Much of it is below any contour.
     fill = rng.uniform(0.35, 0.8)
     return Shape(**_common(rng) | {
         "arms": _arms(rng, size, 0.1), "bend": rng.normal(0, 0.3),
@@ -306,11 +308,11 @@ def _tail(
 
 
 def _wide_tail(rng: np.random.Generator, size: float) -> Shape:
-    return _tail(rng, size, (0.2, 0.7), -rng.uniform(0.2, 0.9))
+    return _tail(rng, size * 1.3, (0.2, 0.7), -rng.uniform(0.2, 0.9))
 
 
 def _narrow_tail(rng: np.random.Generator, size: float) -> Shape:
-    return _tail(rng, size * 1.2, (0.5, 1.0), -rng.uniform(0.5, 1.2))
+    return _tail(rng, size * 1.5, (0.5, 1.0), -rng.uniform(0.5, 1.2))
 
 
 def _head_tail(rng: np.random.Generator, size: float) -> Shape:

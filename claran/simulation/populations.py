@@ -55,7 +55,7 @@ _FAMILIES = {
 _SIZES = {
     "1_1": (9.5, 0.40),
     "1_2": (12.5, 0.42),
-    "1_3": (19.0, 0.50),
+    "1_3": (18.5, 0.50),
     "2_2": (22.0, 0.70),
     "2_3": (33.0, 0.70),
     "3_3": (38.0, 0.60),
@@ -155,7 +155,7 @@ class Population:
 # al. 2015): 0.22 for each field of 9 square arcmin.
 CATALOGUE = Population(
     weights=MappingProxyType(
-        {"1_1": 42, "1_2": 11, "1_3": 16, "2_2": 8, "2_3": 11, "3_3": 12}
+        {"1_1": 44, "1_2": 9.5, "1_3": 15, "2_2": 8.5, "2_3": 12, "3_3": 13.5}
     ),
 )
 # For training: equal classes, more of what makes association hard, and a wider range of
