@@ -1,34 +1,78 @@
-"""Times the simulator as the data set uses it: fields a second on all cores.
+"""Times the simulator on all cores: bare, and as the data set makes its fields.
+
+Bare fields stay in the process that drew them; time of the CPU is given as well, as it
+does not depend on what else the machine does. Examples are encoded and handed to one
+process. `prepare` writes them, as `--mode=prepare` does.
 
 Run as `python scripts/benchmark_simulation.py`.
 """
 
 import importlib
 import itertools
+import multiprocessing
+import tempfile
 import time
+from collections.abc import Iterable
 
+import cv2
+import numpy as np
 from absl import app, flags
 
 from claran.data.parallel import cores, parallel_map
+from claran.simulation import populations
+from claran.simulation.field import simulate
 
 flags.DEFINE_integer("num", 1000, "Fields to time.", lower_bound=1)
 FLAGS = flags.FLAGS
 
-WARM_UP = 50  # Fields while the processes start and fill their caches.
+WARM_UP = 100  # Fields while the processes start and fill their caches.
+POPULATIONS = {"balanced": populations.BALANCED, "catalogue": populations.CATALOGUE}
+SPLITS = {"balanced": "train", "catalogue": "test"}
 
 
 def main(_: list[str]) -> None:
-    """Prints the rate for both populations, fields handed to this process included."""
+    """Prints fields a second of each population, and of the whole preparation."""
     make_example = importlib.import_module("claran_rgz.simulated").make_example
-    for population, split in {"balanced": "train", "catalogue": "test"}.items():
-        places = [(split, number) for number in range(WARM_UP + FLAGS.num)]
-        examples = parallel_map(make_example, places)
-        for _example in itertools.islice(examples, WARM_UP):
-            pass
+    prepare = importlib.import_module("claran_rgz.prepare").prepare
+    context = multiprocessing.get_context("fork")
+    for name, split in SPLITS.items():
+        numbers = range(WARM_UP + FLAGS.num)
+        with context.Pool(cores(), cv2.setNumThreads, (1,)) as pool:
+            places = [(name, number) for number in numbers]
+            bare, times = rate(pool.imap_unordered(draw, places, chunksize=10))
+        made, _examples = rate(
+            parallel_map(make_example, [(split, number) for number in numbers])
+        )
+        milliseconds = 1e3 * sum(times) / len(times)
+        say(f"{name}: bare {bare:.0f} ({milliseconds:.2f} ms CPU), examples {made:.0f}")
+    with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        count = sum(1 for _example in examples)
-        rate = count / (time.perf_counter() - start)
-        print(f"{population}: {rate:.0f} fields/s on {cores()} cores")  # noqa: T201
+        builder = prepare("rgz/simulated_1k", data_dir=folder)
+        count = sum(split.num_examples for split in builder.info.splits.values())
+        say(f"prepare, start included: {count / (time.perf_counter() - start):.0f}")
+
+
+def draw(place: tuple[str, int]) -> float:
+    """Draws a field and returns how many seconds of the CPU that took."""
+    name, number = place
+    start = time.process_time()
+    simulate(np.random.default_rng(number), population=POPULATIONS[name])
+    return time.process_time() - start
+
+
+def rate(results: Iterable) -> tuple[float, list]:
+    """Returns how many results come a second once the processes are warm, and these."""
+    results = iter(results)
+    for _result in itertools.islice(results, WARM_UP):
+        pass
+    start = time.perf_counter()
+    kept = [result if isinstance(result, float) else None for result in results]
+    return len(kept) / (time.perf_counter() - start), kept
+
+
+def say(line: str) -> None:
+    """Prints a line of the result."""
+    print(f"{line} fields/s on {cores()} cores", flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -101,8 +101,9 @@ def _observe(
         bowls = [radio.bowl(source.blobs, survey) for source in sources]
         image += radio.render(np.concatenate(bowls), survey)
     blank = radio.draw_blank(rng, survey)
-    image[blank] = np.nan
-    models[:, blank] = 0
+    if blank.any():
+        image[blank] = np.nan
+        models[:, blank] = 0
     hosts = np.array([s.host for s in sources]).reshape(-1, 3)
     sky = infrared.draw_infrared(rng, survey, hosts[np.isfinite(hosts[:, 2])])
     measured = noise(image)

@@ -48,17 +48,18 @@ _FAMILIES = {
     "3_3": {"triple": 9, "wide_tail": 1},
 }  # fmt: skip
 
-# Size along the spine in arcsec, median and scatter of the logarithm, adjusted until
-# the simulated extents agree with the catalogue's: median 16.8, 30.4, 45.8 (diagonal of
-# the box), 25, 33, 48 (largest distance between components); scatter 0.36, 0.28, 0.33,
-# 0.53, 0.53, 0.43. Only the draws that give the class survive, so these differ.
+# Size along the spine in arcsec: median, scatter of the logarithm and least (almost none
+# below has the class). Adjusted until the simulated extents agree with the catalogue's:
+# median 16.8, 30.4, 45.8 (diagonal of the box), 25, 33, 48 (largest distance between
+# components); scatter 0.36, 0.28, 0.33, 0.53, 0.53, 0.43. Only the draws that give the
+# class survive, so these differ.
 _SIZES = {
-    "1_1": (9.5, 0.40),
-    "1_2": (12.5, 0.42),
-    "1_3": (18.5, 0.50),
-    "2_2": (22.0, 0.70),
-    "2_3": (33.0, 0.70),
-    "3_3": (38.0, 0.60),
+    "1_1": (9.5, 0.40, 0.5),
+    "1_2": (12.5, 0.42, 6.0),
+    "1_3": (18.5, 0.50, 13.0),
+    "2_2": (22.0, 0.70, 8.0),
+    "2_3": (33.0, 0.70, 17.0),
+    "3_3": (38.0, 0.60, 20.0),
 }
 
 # Peak brightness at 1.4 GHz in mJy/beam, median and scatter of the logarithm, of the
@@ -155,7 +156,7 @@ class Population:
 # al. 2015): 0.22 for each field of 9 square arcmin.
 CATALOGUE = Population(
     weights=MappingProxyType(
-        {"1_1": 44, "1_2": 9.5, "1_3": 15, "2_2": 8.5, "2_3": 12, "3_3": 13.5}
+        {"1_1": 44, "1_2": 8.5, "1_3": 15, "2_2": 8.5, "2_3": 14, "3_3": 12.5}
     ),
 )
 # For training: equal classes, more of what makes association hard, and a wider range of
@@ -218,17 +219,30 @@ def draw_source(
         peak: Peak brightness in FIRST's beam at 1.4 GHz, Jy/beam; drawn if None.
     """
     family = "compact" if code == "compact" else _choose(rng, _FAMILIES[code])
-    median, scatter = _COMPACT_SIGMA if family == "compact" else _SIZES[code]
-    median *= 1.0 if code == "compact" else size
-    shape = morphology.draw_shape(rng, family, rng.lognormal(math.log(median), scatter))
+    shape = morphology.draw_shape(rng, family, _draw_size(rng, code, family, size))
     blobs = morphology.build(rng, shape)
     peak = peak_at(code, rng.random()) if peak is None else peak
     blobs[:, 2] *= peak / radio.peak_brightness(blobs, _FIRST_BEAM)
-    # Cores are flat-spectrum, lobes steep.
-    core = (blobs[:, :2] == 0).all(axis=1)
-    ratio = (survey.frequency_hz / _REFERENCE_HZ) ** _EXTENDED_INDEX
-    blobs[~core, 2] *= ratio
+    if survey.frequency_hz != _REFERENCE_HZ:
+        # Cores are flat-spectrum, lobes steep.
+        core = (blobs[:, :2] == 0).all(axis=1)
+        ratio = (survey.frequency_hz / _REFERENCE_HZ) ** _EXTENDED_INDEX
+        blobs[~core, 2] *= ratio
     return Source(family, blobs, _draw_host(rng, family))
+
+
+def _draw_size(
+    rng: np.random.Generator, code: str, family: str, factor: float
+) -> float:
+    """Returns a size along the spine, arcsec; for compact sources their sigma."""
+    if family == "compact":
+        median, scatter = _COMPACT_SIGMA
+        median *= 1.0 if code == "compact" else factor
+        return rng.lognormal(math.log(median), scatter)
+    median, scatter, least = _SIZES[code]
+    center = math.log(median * factor)
+    below = special.ndtr((math.log(least) - center) / scatter)
+    return math.exp(center + scatter * special.ndtri(rng.uniform(below, 1)))
 
 
 _FIRST_BEAM = Survey()

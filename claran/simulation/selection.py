@@ -55,14 +55,16 @@ def draw_of_class(
         shape = populations.draw_source(rng, code, survey, size=size, peak=brightness)
         shape = shape.moved(*(rng.uniform(-0.5, 0.5, 2) * pixel))
         model = _render_window(shape, survey)
-        bins = _flux_bins(code, model, components, sigma)
-        if not bins:
+        tops, heights = _find_tops(model)
+        # Noise makes one in thirty third peaks: without it, no source lacks one.
+        if len(tops) < peaks:
             continue
-        tops = np.argwhere(model >= cv2.dilate(model, _NEIGHBOURS))
-        heights = model[tops[:, 0], tops[:, 1]]
-        for _ in range(_FLUXES):
+        bins = _flux_bins(code, model, components, sigma)
+        for _ in range(_FLUXES if bins else 0):
             share = (bins[rng.integers(len(bins))] + rng.random()) / _BINS
             peak = populations.peak_at(code, share)
+            if (peak * heights > THRESHOLD * sigma).sum() < peaks:
+                continue
             tall = tops[peak * heights > _CATALOGUED * sigma]
             shift = _shift_to_centre(rng, tall, len(model) // 2)
             seen = peak * model + _cut_out(background, shift, len(model))
@@ -72,6 +74,12 @@ def draw_of_class(
             if found[0] == components and abs(min(found[1], MOST_PEAKS) - peaks) > 1:
                 break  # Another flux will not do.
     return populations.draw_source(rng, code, survey, size=size).scaled(brightness)
+
+
+def _find_tops(model: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns rows and columns of the maxima of a noise-free image, and their values."""
+    tops = model >= np.maximum(cv2.dilate(model, _NEIGHBOURS), 1e-3 * model.max())
+    return np.argwhere(tops), model[tops]
 
 
 def _flux_bins(
