@@ -1,10 +1,10 @@
 """Average precision: VOC's two, COCO's, and their spread over resampled fields."""
 
-from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.sparse import coo_array
 
 from claran.evaluation.matching import Matches
 
@@ -18,7 +18,6 @@ __all__ = [
 
 COCO_IOU = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0, 1, 101)  # Where COCO reads its curve.
-CHUNK = 4_000_000  # Numbers in an array of resampled curves: 32 MB.
 
 Metric = Literal["area", "11_points", "101_points"]
 """VOC 2010's area under the curve, VOC 2007's mean of 11, and COCO's mean of 101."""
@@ -60,18 +59,20 @@ def average_precision(
             and one number.
     """
     if weights is None:
-        weights = np.ones((1, len(matches.positives)), np.int64)
+        weights = np.ones((1, len(matches.positives)), np.int32)
     counted = ~matches.ignored[threshold]
     hits, fields = matches.hits[threshold][counted], matches.fields[counted]
-    used = (
-        int(np.flatnonzero(hits)[-1]) + 1 if hits.any() else 0
-    )  # No recall after that.
-    hits, fields = hits[:used], fields[:used]
-    results = [
-        _read(hits, chunk[:, fields], chunk @ matches.positives, metric)
-        for chunk in _chunks(weights, used)
-    ]
-    return np.concatenate(results)
+    # Precision falls from a hit to the next: only those decide, and how many
+    # detections, of which fields, came since the one before.
+    places = np.flatnonzero(hits)
+    step = np.searchsorted(places, np.arange(len(hits)))
+    before = step < len(places)
+    steps = coo_array(
+        (np.ones(before.sum(), np.int32), (step[before], fields[before])),
+        shape=(len(places), len(matches.positives)),
+    ).tocsr()
+    total = np.cumsum(steps @ weights.T, axis=0).T
+    return _read(weights[:, fields[places]], total, weights @ matches.positives, metric)
 
 
 def max_recall(matches: Matches) -> Float[np.ndarray, "t"]:
@@ -81,33 +82,31 @@ def max_recall(matches: Matches) -> Float[np.ndarray, "t"]:
     return found / positives if positives else np.full(len(found), np.nan)
 
 
-def _chunks(
-    weights: Int[np.ndarray, "r fields"], columns: int
-) -> Iterator[Int[np.ndarray, "_ fields"]]:
-    rows = max(1, CHUNK // max(columns, 1))
-    for start in range(0, len(weights), rows):
-        yield weights[start : start + rows]
-
-
 def _read(
-    hits: np.ndarray,
-    weights: Int[np.ndarray, "r d"],
+    hits: Int[np.ndarray, "r h"],
+    total: Int[np.ndarray, "r h"],
     positives: Int[np.ndarray, "r"],
     metric: Metric,
 ) -> Float[np.ndarray, "r"]:
-    """Returns the average precision of curves whose detections have weights."""
-    found = np.cumsum(weights * hits, axis=1)
-    total = np.cumsum(weights, axis=1)
+    """Returns the average precision of curves given at their hits.
+
+    Args:
+        hits: How often each counts.
+        total: Detections down to each, as often as they count.
+        positives: Sources to find.
+        metric: See `Metric`.
+    """
+    found = np.cumsum(hits, axis=1)
     # Fields that a resample lacks leave 0/0 ahead of its first detection.
     precision = np.divide(found, total, out=np.zeros(found.shape), where=total > 0)
     # From the right: the best precision at this recall or a higher one.
     envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
     if metric == "area":
         with np.errstate(invalid="ignore"):  # 0/0: no source, NaN.
-            return (weights * hits * envelope).sum(axis=1) / positives
+            return (hits * envelope).sum(axis=1) / positives
     steps = RECALLS if metric == "101_points" else np.arange(0.0, 1.1, 0.1)
-    result = np.zeros(len(weights))
-    for i in range(len(weights)):
+    result = np.zeros(len(hits))
+    for i in range(len(hits)):
         if not positives[i]:
             result[i] = np.nan if metric == "101_points" else 0.0
             continue

@@ -57,7 +57,9 @@ def resamples(
     """
     rng = np.random.default_rng(seed)
     chances = np.full(field_count, 1 / max(field_count, 1))
-    return rng.multinomial(field_count, chances, size=count).astype(np.int32)
+    drawn = rng.multinomial(field_count, chances, size=count)
+    # Field by field in memory, as average precision takes it.
+    return np.asfortranarray(drawn, np.int32)
 
 
 def interval(values: Float[np.ndarray, "r"]) -> tuple[float, float]:
