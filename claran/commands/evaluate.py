@@ -88,6 +88,8 @@ def eval() -> None:  # noqa: A001 - the mode's name
     paths = write_evaluation(folder, evaluation, shown, about=about)
     say(evaluation.table())
     say("")
+    if "time" in about:
+        say(f"Detection took {about['time']}.")
     for path in paths:
         say(str(path))
 
