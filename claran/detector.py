@@ -1,5 +1,6 @@
 """The detector as an astronomer uses it: FITS in, table and figure out."""
 
+import dataclasses
 import itertools
 import math
 import os
@@ -17,7 +18,7 @@ from jaxtyping import Float, Int, UInt8
 from matplotlib.figure import Figure
 
 from claran import plotting
-from claran.data.elements import unlabelled
+from claran.data.elements import beam_width, unlabelled
 from claran.data.fits import SkyImage, read_picture, read_sky_image
 from claran.data.fusion import METHODS, fuse, infrared_field, picture_to_array
 from claran.data.inputs import Channels, NetworkInput, place
@@ -30,7 +31,7 @@ from claran.models.weights import WeightsError
 from claran.survey.catalog import detection_table
 from claran.survey.counting import FAINT, count_peaks, recount
 
-__all__ = ["Detector", "Found", "UntrainedWarning", "read_infrared"]
+__all__ = ["Detector", "Found", "UntrainedWarning", "read_infrared", "with_beam"]
 
 STEP = 16  # Pixels.
 SMALL = 256  # Pixels; larger fields come in coarser steps of size.
@@ -104,6 +105,7 @@ class Detector:
         infrared: Any = None,
         *,
         wcs: WCS | None = None,
+        beam_arcsec: float | None = None,
         score_threshold: float = 0.5,
     ) -> QTable:
         """Returns the sources in a field.
@@ -113,6 +115,8 @@ class Detector:
             infrared: The same, or path or uint8 BGR array of a picture of the same
                 field (y down). Networks that see radio alone (D1) need none.
             wcs: Celestial WCS of an array, or in place of the file's.
+            beam_arcsec: Full width at half maximum of the beam, in place of the
+                header's; without either see `claran.data.elements.beam_width`.
             score_threshold: Detections with a higher score are returned.
 
         Returns:
@@ -123,7 +127,7 @@ class Detector:
             ImageError: A file cannot be read or used; says which and what to do.
             ValueError: The network needs an infrared image and there is none.
         """
-        field = _radio(radio, wcs)
+        field = with_beam(_radio(radio, wcs), beam_arcsec)
         seen = self.look(field, infrared)
         (found,) = self.detect_inputs(
             [seen], score_threshold=self.first_threshold(score_threshold)
@@ -160,7 +164,10 @@ class Detector:
         if self.model.fusion in METHODS:
             return self.look_at_picture(fuse(radio, infrared, method=self.model.fusion))
         field = unlabelled(radio, infrared)
-        scale = 1.0 if self.model.beam is None else self.model.beam / field["beam"]
+        beam = beam_width(
+            field.get("beam", math.nan), field.get("pixel_arcsec", math.nan)
+        )
+        scale = 1.0 if self.model.beam is None else self.model.beam / beam
         longest = math.ceil(max(radio.values.shape) * scale)
         # Few sizes, as each is compiled; multiples of the network's largest stride.
         step = STEP if longest <= SMALL else 4 * STEP
@@ -169,7 +176,17 @@ class Detector:
         )
 
     def look_at_picture(self, picture: UInt8[np.ndarray, "h w 3"]) -> NetworkInput:
-        """Returns what the network sees of a ready-made BGR picture, scaled to fit."""
+        """Returns what the network sees of a ready-made BGR picture, scaled to fit.
+
+        Raises:
+            ValueError: The network looks at radio images; or `picture` is not uint8
+                with three channels.
+        """
+        if self.model.fusion not in METHODS:
+            raise ValueError(
+                f"{self.model.name} looks at radio images, not at pictures: give FITS "
+                "files, or a model that was trained on pictures."
+            )
         _check(picture)
         size = self.model.image_size
         image = np.empty((size, size, 3), np.float32)
@@ -205,7 +222,8 @@ class Detector:
             boxes = np.clip(boxes, 0, np.array([*shape[::-1]] * 2))
         if self.model.count_trust:
             field = unlabelled(radio)
-            islands = count_peaks(radio.values, field["noise"], beam=field["beam"])
+            beam = field.get("beam", math.nan)
+            islands = count_peaks(radio.values, field["noise"], beam=beam)
             boxes, labels, scores = recount(
                 boxes, labels, scores, islands, self.model.class_names,
                 trust=self.model.count_trust,
@@ -282,6 +300,19 @@ class Detector:
                 detected.labels[i][keep],
                 detected.scores[i][keep],
             )
+
+
+def with_beam(radio: SkyImage, beam_arcsec: float | None) -> SkyImage:
+    """Returns the image with a round beam, or as it is if None is given.
+
+    Raises:
+        ValueError: The beam is not above 0.
+    """
+    if beam_arcsec is None:
+        return radio
+    if not beam_arcsec > 0:
+        raise ValueError(f"`beam_arcsec` must be above 0, got {beam_arcsec}.")
+    return dataclasses.replace(radio, beam=(beam_arcsec, beam_arcsec, 0.0))
 
 
 def read_infrared(source: Any) -> SkyImage | UInt8[np.ndarray, "h w 3"] | None:

@@ -61,6 +61,21 @@ def narrow_path(
 
 
 @pytest.fixture(scope="session")
+def tiny_channels() -> Callable[..., Any]:
+    """Builds claran_first with so few channels that it runs in a moment."""
+    from claran.models.presets import claran_first  # noqa: PLC0415 - as above
+
+    sizes = {
+        "widths": (4, 4, 8, 8),
+        "depths": (1, 1, 1, 1),
+        "features": 8,
+        "rpn_width": 8,
+        "head_width": 8,
+    }
+    return lambda **options: claran_first(**(sizes | options))
+
+
+@pytest.fixture(scope="session")
 def golden() -> Path:
     """The folder of vectors made with the original ClaRAN's own code."""
     return _shared("golden")

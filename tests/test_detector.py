@@ -13,7 +13,6 @@ from astropy.wcs import WCS
 from claran.data.fits import ImageError, SkyImage, read_sky_image
 from claran.data.inputs import NetworkInput
 from claran.detector import Detector, Found, UntrainedWarning, read_infrared
-from claran.models.presets import claran_first
 from claran.models.weights import WeightsError
 
 COLUMNS = ["image", "label", "score", "x0", "y0", "x1", "y1"]
@@ -32,12 +31,9 @@ def d1_detector(narrow):
 
 
 @pytest.fixture(scope="module")
-def channels_detector():
+def channels_detector(tiny_channels):
     keras.utils.set_random_seed(1)
-    model = claran_first(
-        widths=(4, 4, 8, 8), depths=(1, 1, 1, 1), features=8, rpn_width=8, head_width=8
-    )
-    return Detector(model)
+    return Detector(tiny_channels())
 
 
 @pytest.fixture
@@ -165,6 +161,19 @@ class TestChannels:
         table = detector.detect(field, score_threshold=0)
         assert len(table) and (table["x1"] <= shape[1]).all()
         assert (table["y1"] <= shape[0]).all() and (table["y0"] >= 0).all()
+
+    def test_beam_may_be_given(self, detector, field):
+        header = detector.detect(field, score_threshold=0)
+        given = detector.detect(field, beam_arcsec=5.4, score_threshold=0)
+        np.testing.assert_array_equal(given["x0"], header["x0"])  # FIRST's, by default.
+        wider = detector.detect(field, beam_arcsec=10.8, score_threshold=0)
+        assert len(wider) != len(header) or (wider["x0"] != header["x0"]).any()
+        with pytest.raises(ValueError, match="`beam_arcsec` must be above 0, got -1"):
+            detector.detect(field, beam_arcsec=-1)
+
+    def test_no_pictures(self, detector, infrared):
+        with pytest.raises(ValueError, match="looks at radio images, not at pictures"):
+            detector.look_at_picture(infrared)
 
     def test_large_fields_come_in_few_sizes(self, detector, rng):
         sizes = {

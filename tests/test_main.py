@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 
 import cv2
+import keras
 import numpy as np
 import pytest
 from absl import flags
@@ -46,6 +47,46 @@ def fields(tmp_path, rng):
             rng.integers(0, 255, (40, 40, 3), np.uint8),
         )
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def channels_path(tiny_channels, tmp_path_factory):
+    keras.utils.set_random_seed(1)
+    path = tmp_path_factory.mktemp("models") / "channels.keras"
+    tiny_channels().save(path)
+    return path
+
+
+@pytest.mark.usefixtures("fields")
+class TestChannels:
+    """Networks that see radio images, with or without infrared."""
+
+    def test_fields_without_a_beam(self, claran, channels_path):
+        predict = ["--mode=predict", "--radio=radio", "--output=out.csv"]
+        status, output, _ = claran(*predict, model=channels_path)
+        assert status == 0
+        note = "no beam (BMAJ, BMIN) in a_radio.fits and 2 others: took FIRST's"
+        assert note in output
+        status, output, _ = claran(*predict, "--beam=5.4", model=channels_path)
+        assert status == 0 and "no beam" not in output
+
+    def test_one_field(self, claran, channels_path):
+        demo = ["--mode=demo", "--radio=radio/a_radio.fits", "--score_threshold=0.01"]
+        status, output, _ = claran(*demo, "--output=.", model=channels_path)
+        assert status == 0 and "no beam (BMAJ, BMIN) in a_radio.fits: took" in output
+        # The only island is the only thing that can be a source.
+        (x0,) = set(QTable.read("a_radio_pred.ecsv")["x0"])
+        assert x0 == 10
+
+    def test_pictures_are_refused(self, claran, channels_path):
+        found = claran(
+            "--mode=predict", "--image=infrared", "--output=x.csv", model=channels_path
+        )
+        assert_fails(found, "looks at radio images, not at pictures: give FITS files")
+
+    def test_no_beam_of_nothing(self, claran, channels_path):
+        found = claran("--mode=demo", "--beam=0", model=channels_path)
+        assert_fails(found, "`beam_arcsec` must be above 0, got 0")
 
 
 @pytest.mark.usefixtures("fields")

@@ -24,7 +24,7 @@ from claran.commands.detectors import batch_size, load_detector
 from claran.data.files import expand, pair_infrared
 from claran.data.fits import ImageError, SkyImage, read_picture, read_sky_image
 from claran.data.inputs import NetworkInput
-from claran.detector import Detector
+from claran.detector import Detector, with_beam
 from claran.survey.catalog import (
     detection_table,
     format_table,
@@ -53,6 +53,12 @@ flags.DEFINE_list(
     None,
     "Ready-made pictures instead of --radio and --ir, as the network was trained on; "
     "files as for --radio.",
+)
+flags.DEFINE_float(
+    "beam",
+    None,
+    "Full width at half maximum of the radio beam, arcsec, in place of the headers'. A "
+    "file without either is taken for FIRST's, 5.4.",
 )
 FLAGS = flags.FLAGS
 
@@ -84,8 +90,10 @@ def demo() -> None:
         if not FLAGS.radio and infrared is None:
             infrared = example / "simulated_infrared.png"
         _check_infrared(detector, infrared)
-        table = detector.detect(path, infrared, score_threshold=threshold)
-        figure = detector.plot(path, infrared, table)
+        field = _read(path)
+        table = detector.detect(field, infrared, score_threshold=threshold)
+        figure = detector.plot(field, infrared, table)
+        _say_beams(detector, [path.name] if field.beam is None else [])
     picture_path = (
         output / f"{path.name.split('.fit')[0].removesuffix('.png')}_pred.png"
     )
@@ -117,6 +125,7 @@ def predict() -> None:
         _check_infrared(detector, infrared)
     threshold = 0.05 if FLAGS.score_threshold is None else FLAGS.score_threshold
     failed: list[str] = []
+    no_beam: list[str] = []
     # Only of the batch under way: a survey does not fit into memory.
     fields: deque[tuple[str, SkyImage | None, NetworkInput]] = deque()
 
@@ -127,8 +136,10 @@ def predict() -> None:
                     field = None
                     seen = detector.look_at_picture(read_picture(path))
                 else:
-                    field = read_sky_image(path)
+                    field = _read(path)
                     seen = detector.look(field, infrared.get(path))
+                    if field.beam is None:
+                        no_beam.append(path.name)
             except ImageError as error:
                 failed.append(str(error))
                 tqdm.write(f"Skipped: {error}", file=sys.stderr)
@@ -157,11 +168,26 @@ def predict() -> None:
         )
     table = stack_tables(tables)
     write_table(table, output)
+    _say_beams(detector, no_beam)
     say(f"{len(table)} detections in {len(tables)} fields: {output}")
     if failed:
         raise ImageError(
             f"{len(failed)} of {len(images or radio)} files could not be used (see "
             "above); the table has the others."
+        )
+
+
+def _read(path: Path) -> SkyImage:
+    return with_beam(read_sky_image(path), FLAGS.beam)
+
+
+def _say_beams(detector: Detector, names: list[str]) -> None:
+    """Says which files were taken for FIRST's."""
+    if names and detector.model.beam is not None:
+        others = f" and {len(names) - 1} others" if len(names) > 1 else ""
+        say(
+            f"Note: no beam (BMAJ, BMIN) in {names[0]}{others}: took FIRST's, 5.4 "
+            "arcsec; --beam says otherwise."
         )
 
 

@@ -10,9 +10,10 @@ from claran.data.fits import ImageError, SkyImage
 from claran.data.fusion import infrared_field
 from claran.data.radio import noise
 
-__all__ = ["Element", "keep_objects", "move_points", "unlabelled"]
+__all__ = ["Element", "beam_width", "keep_objects", "move_points", "unlabelled"]
 
 FIRST_BEAM = 5.4  # Arcsec.
+FIRST_PIXELS = 3.0  # That beam in FIRST's own pixels.
 
 
 class Element(TypedDict):
@@ -30,7 +31,8 @@ class Element(TypedDict):
     noise: float
     """Standard deviation of the noise, in the unit of `radio`."""
     beam: NotRequired[float]
-    """Full width at half maximum in pixels; NaN, or left out, if it is not known."""
+    """Full width at half maximum in pixels; NaN, or left out, if it is not known; see
+    `beam_width`."""
     pixel_arcsec: NotRequired[float]
     """Side of a pixel; NaN, or left out, if it is not known."""
     infrared: NotRequired[UInt8[np.ndarray, "h w 3"] | None]
@@ -97,20 +99,33 @@ def move_points(element: Element, matrix: Float[np.ndarray, "3 3"]) -> Element:
     return moved
 
 
+def beam_width(beam: float = math.nan, pixel_arcsec: float = math.nan) -> float:
+    """Returns the full width at half maximum of a field's beam, in pixels.
+
+    Cutouts of FIRST rarely say what their beam is: where it is not known, FIRST's 5.4"
+    is taken, and three pixels if the side of a pixel is not known either.
+
+    Args:
+        beam: In pixels; NaN if it is not known.
+        pixel_arcsec: Side of a pixel; NaN if it is not known.
+
+    >>> beam_width(4.5, 1.0), beam_width(pixel_arcsec=1.8), beam_width()
+    (4.5, 3.0, 3.0)
+    """
+    if beam > 0:
+        return beam
+    return FIRST_BEAM / pixel_arcsec if pixel_arcsec > 0 else FIRST_PIXELS
+
+
 def unlabelled(
     radio: SkyImage,
     infrared: SkyImage | UInt8[np.ndarray, "h w 3"] | None = None,
-    *,
-    beam_arcsec: float | None = None,
 ) -> Element:
     """Returns a field without objects, to detect in.
 
     Args:
         radio: The radio image.
         infrared: See `claran.data.fusion.fuse`.
-        beam_arcsec: Full width at half maximum; None for the header's. Cutouts of FIRST
-            rarely have one: where it is missing, FIRST's 5.4" is taken, and three
-            pixels if the side of a pixel is not known either.
 
     Raises:
         ImageError: The noise is zero, or the images show different parts of the sky.
@@ -121,16 +136,14 @@ def unlabelled(
             f"{radio.name}: has no noise to measure brightness by, as over half of its "
             "pixels have one value; set blank pixels to NaN."
         )
-    if beam_arcsec is None:
-        beam_arcsec = (
-            math.sqrt(radio.beam[0] * radio.beam[1]) if radio.beam else FIRST_BEAM
-        )
-    beam = beam_arcsec / radio.pixel_arcsec if radio.pixel_arcsec else 3.0
+    major, minor, _ = radio.beam or (math.nan, math.nan, 0.0)
+    pixel_arcsec = radio.pixel_arcsec or math.nan
     return Element(
         name=radio.name,
         radio=radio.values,
         noise=sigma,
-        beam=beam,
+        beam=math.sqrt(major * minor) / pixel_arcsec,
+        pixel_arcsec=pixel_arcsec,
         infrared=None if infrared is None else infrared_field(radio, infrared),
         boxes=np.zeros((0, 4), np.float32),
         labels=np.zeros(0, np.int32),

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32, Shaped, UInt8
 
-from claran.data.elements import Element
+from claran.data.elements import Element, beam_width
 from claran.data.fits import SkyImage
 from claran.data.fusion import METHODS, array_to_picture, fuse
 from claran.data.islands import LEVEL_RATIO, THRESHOLD
@@ -117,7 +117,8 @@ class Channels:
 
     size: int = 160
     beam: float | None = None
-    """Pixels that the width of the beam is scaled to; None scales the field to fit."""
+    """Pixels that the width of the beam is scaled to, see
+    `claran.data.elements.beam_width`; None scales the field to fit."""
 
     channels = len(CHANNELS)
 
@@ -150,12 +151,10 @@ class Channels:
     def _scale(self, element: Element) -> float | None:
         if self.beam is None:
             return None
-        name, beam = element["name"], element.get("beam", math.nan)
-        if not beam > 0:
-            raise ValueError(
-                f"{name}: has no beam to scale by; give its `beam` in pixels, or "
-                "`Channels(beam=None)`."
-            )
+        name = element["name"]
+        beam = beam_width(
+            element.get("beam", math.nan), element.get("pixel_arcsec", math.nan)
+        )
         scale = self.beam / beam
         if round(max(element["radio"].shape) * scale) > self.size:
             raise ValueError(

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Float32
 
+from claran.data.elements import beam_width
 from claran.data.fusion import METHODS, picture_to_array
 from claran.data.inputs import Channels, Inputs, Picture
 from claran.data.pipeline import PipelineOptions, Source, validation_batches
@@ -151,8 +152,7 @@ def network_inputs(model: FasterRcnn, truths: Sequence[FieldTruth]) -> Inputs:
         truths: The fields.
 
     Raises:
-        ValueError: The network needs radio images and the fields are pictures, or it
-            needs beams and a field has none.
+        ValueError: The network needs radio images and the fields are pictures.
     """
     ready_made = all(truth.islands is None for truth in truths)
     if model.fusion in METHODS:
@@ -165,13 +165,10 @@ def network_inputs(model: FasterRcnn, truths: Sequence[FieldTruth]) -> Inputs:
         )
     if model.beam is None:
         return Channels(size=model.image_size, beam=None)
-    for truth in truths:
-        if not truth.beam > 0:
-            raise ValueError(
-                f"{truth.name}: has no beam, which {model.name} scales fields by; "
-                "write BMAJ and BMIN into its header."
-            )
-    longest = max(max(truth.shape) * model.beam / truth.beam for truth in truths)
+    longest = max(
+        max(truth.shape) * model.beam / beam_width(truth.beam, truth.pixel_arcsec)
+        for truth in truths
+    )
     return Channels(size=STEP * math.ceil(round(longest) / STEP), beam=model.beam)
 
 

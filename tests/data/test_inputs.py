@@ -125,6 +125,17 @@ def test_infrared_channel_is_zero_on_empty_sky_and_without_infrared(make_field):
     assert bare[..., VALID].all()
 
 
+@pytest.mark.parametrize(
+    "known, scale",
+    [({"beam": 6.0}, 0.5), ({"pixel_arcsec": 0.9}, 0.5), ({}, 1.0)],
+    ids=["beam", "pixel", "nothing"],
+)
+def test_beam_of_a_field(make_field, known, scale):
+    field = make_field(SOURCE) | {"beam": math.nan} | known
+    info = Channels(size=96, beam=3.0)(field).image_info
+    assert info[2] == pytest.approx(scale)
+
+
 def test_surveys_of_one_beam_look_alike(make_field):
     coarse = make_field(SOURCE) | {"beam": 3.0}
     fine = make_field(SOURCE) | {"beam": 5.0}
@@ -156,7 +167,6 @@ def test_empty_and_blank_fields(make_field):
         (Picture(method=None), {"infrared": None}, "has no infrared picture, which th"),
         (Channels(), {"noise": 0.0}, "field0: `noise` must be above 0, got 0.0"),
         (Channels(), {"noise": math.nan}, "`noise` must be above 0, got nan"),
-        (Channels(beam=4), {"beam": math.nan}, "field0: has no beam to scale by"),
         (Channels(beam=4, size=90), {"beam": 2.0}, "needs a `size` of 128, got 90"),
     ],
 )

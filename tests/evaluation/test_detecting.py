@@ -77,8 +77,8 @@ def test_channels_are_as_large_as_the_largest_field(network, monkeypatch):
     monkeypatch.setattr(network, "fusion", "channels")
     monkeypatch.setattr(network, "beam", 3.0, raising=False)
     assert network_inputs(network, truths) == Channels(size=128, beam=3.0)
-    with pytest.raises(ValueError, match="far: has no beam"):
-        network_inputs(network, [*truths, truth(islands=islands, shape=(9, 9))])
+    unknown = truth(islands=islands, shape=(90, 9), pixel_arcsec=0.9)  # Six pixels.
+    assert network_inputs(network, [unknown]) == Channels(size=48, beam=3.0)
     with pytest.raises(ValueError, match="the data are pictures"):
         network_inputs(network, [truth(shape=(100, 100))])
     monkeypatch.setattr(network, "beam", None)
