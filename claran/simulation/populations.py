@@ -48,11 +48,11 @@ _FAMILIES = {
     "3_3": {"triple": 9, "wide_tail": 1},
 }  # fmt: skip
 
-# Size along the spine in arcsec: median, scatter of the logarithm and least (almost none
-# below has the class). Adjusted until the simulated extents agree with the catalogue's:
-# median 16.8, 30.4, 45.8 (diagonal of the box), 25, 33, 48 (largest distance between
-# components); scatter 0.36, 0.28, 0.33, 0.53, 0.53, 0.43. Only the draws that give the
-# class survive, so these differ.
+# Size along the spine in arcsec: median, scatter of the logarithm, and the least, below
+# which almost no source has the class. Adjusted until the simulated extents agree with
+# the catalogue's: median 16.8, 30.4, 45.8 (diagonal of the box), 25, 33, 48 (largest
+# distance between components); scatter 0.36, 0.28, 0.33, 0.53, 0.53, 0.43. Only the
+# draws that give the class survive, so these differ.
 _SIZES = {
     "1_1": (9.5, 0.40, 0.5),
     "1_2": (12.5, 0.42, 6.0),

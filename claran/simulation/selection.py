@@ -77,7 +77,7 @@ def draw_of_class(
 
 
 def _find_tops(model: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns rows and columns of the maxima of a noise-free image, and their values."""
+    """Returns row and column of the maxima of a noise-free image, and their values."""
     tops = model >= np.maximum(cv2.dilate(model, _NEIGHBOURS), 1e-3 * model.max())
     return np.argwhere(tops), model[tops]
 

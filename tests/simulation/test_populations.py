@@ -144,10 +144,12 @@ def test_factors_are_spread_over_their_ranges(rng):
 def test_size_and_flux_of_a_source(rng):
     far = [
         np.abs(populations.draw_source(rng, "3_3", FIRST, size=s).blobs[:, :2]).max()
-        for s in (0.5, 2.0)
+        for s in (1.0, 4.0)
         for _ in range(60)
     ]
     assert np.median(far[60:]) > 2.5 * np.median(far[:60])
+    sizes = [populations._draw_size(rng, "3_3", "triple", 0.1) for _ in range(50)]
+    assert min(sizes) > 20  # Smaller ones would never show three components.
     source = populations.draw_source(rng, "1_2", FIRST, peak=0.5)
     assert radio.peak_brightness(source.scaled(3).blobs, FIRST) == pytest.approx(1.5)
 
