@@ -113,8 +113,13 @@ def write_table(table: QTable, path: str | os.PathLike) -> None:
         table = _with_degrees(table)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial{path.suffix}")
+    options = {}
+    if astropy_format == "votable":
+        # Not as text: Astropy 8.0.2 then writes a byte past its buffer, and the program
+        # crashes or computes nonsense some time later (astropy issue 20419).
+        options["tabledata_format"] = "binary2"
     try:
-        table.write(partial, format=astropy_format, overwrite=True)
+        table.write(partial, format=astropy_format, overwrite=True, **options)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
