@@ -96,6 +96,8 @@ class BatchDetector:
             keep = detected.valid[i] & (detected.scores[i] > first)
             boxes = detected.boxes[i][keep].astype(np.float64)
             boxes = picture_to_array(boxes, truth.shape, _picture_shape(truth, info[i]))
+            if self.model.detections.clip_both_ends:  # See `Detector.field_table`.
+                boxes = np.clip(boxes, 0, np.array([*truth.shape[::-1]] * 2))
             labels = detected.labels[i][keep].astype(np.int64)
             scores = detected.scores[i][keep].astype(np.float64)
             if trust and truth.islands is not None and truth.island_peaks is not None:

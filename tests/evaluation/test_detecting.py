@@ -3,6 +3,7 @@ import pytest
 
 from claran.data.fits import SkyImage
 from claran.data.inputs import Channels, Picture
+from claran.data.radio import noise
 from claran.detector import Detector
 from claran.evaluation.detecting import BatchDetector, Validation, network_inputs
 from claran.evaluation.evaluation import mean_average_precision
@@ -40,6 +41,34 @@ def test_finds_what_the_detector_finds_in_each_field(network, make_element, shap
     )
     expected = [(one.scores > 0.16).sum() for one in found]
     assert [len(one.scores) for one in above] == expected != [0, 0, 0]
+
+
+def test_channels_are_counted_and_cut_as_the_detector_does(
+    tiny_channels, make_element, monkeypatch
+):
+    network = tiny_channels()
+    source = [make_element("f0"), make_element("f1", shape=(50, 61))]
+    for element in source:
+        element["noise"] = noise(element["radio"])
+    truths = read_truths(source)
+    detector = Detector(network)
+    for trust in (0.0, 0.9):
+        monkeypatch.setattr(network, "count_trust", trust)
+        found = BatchDetector(network).detect(
+            source, truths, network_inputs(network, truths), batch_size=2
+        )
+        for element, one in zip(source, found, strict=True):
+            # Nothing says what its beam is: three pixels, as of the element.
+            radio = SkyImage(values=element["radio"], name=element["name"])
+            table = detector.detect(radio, element["infrared"], score_threshold=0.05)
+            assert len(table) == len(one.scores) > 0
+            boxes = np.stack([table[name] for name in ("x0", "y0", "x1", "y1")], 1)
+            np.testing.assert_allclose(
+                np.sort(one.scores), np.sort(table["score"]), atol=1e-4
+            )
+            np.testing.assert_allclose(
+                np.sort(one.boxes, axis=0), np.sort(boxes, axis=0), atol=0.05
+            )
 
 
 def test_validation_follows_the_weights(network, make_element):
