@@ -9,7 +9,14 @@ from jaxtyping import Float, Int
 from claran.evaluation.fields import Catalog
 from claran.evaluation.matching import Matches, by_score, overlaps
 
-__all__ = ["Calibration", "ScoreCurve", "calibration", "confusion", "score_curve"]
+__all__ = [
+    "Calibration",
+    "ScoreCurve",
+    "calibration",
+    "confusion",
+    "pooled",
+    "score_curve",
+]
 
 
 class ScoreCurve(NamedTuple):
@@ -40,7 +47,7 @@ def score_curve(
         points: Number of scores, from 0 to 1.
         threshold: Which of the IoU thresholds of the matches.
     """
-    scores, hits = _pooled(matches, threshold)
+    scores, hits = pooled(matches, threshold)
     cuts = np.linspace(0, 1, points)
     order = np.argsort(scores)
     first = np.searchsorted(scores[order], cuts, side="left")
@@ -68,7 +75,7 @@ def calibration(
         bins: Number of bins, from 0 to 1.
         threshold: Which of the IoU thresholds of the matches.
     """
-    scores, hits = _pooled(matches, threshold)
+    scores, hits = pooled(matches, threshold)
     place = np.clip((scores * bins).astype(int), 0, bins - 1)
     counts = np.bincount(place, minlength=bins)
     with np.errstate(invalid="ignore"):  # 0/0: an empty bin, NaN.
@@ -129,10 +136,15 @@ def confusion(
     return table
 
 
-def _pooled(
-    matches: Sequence[Matches], threshold: int
+def pooled(
+    matches: Sequence[Matches], threshold: int = 0
 ) -> tuple[Float[np.ndarray, "d"], Float[np.ndarray, "d"]]:
-    """Returns scores and hits of the detections of all classes that count."""
+    """Returns scores and hits of the detections of all classes that count.
+
+    Args:
+        matches: Of every class.
+        threshold: Which of the IoU thresholds of the matches.
+    """
     kept = [~one.ignored[threshold] for one in matches]
     scores = [one.scores[rows] for one, rows in zip(matches, kept, strict=True)]
     hits = [one.hits[threshold][rows] for one, rows in zip(matches, kept, strict=True)]
