@@ -69,9 +69,9 @@ class BatchDetector:
                 # Returns at once: JAX computes while Python goes on.
                 waiting.append((self._start(given), batch["image_info"]))
                 if len(waiting) > 1:
-                    yield from self._read(*waiting.popleft(), fields, score_threshold)
+                    yield from self.read(*waiting.popleft(), fields, score_threshold)
         for detected, info in waiting:
-            yield from self._read(detected, info, fields, score_threshold)
+            yield from self.read(detected, info, fields, score_threshold)
 
     def _start(self, batch: dict[str, np.ndarray]) -> Any:
         detected, _ = self._run(
@@ -81,14 +81,21 @@ class BatchDetector:
         )
         return detected
 
-    def _read(
+    def read(
         self,
         detected: Any,
         info: Float32[np.ndarray, "b 3"],
         fields: Iterator[FieldTruth],
         score_threshold: float,
     ) -> Iterator[FieldDetections]:
-        """Yields the detections of one batch; blank rows fill up the last one."""
+        """Yields the detections of one batch; blank rows fill up the last one.
+
+        Args:
+            detected: What the network returned.
+            info: The batch's `image_info`.
+            fields: What is known about its fields, and those after them.
+            score_threshold: Detections with a higher score are returned.
+        """
         detected = jax.device_get(detected)
         trust = self.model.count_trust
         first = min(score_threshold, FAINT) if trust else score_threshold

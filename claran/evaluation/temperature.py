@@ -5,12 +5,14 @@ logits of each proposal: suppression and counting come in between.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
+import jax
 import numpy as np
 from scipy.optimize import minimize_scalar
 
 from claran.data.inputs import Inputs
-from claran.data.pipeline import Source
+from claran.data.pipeline import PipelineOptions, Source, validation_batches
 from claran.evaluation.detecting import BatchDetector
 from claran.evaluation.fields import FieldDetections, FieldTruth, catalog
 from claran.evaluation.matching import match_voc
@@ -40,14 +42,36 @@ def fit_temperature(
         inputs: What the network sees of a field.
         batch_size: Fields at once.
     """
+    detector = BatchDetector(model)
+
+    @jax.jit
+    def classify(images: Any, info: Any) -> tuple[Any, ...]:
+        proposed = model.propose(images, info)
+        heads = model.classify(proposed.features, proposed.rois)
+        return *heads, proposed.rois, proposed.valid
+
+    @jax.jit
+    def detect(outputs: tuple[Any, ...], info: Any, temperature: Any) -> Any:
+        return model.detections(*outputs, info, temperature=temperature)
+
+    slots = max(1, *(len(truth.labels) for truth in truths))
+    options = PipelineOptions(batch_size=batch_size, slots=slots)
+    with validation_batches(source, inputs, options=options) as batches:
+        seen = [
+            (classify(batch["images"], batch["image_info"]), batch["image_info"])
+            for batch in batches
+        ]
 
     def loss(log_temperature: float) -> float:
-        model.detections.temperature = float(np.exp(log_temperature))
-        # Anew each time: the temperature is a constant of the compiled program.
-        found = BatchDetector(model).detect(
-            source, truths, inputs, score_threshold=SCORES, batch_size=batch_size
-        )
-        return detection_loss(truths, list(found), len(model.class_names))
+        fields = iter(truths)
+        found = [
+            one
+            for outputs, info in seen
+            for one in detector.read(
+                detect(outputs, info, np.exp(log_temperature)), info, fields, SCORES
+            )
+        ]
+        return detection_loss(truths, found, len(model.class_names))
 
     best = minimize_scalar(
         loss,

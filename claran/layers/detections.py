@@ -76,6 +76,8 @@ class Detections(keras.layers.Layer):
         rois: Float[Array, "b n 4"],
         proposed: Bool[Array, "b n"],
         image_info: Float[Array, "b 3"],
+        *,
+        temperature: Float[Array, ""] | float | None = None,
     ) -> Detected:
         """Returns the detections of each image.
 
@@ -85,7 +87,9 @@ class Detections(keras.layers.Layer):
             rois: Proposals, pixels of the network's input.
             proposed: Which proposals exist.
             image_info: See `claran.layers.proposals.Proposals.call`.
+            temperature: In place of the layer's own.
         """
+        logits = logits / (self.temperature if temperature is None else temperature)
         detect = jax.vmap(self._detect)
         return Detected(*detect(logits, deltas, rois, proposed, image_info))
 
@@ -98,7 +102,7 @@ class Detections(keras.layers.Layer):
         info: Float[Array, "3"],
     ) -> tuple[Array, ...]:
         boxes = self.decode(deltas[:, 1:], rois, info).reshape(-1, 4)
-        scores = jax.nn.softmax(logits / self.temperature)[:, 1:]
+        scores = jax.nn.softmax(logits)[:, 1:]
         classes = scores.shape[1]
         labels = jnp.broadcast_to(1 + jnp.arange(classes)[None], scores.shape).ravel()
         index, valid = nms(
