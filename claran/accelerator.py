@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-__all__ = ["ACCELERATORS", "AcceleratorError", "use_accelerator"]
+__all__ = ["ACCELERATORS", "AcceleratorError", "join_processes", "use_accelerator"]
 
 ACCELERATORS = ("auto", "cpu", "gpu", "tpu")
 
@@ -19,6 +19,27 @@ REMEDIES = {
 
 class AcceleratorError(RuntimeError):
     """The accelerator asked for is not there; says what to do."""
+
+
+def join_processes() -> None:
+    """Joins the processes of a SLURM step, on one node or several, in one program.
+
+    Does nothing outside of SLURM, and where `srun` started one process alone. Call it
+    before anything else of JAX.
+
+    Raises:
+        AcceleratorError: The others cannot be reached.
+    """
+    if int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) < 2:
+        return
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    try:
+        jax.distributed.initialize()
+    except (RuntimeError, ValueError) as error:
+        raise AcceleratorError(
+            f"The {os.environ['SLURM_STEP_NUM_TASKS']} processes of this SLURM step "
+            f"cannot join: {error}. Start them with one srun; see scripts/slurm."
+        ) from None
 
 
 def use_accelerator(
@@ -50,7 +71,7 @@ def use_accelerator(
         jax.config.update("jax_platforms", "cuda" if name == "gpu" else name)
     try:
         # By its name, as JAX may already run on something else.
-        devices = jax.devices(None if name == "auto" else name)
+        devices = jax.local_devices(backend=None if name == "auto" else name)
     except (AssertionError, RuntimeError):  # The former from JAX without CUDA.
         raise AcceleratorError(
             f"JAX finds no {name.upper()} here. {REMEDIES.get(name, '')} Or take "

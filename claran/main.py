@@ -26,6 +26,9 @@ MODES = {
 }
 """Each mode's module in `claran.commands`, where the function is of the mode's name."""
 
+JOINT = ("train",)
+"""Modes in which the processes of a SLURM step work on one thing."""
+
 flags.DEFINE_enum("mode", None, list(MODES), "What to do; see above.")
 FLAGS = flags.FLAGS
 
@@ -42,6 +45,8 @@ def main(arguments: Sequence[str]) -> int:
             raise common.UsageError(
                 f"Give --mode, one of {', '.join(MODES)}; see --help."
             )
+        if FLAGS.mode in JOINT:
+            accelerator.join_processes()
         accelerator.use_accelerator(FLAGS.accelerator, index=FLAGS.device_index)
         getattr(_command(FLAGS.mode), FLAGS.mode)()
     # What claran raises about files, flags and devices is one of these.

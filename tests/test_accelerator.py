@@ -5,7 +5,7 @@ import sys
 import jax
 import pytest
 
-from claran.accelerator import AcceleratorError, use_accelerator
+from claran.accelerator import AcceleratorError, join_processes, use_accelerator
 
 
 @pytest.fixture
@@ -16,6 +16,7 @@ def restored():
         "jax_default_device",
         "jax_compilation_cache_dir",
         "jax_persistent_cache_min_compile_time_secs",
+        "jax_cpu_collectives_implementation",
     ]
     before = {name: getattr(jax.config, name) for name in names}
     yield
@@ -93,3 +94,22 @@ def test_compiled_programs_are_kept(tmp_path):
     environment = kept | {"HOME": str(tmp_path)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
     assert list((tmp_path / ".cache" / "claran").iterdir())
+
+
+def test_alone_there_is_nobody_to_join(monkeypatch):
+    for tasks in (None, "1"):
+        monkeypatch.delenv("SLURM_STEP_NUM_TASKS", raising=False)
+        if tasks:
+            monkeypatch.setenv("SLURM_STEP_NUM_TASKS", tasks)
+        join_processes()
+    assert jax.process_count() == 1
+
+
+def test_processes_that_cannot_join(monkeypatch):
+    jax.numpy.ones(1).block_until_ready()  # JAX has begun: it is too late.
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    with pytest.raises(
+        AcceleratorError,
+        match=r"The 2 processes of this SLURM step cannot join: .*srun",
+    ):
+        join_processes()

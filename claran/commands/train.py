@@ -19,8 +19,8 @@ from the last checkpoint and ends where it would have ended. --steps, --batch_si
 many steps at a higher rate.
 """
 
+import contextlib
 import dataclasses
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from absl import flags
 from claran.commands import data_sets, detectors
 from claran.commands.common import UsageError, say
 from claran.data.augment import AddNoise, DropInfrared, Move
+from claran.data.parallel import cores
 from claran.data.pipeline import Source, Transform
 from claran.evaluation.detecting import Validation, network_inputs
 from claran.evaluation.fields import truth_of
@@ -40,6 +41,7 @@ from claran.models.presets import PRESETS
 from claran.simulation.populations import BALANCED, CATALOGUE
 from claran.simulation.source import SimulatedFields
 from claran.simulation.survey import FIRST, FIRST_NATIVE
+from claran.training.devices import data_parallel
 from claran.training.fine_tuning import with_classes
 from claran.training.precision import in_precision
 from claran.training.recipes import MODERN, RECIPES, Recipe
@@ -85,6 +87,14 @@ def train() -> None:
     if not FLAGS.output:
         raise UsageError("Give --output, the folder for the model and its logs.")
     keras.utils.set_random_seed(FLAGS.seed)
+    # Who names a device wants that one alone.
+    alone = FLAGS["device_index"].present
+    batch_size = _recipe(FLAGS.model).batch_size
+    with contextlib.nullcontext() if alone else data_parallel(batch_size):
+        _train()
+
+
+def _train() -> None:
     source, held_out = _sources()
     network = _network(source.class_names)
     recipe = _recipe(FLAGS.model)
@@ -112,7 +122,8 @@ def train() -> None:
         recipe=recipe,
         options=TrainingOptions(
             output=Path(FLAGS.output), seed=FLAGS.seed, save_every=FLAGS.save_every,
-            validate_every=FLAGS.validate_every, slots=FLAGS.slots, workers=_workers(),
+            validate_every=FLAGS.validate_every, slots=FLAGS.slots,
+            workers=_workers(recipe.steps * recipe.batch_size),
         ),
         augment=augment,
         validate=_validation(network, held_out),
@@ -189,7 +200,9 @@ def _validation(
     return lambda _: validation()
 
 
-def _workers() -> int:
+def _workers(fields: int) -> int:
+    """Returns the processes that make batches, for so many fields in all."""
     if FLAGS.workers is not None:
         return FLAGS.workers
-    return max(1, min(8, (os.cpu_count() or 1) - 1))
+    # A process takes seconds to start; until then a thread has made these.
+    return 0 if fields < SAMPLED else max(1, min(8, cores() - 1))

@@ -64,11 +64,13 @@ class PipelineOptions:
     """How batches are made.
 
     Attributes:
-        batch_size: Fields in a batch.
+        batch_size: Fields in a batch, over all shards.
         slots: Places for objects in a field.
         seed: Decides the order and all that is random; the number of workers does not.
         workers: Processes that make batches; with 0 a thread of this one does.
         ahead: Batches that each of these keeps ready.
+        shard: Which part of each batch is wanted, where several computers share one.
+        shards: Into how many equal parts batches are cut.
     """
 
     batch_size: int = 1
@@ -76,6 +78,8 @@ class PipelineOptions:
     seed: int = 0
     workers: int = 0
     ahead: int = 2
+    shard: int = 0
+    shards: int = 1
 
     def __post_init__(self) -> None:
         for name, least in (
@@ -85,6 +89,15 @@ class PipelineOptions:
                 raise ValueError(
                     f"`{name}` must be at least {least}, got {getattr(self, name)}."
                 )
+        if not 0 <= self.shard < self.shards:
+            raise ValueError(
+                f"`shard` must be in [0, {self.shards}), got {self.shard}."
+            )
+        if self.batch_size % self.shards:
+            raise ValueError(
+                f"`batch_size` must be a multiple of `shards`, {self.shards}, got "
+                f"{self.batch_size}."
+            )
 
 
 class Batches(Iterator[Batch]):
@@ -174,6 +187,8 @@ def training_batches(
     fields = fields.repeat(ENDLESS // len(source))
     for transform in augment:
         fields = fields.random_map(transform)
+    if options.shards > 1:
+        fields = _part(fields, options)
     return _batches(source, fields, inputs, options)
 
 
@@ -190,7 +205,7 @@ def validation_batches(
     Args:
         source: The fields.
         inputs: What the network sees of a field.
-        options: See `PipelineOptions`.
+        options: See `PipelineOptions`; batches are not cut.
 
     Raises:
         ValueError: See `training_batches`.
@@ -206,12 +221,27 @@ def _fields(source: Source) -> Any:
     return grain.MapDataset.source(cast(Any, source))
 
 
+def _part(fields: Any, options: PipelineOptions) -> Any:
+    """Returns a shard's rows of each batch, which are made nowhere else."""
+    import grain  # noqa: PLC0415 - see above
+
+    size = options.batch_size // options.shards
+
+    def pick(index: int) -> Element:
+        batch, row = divmod(index, size)
+        return fields[batch * options.batch_size + options.shard * size + row]
+
+    count = len(fields) // options.batch_size * size
+    return grain.MapDataset.range(count).map(pick)
+
+
 def _batches(
     source: Source, fields: Any, inputs: Inputs, options: PipelineOptions
 ) -> Batches:
     finish = functools.partial(_finish, inputs=inputs, slots=options.slots)
-    stack = functools.partial(_stack, batch_size=options.batch_size)
-    dataset = fields.map(finish).batch(options.batch_size, batch_fn=stack)
+    size = options.batch_size // options.shards
+    stack = functools.partial(_stack, batch_size=size)
+    dataset = fields.map(finish).batch(size, batch_fn=stack)
     identity = {
         "fields": len(source), "batch_size": options.batch_size, "seed": options.seed,
     }  # fmt: skip

@@ -4,13 +4,14 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
 
-__all__ = ["Checkpoints", "replace_file", "write_json"]
+__all__ = ["Checkpoints", "replace_file", "save_in_vain", "write_json"]
 
 WEIGHTS, STATE = "training.weights.h5", "state.json"
 
@@ -26,14 +27,21 @@ class Checkpoints:
         folder: Where they are.
         keep: How many stay; the older ones go.
         tell: Takes messages for the user.
+        write: Whether this process writes; only one of several does.
     """
 
     def __init__(
-        self, folder: Path, *, keep: int = 2, tell: Callable[[str], None] = print
+        self,
+        folder: Path,
+        *,
+        keep: int = 2,
+        tell: Callable[[str], None] = print,
+        write: bool = True,
     ) -> None:
         self.folder = folder
         self.keep = keep
         self.tell = tell
+        self.write = write
 
     def save(self, model: keras.Model, state: dict[str, Any]) -> None:
         """Writes a checkpoint of `model`, optimizer included.
@@ -42,6 +50,9 @@ class Checkpoints:
             model: Its weights are saved.
             state: Plain values for JSON; `step` among them.
         """
+        if not self.write:
+            save_in_vain(model.save_weights, WEIGHTS)
+            return
         name = f"step-{state['step']:09d}"
         partial = self.folder / f".{name}.partial"
         shutil.rmtree(partial, ignore_errors=True)
@@ -93,6 +104,20 @@ def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def save_in_vain(save: Callable[[Path], Any], name: str) -> None:
+    """Saves and forgets, in the processes that do not write.
+
+    Keras evaluates the learning rate while it walks through a model. That is a
+    computation on all devices: all processes take part, or the others wait for ever.
+
+    Args:
+        save: Writes to the path it is given.
+        name: Of the file, for its ending.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        save(Path(folder) / name)
 
 
 def write_json(path: Path, values: Any) -> None:

@@ -36,8 +36,9 @@ class JointTraining(keras.Model):
     """A network and what it takes to train it; `compile` with an optimizer, then `fit`.
 
     Its data are batches of `claran.data.pipeline.Batch` without `names`. Its logs are
-    the four losses, `loss`, their sum, and `gradient_norm`, before clipping; means over
-    the epoch. Weights saved from it hold the state of its random generator too.
+    the four losses, `loss`, their sum, and `gradient_norm`, before clipping: means over
+    the epoch; and the `learning_rate` of the last step. Weights saved from it hold the
+    state of all random generators too.
 
     Args:
         network: Is trained in place.
@@ -127,6 +128,9 @@ class JointTraining(keras.Model):
 
         run = jax.value_and_grad(total, has_aux=True)
         (loss, (losses, fixed)), gradients = run(trainable)
+        mapping = list(zip(self.optimizer.variables, optimizer, strict=True))
+        with keras.StatelessScope(state_mapping=mapping):
+            rate = self.optimizer.learning_rate
         trainable, optimizer = self.optimizer.stateless_apply(
             optimizer, gradients, trainable
         )
@@ -135,7 +139,7 @@ class JointTraining(keras.Model):
         logs, metrics = self._track(
             metrics, losses | {"loss": loss, "gradient_norm": norm}
         )
-        return logs, (trainable, fixed, optimizer, metrics)
+        return logs | {"learning_rate": rate}, (trainable, fixed, optimizer, metrics)
 
     def _track(
         self, variables: list[Any], values: Mapping[str, Array]

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -99,22 +99,13 @@ class ProgressBar(keras.callbacks.Callback):
         steps: Of the whole training.
         start: Step that training starts from.
         batch_size: Fields in a batch.
-        learning_rate: By step.
     """
 
-    def __init__(
-        self,
-        *,
-        steps: int,
-        start: int,
-        batch_size: int,
-        learning_rate: Callable[[int], Any],
-    ) -> None:
+    def __init__(self, *, steps: int, start: int, batch_size: int) -> None:
         super().__init__()
         self.steps = steps
         self.step = start
         self.batch_size = batch_size
-        self.learning_rate = learning_rate
         self._bar: Any = None
         self._shown = -math.inf
 
@@ -136,8 +127,8 @@ class ProgressBar(keras.callbacks.Callback):
         if logs and not self._bar.disable and now > self._shown + REFRESH:
             self._shown = now
             shown = " ".join(f"{name}={logs[name]:.3f}" for name in LOSSES)
-            rate = float(self.learning_rate(self.step))
-            self._bar.set_postfix_str(f"{shown} lr={rate:.1e}", refresh=False)
+            shown += f" lr={logs['learning_rate']:.1e}"
+            self._bar.set_postfix_str(shown, refresh=False)
 
     def close(self) -> None:
         """Ends the bar, also where training broke off."""

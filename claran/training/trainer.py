@@ -20,7 +20,8 @@ from claran.data.pipeline import (
     training_batches,
 )
 from claran.models.faster_rcnn import FasterRcnn
-from claran.training.checkpoints import Checkpoints, replace_file
+from claran.training.checkpoints import Checkpoints, replace_file, save_in_vain
+from claran.training.devices import check_same
 from claran.training.joint import JointTraining
 from claran.training.journal import Journal
 from claran.training.precision import in_precision
@@ -81,6 +82,10 @@ def train(
     with averaged weights if the recipe averages; `log.csv`, `curves.png` and
     `tensorboard`; `checkpoints`, and `run.json` with all that decided the result.
 
+    With several devices, make the network and call this in
+    `claran.training.devices.data_parallel`. Of several processes the first one writes,
+    and all must see the folder.
+
     Args:
         network: Its weights are where training starts.
         source: Fields to train on.
@@ -110,11 +115,12 @@ def train(
         tell(f"{folder}: this training has ended; see run.json. Nothing to do.")
         return record["result"]
     joint = _joint(network, recipe, options.seed)
-    checkpoints = Checkpoints(folder / CHECKPOINTS, tell=tell)
+    checkpoints = Checkpoints(folder / CHECKPOINTS, tell=tell, write=writes)
     state = checkpoints.restore(joint)
+    check_same(state["step"] if state else 0)
     pipeline = PipelineOptions(
         batch_size=recipe.batch_size, slots=options.slots, seed=options.seed,
-        workers=options.workers,
+        workers=options.workers, shard=jax.process_index(), shards=jax.process_count(),
     )  # fmt: skip
     with training_batches(source, inputs, augment=augment, options=pipeline) as batches:
         if state is None:
@@ -128,10 +134,9 @@ def train(
         )  # fmt: skip
         _fit(joint, batches, keeper, recipe, options, writes=writes)
     result = {name: keeper.state[name] for name in ("step", "best", "seconds")}
+    for name in [LAST] if result["best"] else [LAST, BEST]:
+        _save_model(folder / name, network, write=writes)  # `fit` ends with averages.
     if writes:
-        names = [LAST] if result["best"] else [LAST, BEST]
-        for name in names:  # `fit` ends with averages.
-            _save_model(folder / name, network)
         finish_run(folder, record, result)
     return result
 
@@ -180,7 +185,6 @@ class Keeper(keras.callbacks.Callback):
         self.recipe = recipe
         self.options = options
         self.validate = validate
-        self.learning_rate = recipe.make_schedule()
         self.journal = Journal(options.output, state["step"]) if writes else None
         self._began = math.nan
 
@@ -197,7 +201,6 @@ class Keeper(keras.callbacks.Callback):
         row = {
             "step": step,
             **(logs or {}),
-            "learning_rate": float(self.learning_rate(step)),
             "images_per_second": round(count / seconds, 2),
         }
         self.state |= {
@@ -211,7 +214,7 @@ class Keeper(keras.callbacks.Callback):
             row["validation_map"] = self._validate(self.validate, step)
         if self.journal is not None:
             self.journal.add(row)
-            self.checkpoints.save(self.joint, self.state)
+        self.checkpoints.save(self.joint, self.state)
 
     def _validate(self, validate: Callable[[FasterRcnn], float], step: int) -> float:
         best = self.state["best"]
@@ -220,14 +223,18 @@ class Keeper(keras.callbacks.Callback):
             # A score is NaN without a labelled object: then any is as good.
             if best is None or not score <= best["validation_map"]:
                 self.state["best"] = {"step": step, "validation_map": score}
-                if self.journal is not None:
-                    _save_model(self.options.output / BEST, network)
+                path = self.options.output / BEST
+                _save_model(path, network, write=self.journal is not None)
         return score
 
 
-def _save_model(path: Path, network: FasterRcnn) -> None:
+def _save_model(path: Path, network: FasterRcnn, *, write: bool) -> None:
     # Whoever uses it may have no hardware for half precision.
-    replace_file(path, in_precision(network, "float32").save)
+    saved = in_precision(network, "float32")
+    if write:
+        replace_file(path, saved.save)
+    else:
+        save_in_vain(saved.save, path.name)
 
 
 def _joint(network: FasterRcnn, recipe: Recipe, seed: int) -> JointTraining:
@@ -251,10 +258,7 @@ def _fit(
         joint, options.output, names, start=start, end=recipe.steps, write=writes
     )
     callbacks: list[Any] = [guard, keeper]
-    bar = ProgressBar(
-        steps=recipe.steps, start=start, batch_size=recipe.batch_size,
-        learning_rate=keeper.learning_rate,
-    )  # fmt: skip
+    bar = ProgressBar(steps=recipe.steps, start=start, batch_size=recipe.batch_size)
     if writes:
         callbacks.insert(1, bar)
     epochs = math.ceil(recipe.steps / options.save_every)

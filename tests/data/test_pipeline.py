@@ -1,5 +1,6 @@
 """Batches: the same for the same seed, with any workers, from any batch on."""
 
+import dataclasses
 import itertools
 import json
 
@@ -102,6 +103,21 @@ def test_worker_processes_change_nothing(fields):
         assert_same(itertools.islice(batches, 3), expected[3:])
 
 
+def test_shards_are_the_parts_of_a_batch(fields):
+    whole = PipelineOptions(batch_size=4, slots=4, seed=3)
+    parts = [dataclasses.replace(whole, shard=i, shards=2) for i in range(2)]
+    with (
+        train(fields, whole) as one,
+        train(fields, parts[0]) as a,
+        train(fields, parts[1]) as b,
+    ):
+        b.set_state(a.get_state())  # All shards have one state.
+        for _ in range(4):
+            expected, halves = next(one), (next(a), next(b))
+            joined = {key: np.concatenate([h[key] for h in halves]) for key in expected}
+            assert_same([joined], [expected])
+
+
 def test_state_of_other_batches_is_refused(fields):
     state = train(fields).get_state()
     other = PipelineOptions(batch_size=3, slots=4, seed=3)
@@ -174,6 +190,11 @@ def test_empty_source_is_refused():
         ({"seed": -1}, "`seed` must be at least 0, got -1"),
         ({"workers": -1}, "`workers` must be at least 0, got -1"),
         ({"ahead": 0}, "`ahead` must be at least 1, got 0"),
+        ({"shard": 2, "shards": 2}, r"`shard` must be in \[0, 2\), got 2"),
+        (
+            {"batch_size": 3, "shards": 2},
+            "`batch_size` must be a multiple of `shards`, 2, got 3",
+        ),
     ],
 )
 def test_nonsense_is_refused(options, message):

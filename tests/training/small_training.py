@@ -1,19 +1,23 @@
-"""A training of a few seconds, in this process or as `python small_training.py DIR`."""
+"""A training of a few seconds, in this process or as `small_training.py run DIR`."""
 
+import dataclasses
 import os
 import sys
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
+import keras
 import numpy as np
 
+from claran.accelerator import join_processes
 from claran.data.augment import Move
 from claran.data.inputs import Picture
 from claran.models.presets import claran_v01
 from claran.ops.targets import HeadOptions, RpnOptions
 from claran.simulation.populations import BALANCED
 from claran.simulation.source import SimulatedFields
+from claran.training.devices import data_parallel
 from claran.training.recipes import Recipe
 from claran.training.trainer import TrainingOptions, train
 
@@ -78,5 +82,19 @@ def run(output, *, recipe=RECIPE, inputs=INPUTS, validate=None, tell=print, **op
     )
 
 
+# Plain descent: rounding errors stay as small as they are.
+SHARED = dataclasses.replace(RECIPE, optimizer="sgd", batch_size=4)
+
+
+def run_shared(output):
+    """Trains on all devices of all processes."""
+    join_processes()
+    keras.utils.set_random_seed(1)  # Processes must begin with the same weights.
+    with data_parallel(SHARED.batch_size):
+        run(output, recipe=SHARED, validate=falling_score())
+
+
 if __name__ == "__main__":
-    run(sys.argv[1], validate=falling_score())
+    {"run": lambda output: run(output, validate=falling_score()), "shared": run_shared}[
+        sys.argv[1]
+    ](sys.argv[2])

@@ -1,21 +1,14 @@
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import small_training
+from small_training_process import kill_after_first_checkpoint, start
 
 from claran.training.journal import read_log
 from claran.training.run_record import TrainingError
 from claran.training.trainer import TrainingOptions
-
-SCRIPT = Path(small_training.__file__)
 
 
 def weights(path):
@@ -93,15 +86,7 @@ def test_other_settings_in_its_folder(whole):
 
 def test_killed_at_any_moment_it_ends_the_same(whole, tmp_path):
     """A process is killed (SIGKILL) after its first checkpoint; the next goes on."""
-    command = [sys.executable, str(SCRIPT), str(tmp_path)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen(command, env=environment) as process:
-        deadline = time.monotonic() + 120
-        while not list(tmp_path.glob("checkpoints/step-*")):
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-    assert process.returncode == -signal.SIGKILL
+    kill_after_first_checkpoint(tmp_path, start("run", tmp_path))
     assert not (tmp_path / "last.keras").exists()
     told = []
     small_training.run(
