@@ -5,7 +5,7 @@ VENV ?= .venv
 # Paths stay relative, so that a checkout below a folder with a space works.
 RUN = "$(VENV)/bin/python"
 
-.PHONY: help demo test check benchmark clean
+.PHONY: help demo test check benchmark weights clean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,8 @@ help:
 	@echo '  make test       run lint, format, types and the whole test suite'
 	@echo '  make check      the same as make test'
 	@echo '  make benchmark  time the detector and its parts'
+	@echo '  make weights    train the weights that come with claran, from nothing, in'
+	@echo '                  some two hours on two cores; if cut short, call it again'
 	@echo '  make clean      remove demo/, build output and caches, but not $(VENV)'
 	@echo
 	@echo 'Another Python: make demo PYTHON=python3.12. Another place: VENV=folder.'
@@ -30,6 +32,12 @@ test check: $(VENV)/.claran-test
 
 benchmark: $(VENV)/.claran-demo
 	@$(RUN) scripts/benchmark.py
+
+weights: $(VENV)/.claran-demo
+	@$(RUN) -m claran.main --mode=train --model=claran_first --data=simulated/first \
+	    --output=weights
+	@cp weights/best.keras claran/weights/claran_first.keras
+	@cp weights/run.json claran/weights/claran_first.json
 
 clean:
 	rm -rf demo build dist *.egg-info .pytest_cache .hypothesis .ruff_cache

@@ -25,7 +25,7 @@ from claran.data.inputs import Channels, NetworkInput, place
 from claran.layers.detections import Detections
 from claran.layers.proposals import Proposals
 from claran.models.faster_rcnn import FasterRcnn
-from claran.models.presets import PRESETS
+from claran.models.presets import PRESETS, preset_weights
 from claran.models.vgg16 import BGR_MEAN
 from claran.models.weights import WeightsError
 from claran.survey.catalog import detection_table
@@ -53,7 +53,7 @@ class Found(NamedTuple):
 class Detector:
     """Finds and classifies the radio sources in a field.
 
-    Such as `Detector.from_preset("model.keras").detect("radio.fits", "infrared.png")`.
+    Such as `Detector.from_preset("claran_first").detect("radio.fits")`.
 
     Args:
         model: The network.
@@ -77,7 +77,8 @@ class Detector:
         """Returns the detector of a preset or of a `.keras` file.
 
         Args:
-            name: One of `claran.models.presets.PRESETS`, or a path.
+            name: One of `claran.models.presets.PRESETS`, of which `claran_first` comes
+                with trained weights; or a path.
             nms_threshold: IoU above which of two detections of one class the worse is
                 dropped; None for the model's own.
             rpn_nms_threshold: Likewise for proposals.
@@ -86,9 +87,9 @@ class Detector:
             ValueError: A threshold is not in [0, 1].
             WeightsError: There is no such preset or file, or it is damaged.
         """
-        trained = str(name) not in PRESETS
-        model = _load(Path(name)) if trained else PRESETS[str(name)]()
-        if not trained:
+        path = preset_weights(str(name)) if str(name) in PRESETS else Path(name)
+        model = PRESETS[str(name)]() if path is None else _load(path)
+        if path is None:
             warnings.warn(
                 f"The weights of {name} are untrained (random): its detections mean "
                 "nothing. Import the original's with --mode=convert.",
@@ -97,7 +98,7 @@ class Detector:
             )
         _set_threshold(model.detections, "nms_threshold", nms_threshold)
         _set_threshold(model.proposals, "rpn_nms_threshold", rpn_nms_threshold)
-        return cls(model, trained=trained)
+        return cls(model, trained=path is not None)
 
     def detect(
         self,

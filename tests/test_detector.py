@@ -329,6 +329,16 @@ class TestPreset:
             warnings.simplefilter("error")
             Detector.from_preset(path)
 
+    def test_preset_with_weights(self, path, narrow, monkeypatch):
+        found = Detector.from_preset.__globals__
+        monkeypatch.setitem(found["PRESETS"], "x", narrow)
+        monkeypatch.setitem(found, "preset_weights", lambda name: path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            detector = Detector.from_preset("x")
+        expected = Detector.from_preset(path).model.get_weights()
+        np.testing.assert_array_equal(detector.model.get_weights()[0], expected[0])
+
     @pytest.mark.parametrize("name", ["claran_v9", "x/model.keras", "."])
     def test_unknown(self, name):
         message = r"no such file, and no preset of that name \(claran_v0\.1, claran"

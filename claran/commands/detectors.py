@@ -11,7 +11,9 @@ from claran.detector import Detector, UntrainedWarning
 __all__ = ["batch_size", "load_detector"]
 
 flags.DEFINE_string(
-    "model", "claran_v0.1", "Name of a preset, or path of a .keras file."
+    "model",
+    "claran_first",
+    "Name of a preset (claran_first, claran_v0.1), or path of a .keras file.",
 )
 flags.DEFINE_float(
     "score_threshold",

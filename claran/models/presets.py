@@ -1,6 +1,7 @@
 """Ready-made networks by name."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from claran.labels import RGZ_CLASSES
@@ -13,7 +14,7 @@ from claran.models.pyramid import pyramid
 from claran.models.rpn import Rpn
 from claran.models.vgg16 import vgg16
 
-__all__ = ["PRESETS", "claran_first", "claran_v01"]
+__all__ = ["PRESETS", "claran_first", "claran_v01", "preset_weights"]
 
 COUNT_TRUST = 0.95  # Counting is right for 159 of 168 real sources; see data.islands.
 CHANNELS = 5  # Of `claran.data.inputs.CHANNELS`, which models may not import.
@@ -140,3 +141,9 @@ def claran_first(
 
 PRESETS = {"claran_v0.1": claran_v01, "claran_first": claran_first}
 """Names that `claran.Detector.from_preset` takes beside paths."""
+
+
+def preset_weights(name: str) -> Path | None:
+    """Returns the trained model that comes with a preset; None if there is none."""
+    path = Path(__file__).parents[1] / "weights" / f"{name}.keras"
+    return path if path.is_file() else None
