@@ -10,6 +10,9 @@ from absl.testing import flagsaver
 
 from claran import main as claran_main
 
+# Flags that are defined while a flagsaver holds the others go with it.
+from claran.commands import evaluate, train  # noqa: F401
+
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts" / "slurm"
 
 
