@@ -20,7 +20,8 @@ __all__ = ["FAINT", "FieldIslands", "count_peaks", "recount"]
 
 FAINT = 0.01
 """Score of the network's detections that enter: fainter ones add nothing to a sum."""
-INSIDE = 0.5  # Part of an island's box that a detection must hold.
+INSIDE = 0.5  # Part of an island's box from which a detection holds it.
+TOUCHED = 0.1  # Part that it must hold of one it needs to be of its class.
 
 
 class FieldIslands(NamedTuple):
@@ -57,7 +58,9 @@ def recount(
 ) -> tuple[Float[np.ndarray, "m 4"], Int[np.ndarray, "m"], Float[np.ndarray, "m"]]:
     """Returns detections with counted boxes and classes, by falling score.
 
-    Detections of the same islands are one source; its probability is the sum of theirs
+    A detection holds the islands that are more than half inside, and as many of those
+    that it touches as its class has components. Detections of the same islands are one
+    source; its probability is the sum of theirs
     over the classes. Of this, `trust` goes to the counted class; the rest is divided as
     the network did. A detection without an island is none.
 
@@ -69,7 +72,8 @@ def recount(
         class_names: Names of the classes, such as "2_3".
         trust: How often counting gives the right class if the islands are right.
     """
-    inside = _inside(boxes, islands.boxes)
+    components = np.array([_components(name) for name in class_names], np.int64)
+    inside = _inside(boxes, islands.boxes, components[labels - 1])
     groups: dict[bytes, list[int]] = {}
     for i in np.flatnonzero(inside.any(axis=1)):
         groups.setdefault(inside[i].tobytes(), []).append(int(i))
@@ -102,10 +106,28 @@ def recount(
 
 
 def _inside(
-    boxes: Float[np.ndarray, "n 4"], islands: Float[np.ndarray, "k 4"]
+    boxes: Float[np.ndarray, "n 4"],
+    islands: Float[np.ndarray, "k 4"],
+    components: Int[np.ndarray, "n"],
 ) -> Bool[np.ndarray, "n k"]:
-    """Returns which islands each detection holds."""
+    """Returns which islands each detection holds.
+
+    Args:
+        boxes: Of the detections.
+        islands: Boxes of the islands.
+        components: Components that each detection has by its class.
+    """
     low = np.maximum(boxes[:, None, :2], islands[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], islands[None, :, 2:])
     area = (islands[:, 2:] - islands[:, :2]).prod(axis=1)
-    return (high - low).clip(min=0).prod(axis=2) > INSIDE * area[None]
+    part = (high - low).clip(min=0).prod(axis=2) / area[None]
+    # Rank 0 is the island that is most inside.
+    rank = np.argsort(np.argsort(-part, axis=1, kind="stable"), axis=1)
+    needed = (rank < components[:, None]) & (part > TOUCHED)
+    return (part > INSIDE) | needed
+
+
+def _components(code: str) -> int:
+    """Returns the components of a class, 0 if its name does not say."""
+    number = code.partition("_")[0]
+    return int(number) if number.isdigit() else 0

@@ -48,12 +48,24 @@ def test_no_probability_above_one():
 
 def test_without_an_island_there_is_no_source():
     assert run(([50, 50, 60, 60], "1_1", 0.9)) == []
-    # It must hold half of an island's box.
-    assert run(([10, 10, 14.9, 20], "1_1", 0.9)) == []
-    assert len(run(([10, 10, 15.1, 20], "1_1", 0.9))) == 1
+    assert run(([10, 10, 10.9, 20], "1_1", 0.9)) == []  # Touches a tenth of one.
     assert run() == []
     nothing = FieldIslands(np.zeros((0, 4)), np.zeros(0, np.int64))
     assert run((LEFT, "1_1", 0.9), islands=nothing) == []
+
+
+@pytest.mark.parametrize(
+    "code, right_edge, islands",
+    [
+        ("1_1", 34.9, 1),  # Holds the left one; half of the right one is outside.
+        ("2_2", 34.9, 2),  # Needs it.
+        ("2_2", 30.9, 1),  # But hardly touches it.
+        ("1_1", 35.1, 2),  # Holds more than it needs.
+    ],
+)
+def test_a_class_takes_the_islands_it_needs(code, right_edge, islands):
+    found = run(([9, 9, right_edge, 21], code, 0.8), trust=1.0)
+    assert found[0][1] == {1: "1_1", 2: "2_3"}[islands]
 
 
 def test_a_class_outside_the_list_keeps_what_the_network_said():
