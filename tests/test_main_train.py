@@ -6,6 +6,9 @@ from pathlib import Path
 import keras
 import pytest
 
+from claran.commands.train import calibrate
+from claran.simulation.populations import BALANCED
+from claran.simulation.source import SimulatedFields
 from claran.training.journal import read_log
 
 ON_FIELDS = (
@@ -69,3 +72,18 @@ def test_other_classes_and_half_precision(claran, d1_path):
 def test_mistakes(claran, d1_path, arguments, message):
     status, _, errors = claran(*ON_FIELDS, *arguments, model=d1_path)
     assert status == 1 and message in errors and errors.count("\n") == 1
+
+
+def test_scores_are_made_probabilities(tiny_channels, tmp_path, capsys):
+    keras.utils.set_random_seed(1)
+    path = tmp_path / "best.keras"
+    tiny_channels().save(path)
+    fields = SimulatedFields(4, population=BALANCED)
+    calibrate(path, fields)
+    temperature = keras.saving.load_model(path).detections.temperature
+    assert 0.25 <= temperature <= 4 and temperature != 1
+    assert f"at a temperature of {temperature}." in capsys.readouterr().out
+    assert [file.name for file in tmp_path.iterdir()] == ["best.keras"]
+    content = path.read_bytes()
+    calibrate(path, fields)  # Is already.
+    assert path.read_bytes() == content

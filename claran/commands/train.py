@@ -35,7 +35,8 @@ from claran.data.augment import AddNoise, DropInfrared, Move
 from claran.data.parallel import cores
 from claran.data.pipeline import Source, Transform
 from claran.evaluation.detecting import Validation, network_inputs
-from claran.evaluation.fields import truth_of
+from claran.evaluation.fields import read_truths, truth_of
+from claran.evaluation.temperature import fit_temperature
 from claran.models.faster_rcnn import FasterRcnn
 from claran.models.presets import PRESETS
 from claran.simulation.populations import BALANCED, CATALOGUE
@@ -45,10 +46,10 @@ from claran.training.devices import data_parallel
 from claran.training.fine_tuning import with_classes
 from claran.training.precision import in_precision
 from claran.training.recipes import MODERN, RECIPES, Recipe
-from claran.training.trainer import TrainingOptions
+from claran.training.trainer import BEST, TrainingOptions
 from claran.training.trainer import train as run_training
 
-__all__ = ["train"]
+__all__ = ["calibrate", "train"]
 
 flags.DEFINE_integer("steps", None, "train: batches to learn from.", lower_bound=1)
 flags.DEFINE_float("learning_rate", None, "train: its largest value.")
@@ -79,6 +80,7 @@ SIMULATED: dict[str, dict[str, Any]] = {
         "population": BALANCED, "surveys": [FIRST_NATIVE, FIRST_NATIVE, FIRST],
     },
 }  # fmt: skip
+CALIBRATED = 100  # Validation fields from which scores are made probabilities.
 SAMPLED = 64  # Fields that are looked at to choose the size of the input.
 
 
@@ -130,6 +132,8 @@ def _train() -> None:
         settings=settings,
         tell=say,
     )  # fmt: skip
+    if held_out is not None and len(held_out) >= CALIBRATED:
+        calibrate(Path(FLAGS.output) / BEST, held_out)
     best = result["best"]
     score = f"; mAP {best['validation_map']:.3f} at step {best['step']}" if best else ""
     say(f"{result['step']} steps{score}: {FLAGS.output}/best.keras")
@@ -189,6 +193,23 @@ def _augment(network: FasterRcnn, source: Any) -> list[Transform]:
     if network.fusion == "channels":
         augment.append(DropInfrared(probability=0.5))
     return augment
+
+
+def calibrate(path: Path, fields: Source) -> None:
+    """Makes the scores of a saved model probabilities, unless they are already."""
+    model = keras.saving.load_model(path, compile=False)
+    if model.detections.temperature != 1 or jax.process_index() > 0:
+        return
+    truths = read_truths(fields)
+    inputs = network_inputs(model, truths)
+    temperature = fit_temperature(model, fields, truths, inputs)
+    partial = path.with_name(f".{path.stem}.partial.keras")
+    try:
+        model.save(partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    say(f"Scores are probabilities at a temperature of {temperature}.")
 
 
 def _validation(

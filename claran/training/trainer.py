@@ -29,7 +29,7 @@ from claran.training.progress import Guard, OneBehind, ProgressBar
 from claran.training.recipes import Recipe
 from claran.training.run_record import finish_run, open_run
 
-__all__ = ["TrainingOptions", "averaged_weights", "train"]
+__all__ = ["BEST", "TrainingOptions", "averaged_weights", "train"]
 
 BEST, LAST, CHECKPOINTS = "best.keras", "last.keras", "checkpoints"
 _SILENT: Any = 0  # `fit` is annotated to take a string.
