@@ -44,7 +44,12 @@ def main(argv: list[str]) -> None:
     shared = Path(_SHARED.value)
     cutouts = _read_cutouts(shared / "rgz_first_dev")
     mix = Counter(code for _, _, found in cutouts for code, _, _ in found)
-    like_cutouts = populations.Population(weights={c: mix[c] for c in RGZ_CLASSES})
+    # The cutouts hold large and bright sources: fields are drawn as for training.
+    like_cutouts = populations.Population(
+        weights={c: mix[c] for c in RGZ_CLASSES},
+        sizes=populations.BALANCED.sizes,
+        brightness=populations.BALANCED.brightness,
+    )
     simulated = _simulate(like_cutouts)
     real, fake = _measure_images(cutouts), _measure_images(simulated)
     catalogue = _read_catalogue(shared / "rgz_catalogue" / "train.csv")

@@ -30,6 +30,7 @@ _GALAXIES = (5.2, 1.35, 0.8)
 # Pixel noise, smoothed to 1.5 pixels, and confusion by fainter galaxies, which has the
 # width of the PSF. Together with the galaxies they give the cutouts' 0.12 DN.
 _NOISE_DN = 0.03
+_SPIKED = 2000  # Peaks in sigma whose spikes stand out of the sky.
 _CONFUSION_DN = 0.05
 
 
@@ -60,7 +61,25 @@ def draw_infrared(
         np.concatenate([peaks, 0.04 * peaks[bright]]),
         np.concatenate([width, 2.6 * width[bright]]),
     )
+    roll = rng.uniform(0, np.pi / 2)  # Of the satellite; one for all stars of a field.
+    for place, peak in zip(places, peaks, strict=True):
+        if peak > _SPIKED * SIGMA_DN:
+            image += _spikes(survey, place, float(peak), roll)
     return image + _draw_noise(rng, survey) + np.float32(_SKY_DN)
+
+
+def _spikes(survey: Survey, place: np.ndarray, peak: float, roll: float) -> np.ndarray:
+    """Returns the cross of diffraction spikes about a bright star, (size, size) DN."""
+    axis = pixel_axis(survey)
+    x, y = axis - np.float32(place[0]), axis[:, None] - np.float32(place[1])
+    along = np.float32(math.cos(roll)) * x + np.float32(math.sin(roll)) * y
+    across = np.float32(math.cos(roll)) * y - np.float32(math.sin(roll)) * x
+    width = np.float32(_PSF_ARCSEC / 2.355)
+    cross = np.zeros(along.shape, np.float32)
+    for one, other in ((along, across), (across, along)):
+        # A guess: one percent of the peak, fading as the square beyond 10".
+        cross += np.exp(-((other / width) ** 2) / 2) / (1 + (one / 10) ** 2)
+    return np.float32(0.01 * peak) * cross
 
 
 def _draw_noise(rng: np.random.Generator, survey: Survey) -> np.ndarray:

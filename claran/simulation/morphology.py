@@ -172,7 +172,7 @@ def _build_spots(
     spot = [x, y, shape.hot_spot * flux, shape.spot_size]
     if distance == 0:
         return np.array([spot])
-    # The older spot lies back and to the side (Laing 1981, MNRAS 195, 261).
+    # The older spot lies back and to the side.
     back = direction + math.pi + rng.choice((-1, 1)) * rng.uniform(0.3, 1.3)
     share = shape.hot_spot * flux * rng.uniform(0.3, 0.5)
     spot[2] -= share

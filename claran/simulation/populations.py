@@ -215,7 +215,7 @@ def draw_source(
         rng: Source of randomness.
         code: One of the six classes, or "compact" for a neighbour.
         survey: Its frequency carries the fluxes over.
-        size: Factor on the size of a source with a class.
+        size: Factor on the size of a source, unless it is compact.
         peak: Peak brightness in FIRST's beam at 1.4 GHz, Jy/beam; drawn if None.
     """
     family = "compact" if code == "compact" else _choose(rng, _FAMILIES[code])
@@ -234,10 +234,12 @@ def draw_source(
 def _draw_size(
     rng: np.random.Generator, code: str, family: str, factor: float
 ) -> float:
-    """Returns a size along the spine, arcsec; for compact sources their sigma."""
+    """Returns a size along the spine, arcsec.
+
+    For compact sources it is the sigma, which is the same in any population.
+    """
     if family == "compact":
         median, scatter = _COMPACT_SIGMA
-        median *= 1.0 if code == "compact" else factor
         return rng.lognormal(math.log(median), scatter)
     median, scatter, least = _SIZES[code]
     center = math.log(median * factor)

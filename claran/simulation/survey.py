@@ -54,8 +54,8 @@ class Survey:
     stripes: float = 0.4
     sidelobes: float = 0.004
     largest_arcsec: float = 120.0
-    # With a half, the median source-free pixel is as negative as in the cutouts.
-    bowl: float = 0.5
+    # With a third, the median source-free pixel is as negative as in the cutouts.
+    bowl: float = 0.33
     min_beams: float = 0.39
     edges: float = 0.04
 

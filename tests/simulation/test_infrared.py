@@ -44,6 +44,15 @@ def test_host_is_where_it_was_put(rng):
     assert total == pytest.approx(flux, rel=0.4)
 
 
+def test_spikes_of_a_bright_star():
+    image = infrared._spikes(FIRST, np.array([0.0, 0.0]), 1000.0, roll=0.3)
+    turned = np.rot90(image)
+    np.testing.assert_allclose(image, turned, atol=1e-3)  # A cross of equal arms.
+    x, y = np.rint(65.5 + 30 * np.array([np.cos(0.3), np.sin(0.3)])).astype(int)
+    assert image[y, x] > 20 * image[65, 65 + 30] * np.exp(-1)
+    assert image.max() == pytest.approx(20, rel=0.1)
+
+
 def test_brightness_does_not_depend_on_the_pixels(rng):
     host = np.array([[0.0, 0.0, 9.0]])
     # Odd sizes: the source is in the middle of a pixel.

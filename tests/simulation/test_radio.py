@@ -83,11 +83,11 @@ def test_noise_is_not_periodic(rng):
     assert abs(np.mean(noise[:, :, 0] * noise[:, :, -1])) < 0.1
 
 
-def test_bowl_takes_half_the_flux():
+def test_bowl_takes_a_third_of_the_flux():
     blobs = np.array([[10.0, 0.0, 0.3, 1.0], [0.0, 10.0, 0.1, 1.0]])
     ((x, y, flux, sigma),) = radio.bowl(blobs, FIRST)
     assert (x, y) == pytest.approx((7.5, 2.5))
-    assert flux == pytest.approx(-0.2)
+    assert flux == pytest.approx(-0.33 * 0.4)
     assert sigma == pytest.approx(120 / 2.3548, rel=1e-4)
 
 
