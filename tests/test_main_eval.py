@@ -24,15 +24,17 @@ def fields(claran):
     source = open_source("fields", "all")
     truths = read_truths(source)
     rng = np.random.default_rng(0)
+    commonest = np.bincount(np.concatenate([t.labels for t in truths]))[1:].argmax() + 1
     found = []
     for truth in truths:
-        seen = rng.uniform(size=len(truth.labels)) < 0.8
+        seen = (rng.uniform(size=len(truth.labels)) < 0.8) & (truth.labels > 0)
         boxes = truth.boxes[seen] + rng.normal(0, 0.5, (seen.sum(), 4))
+        # A false alarm of a better score than all sources, of the commonest class.
         found.append(
             FieldDetections(
                 boxes=np.append(boxes, [[1.0, 1.0, 5.0, 5.0]], axis=0),
-                labels=np.append(truth.labels[seen], 1),
-                scores=np.append(rng.uniform(0.7, 1, seen.sum()), 0.7),
+                labels=np.append(truth.labels[seen], commonest),
+                scores=np.append(rng.uniform(0.7, 0.9, seen.sum()), 0.95),
             )
         )
     write_table(to_table(truths, found, source.class_names), "found.ecsv")
@@ -54,7 +56,9 @@ def test_another_tools_detections(claran, fields):
     page = Path("one/report.html").read_text()
     # One file that needs no other: six pictures inside, none outside.
     assert re.findall(r'src="(.{22})', page) == ["data:image/png;base64,"] * 6
-    assert f"<td>{mean:.3f}</td>" in page and "http" not in page
+    assert (
+        f"<td>{mean:.3f}</td>" in page and "http:" not in page and "https:" not in page
+    )
     assert Table.read("one/detections.ecsv")["score"].min() >= 0.7
 
     # What was written is read again, whatever its form.
@@ -142,13 +146,14 @@ def test_the_classical_finder_on_real_fields(claran, real_data):
     [
         (["--data=nowhere"], "nowhere: no such file"),
         (["--data=fields", "--split=half"], "cannot give the split 'half'"),
+        (["--data=fields", "--split=test[:0]"], "no field in --split=test[:0]"),
         (["--data=fields", "--split=all", "--output=found.ecsv"], "must be a folder"),
         (
             ["--data=fields", "--split=all", "--predictions=none.ecsv"],
             "none.ecsv: cannot be read",
         ),
     ],
-    ids=["data", "split", "output", "predictions"],
+    ids=["data", "split", "empty", "output", "predictions"],
 )
 def test_what_is_wrong_is_said_in_one_line(claran, fields, arguments, message):
     status, _, errors = claran("--mode=eval", *arguments)

@@ -15,7 +15,7 @@ What any tool has found, as the table of --mode=predict, VOC's text or COCO's re
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import jax
@@ -34,7 +34,7 @@ from claran.evaluation.detections import read_predictions
 from claran.evaluation.evaluation import EvaluationOptions, evaluate
 from claran.evaluation.fields import FieldDetections, read_truths
 from claran.evaluation.gallery import Shown
-from claran.evaluation.output import display_inputs, write_evaluation
+from claran.evaluation.output import display_inputs, write_detections, write_evaluation
 from claran.models.faster_rcnn import FasterRcnn
 
 __all__ = ["eval"]
@@ -74,6 +74,8 @@ def eval() -> None:  # noqa: A001 - the mode's name
         detector = load_detector()
         inclusive = detector.model.detections.offset == 1
         shown, about = _detected(detector.model)
+    # First of all what took long: --predictions takes it from there.
+    paths = write_detections(folder, shown)
     threshold = FLAGS.score_threshold
     options = EvaluationOptions(
         score_threshold=CATALOG_SCORE if threshold is None else threshold,
@@ -85,7 +87,7 @@ def eval() -> None:  # noqa: A001 - the mode's name
     evaluation = evaluate(
         shown.truths, shown.detections, shown.class_names, options=options
     )
-    paths = write_evaluation(folder, evaluation, shown, about=about)
+    paths = write_evaluation(folder, evaluation, shown, about=about) + paths
     say(evaluation.table())
     say("")
     if "time" in about:
@@ -97,7 +99,7 @@ def eval() -> None:  # noqa: A001 - the mode's name
 def _detected(model: FasterRcnn) -> tuple[Shown, dict[str, str]]:
     """Returns what the model finds, and what was done."""
     classes = model.class_names
-    source = labelled_fields(_split(), class_names=classes)
+    source = _source(classes)
     truths = read_truths(source, workers=FLAGS.workers)
     inputs = network_inputs(model, truths)
     start = time.monotonic()
@@ -122,7 +124,7 @@ def _detected(model: FasterRcnn) -> tuple[Shown, dict[str, str]]:
 
 def _classical() -> tuple[Shown, dict[str, str]]:
     """Returns what is found without a network, and what was done."""
-    source = labelled_fields(_split())
+    source = _source()
     truths = read_truths(source, workers=FLAGS.workers)
     found = detect_classically(source, source.class_names, workers=FLAGS.workers)
     detections = list(_bar(found, len(source)))
@@ -133,7 +135,7 @@ def _classical() -> tuple[Shown, dict[str, str]]:
 
 def _predicted() -> tuple[Shown, dict[str, str]]:
     """Returns what a table says was found, and what was done."""
-    source = labelled_fields(_split())
+    source = _source()
     truths = read_truths(source, workers=FLAGS.workers)
     path = Path(FLAGS.predictions)
     found = read_predictions(path, truths, source.class_names)
@@ -146,6 +148,13 @@ def _predicted() -> tuple[Shown, dict[str, str]]:
 
 def _bar(found: Iterable[FieldDetections], count: int) -> Iterable[FieldDetections]:
     return tqdm(found, "Detecting", count, unit="field", disable=None)
+
+
+def _source(class_names: Sequence[str] | None = None) -> FieldSource:
+    source = labelled_fields(_split(), class_names=class_names)
+    if not len(source):
+        raise UsageError(f"--data={FLAGS.data} has no field in --split={_split()}.")
+    return source
 
 
 def _split() -> str:

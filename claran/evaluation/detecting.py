@@ -59,7 +59,7 @@ class BatchDetector:
             batch_size: Fields at once.
             workers: Processes that make batches; with 0 a thread does.
         """
-        slots = max(1, *(len(truth.labels) for truth in truths))
+        slots = max([1, *(len(truth.labels) for truth in truths)])
         options = PipelineOptions(batch_size=batch_size, slots=slots, workers=workers)
         waiting: collections.deque[tuple[Any, np.ndarray]] = collections.deque()
         fields = iter(truths)

@@ -13,13 +13,39 @@ from claran.evaluation.report import html_report, png
 from claran.evaluation.results import Evaluation
 from claran.survey.catalog import write_table
 
-__all__ = ["display_inputs", "write_evaluation"]
+__all__ = ["display_inputs", "write_detections", "write_evaluation"]
+
+
+def write_detections(folder: Path, shown: Shown) -> list[Path]:
+    """Writes what was found as a table, as VOC's text and as COCO's JSON.
+
+    A file that is there is replaced only once the new one is whole.
+
+    Args:
+        folder: Made if need be.
+        shown: The fields.
+
+    Returns:
+        The path of the table.
+    """
+    parts = shown.truths, shown.detections, shown.class_names
+    table = folder / "detections.ecsv"
+    write_table(to_table(*parts), table)
+    truth, results = coco_files(*parts)
+    files = {f"voc/{name}": text for name, text in voc_files(*parts).items()}
+    files |= {
+        "coco/truth.json": json.dumps(truth),
+        "coco/detections.json": json.dumps(results),
+    }
+    for name, text in files.items():
+        _write(folder / name, text.encode())
+    return [table]
 
 
 def write_evaluation(
     folder: Path, evaluation: Evaluation, shown: Shown, *, about: Mapping[str, str]
 ) -> list[Path]:
-    """Writes metrics, detections, figures and the report; returns their paths.
+    """Writes metrics, figures and the report.
 
     A file that is there is replaced only once the new one is whole.
 
@@ -28,8 +54,10 @@ def write_evaluation(
         evaluation: The results.
         shown: The fields they are of.
         about: What was evaluated on what, by name.
+
+    Returns:
+        The paths of the report and of the metrics.
     """
-    truths, detections, classes = shown.truths, shown.detections, shown.class_names
     threshold = evaluation.options["score_threshold"]
     figures = {name: png(figure) for name, figure in plots(evaluation).items()}
     galleries = {}
@@ -41,24 +69,17 @@ def write_evaluation(
             figure = plot_cases(cases, shown, score_threshold=threshold)
             galleries[title] = png(figure)
     metrics = {"about": dict(about)} | evaluation.to_json()
-    truth, results = coco_files(truths, detections, classes)
     report = html_report(evaluation, about=about, plots=figures, galleries=galleries)
-    files: dict[str, bytes] = {
+    files = {
         "report.html": report.encode(),
         "metrics.json": json.dumps(metrics, indent=2, allow_nan=False).encode(),
         "table.txt": f"{evaluation.table()}\n".encode(),
-        "coco/truth.json": json.dumps(truth).encode(),
-        "coco/detections.json": json.dumps(results).encode(),
     }
-    for name, text in voc_files(truths, detections, classes).items():
-        files[f"voc/{name}"] = text.encode()
     for name, data in (figures | galleries).items():
         files[f"{name.lower().replace(' ', '_')}.png"] = data
     for name, data in files.items():
         _write(folder / name, data)
-    table = folder / "detections.ecsv"
-    write_table(to_table(truths, detections, classes), table)
-    return [folder / "report.html", folder / "metrics.json", table]
+    return [folder / "report.html", folder / "metrics.json"]
 
 
 def display_inputs(truths: list[FieldTruth]) -> Inputs:

@@ -80,7 +80,7 @@ def test_a_report_of_anything(shown, tmp_path, nothing):
     )  # fmt: skip
     assert len(plots(evaluation)["precision_recall"].axes[0].lines) == 1
     about = {"model": "<b>&"}
-    page, metrics, _ = write_evaluation(tmp_path, evaluation, shown, about=about)
+    page, metrics = write_evaluation(tmp_path, evaluation, shown, about=about)
     assert "<dd>&lt;b&gt;&amp;</dd>" in page.read_text()
     assert page.read_text().count("<img") == (5 if nothing else 6)
     assert '"mean_ap"' in metrics.read_text()
