@@ -44,6 +44,7 @@ from claran.simulation.source import SimulatedFields
 from claran.simulation.survey import FIRST, FIRST_NATIVE
 from claran.training.devices import data_parallel
 from claran.training.fine_tuning import with_classes
+from claran.training.imagenet import start_from_imagenet
 from claran.training.precision import in_precision
 from claran.training.recipes import MODERN, RECIPES, Recipe
 from claran.training.trainer import BEST, TrainingOptions
@@ -59,6 +60,12 @@ flags.DEFINE_enum(
     ("float32", "bfloat16"),
     "train: of the layers; bfloat16 is faster on GPUs and TPUs. Boxes and weights are "
     "float32 in both.",
+)
+flags.DEFINE_enum(
+    "start",
+    "imagenet",
+    ("imagenet", "random"),
+    "train: of claran_v0.1, whose recipe needs the first; it is fetched, 59 MB.",
 )
 flags.DEFINE_integer(
     "save_every", 500, "train: steps between checkpoints.", lower_bound=1
@@ -92,8 +99,15 @@ def train() -> None:
     # Who names a device wants that one alone.
     alone = FLAGS["device_index"].present
     batch_size = _recipe(FLAGS.model).batch_size
-    with contextlib.nullcontext() if alone else data_parallel(batch_size):
-        _train()
+    try:
+        with contextlib.nullcontext() if alone else data_parallel(batch_size):
+            _train()
+    except KeyboardInterrupt:
+        say(
+            "\nStopped. The same command goes on from the last checkpoint in "
+            f"{FLAGS.output}."
+        )
+        raise SystemExit(130) from None
 
 
 def _train() -> None:
@@ -115,6 +129,7 @@ def _train() -> None:
         "class_names": network.class_names,
         "augment": [repr(transform) for transform in augment],
         "precision": FLAGS.precision,
+        "start": FLAGS.start,
         "accelerator": jax.default_backend(),
     }
     result = run_training(
@@ -161,6 +176,8 @@ def _network(class_names: tuple[str, ...]) -> FasterRcnn:
     """Returns the network to train, for these classes."""
     if FLAGS.model in PRESETS:
         network = PRESETS[FLAGS.model](class_names=class_names)
+        if FLAGS.start == "imagenet" and FLAGS.model == "claran_v0.1":
+            start_from_imagenet(network)
     else:
         network = detectors.load_detector().model
     if list(class_names) != network.class_names:

@@ -90,7 +90,7 @@ class Recipe:
 
 
 MODERN = Recipe()
-"""For a compact network: half an hour on two cores for every ten thousand fields."""
+"""For a compact network, and for fine-tuning."""
 
 ORIGINAL = Recipe(
     optimizer="sgd",
