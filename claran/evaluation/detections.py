@@ -168,13 +168,14 @@ def _read_table(path: Path) -> Table:
     except Exception as error:  # Astropy's readers fail in many ways.
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ImageError(f"{path}: cannot be read as a table ({reason}).") from None
-    table.convert_bytestring_to_unicode()  # FITS tables hold bytes.
     missing = [name for name in COLUMNS if name not in table.colnames]
     if missing:
         raise ImageError(
             f"{path}: has no column {', '.join(missing)}; it needs "
             f"{', '.join(COLUMNS)}, as --mode=predict writes them."
         )
+    table = Table([table[name] for name in COLUMNS])  # Positions are no plain columns.
+    table.convert_bytestring_to_unicode()  # FITS tables hold bytes.
     return table
 
 

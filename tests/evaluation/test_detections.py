@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from astropy.coordinates import SkyCoord
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -62,10 +63,13 @@ def assert_equal(ours, expected):
         np.testing.assert_allclose(one.scores, other.scores)
 
 
+@pytest.mark.parametrize("sky", [False, True], ids=["pixels", "sky"])
 @pytest.mark.parametrize("ending", [".ecsv", ".csv", ".fits", ".vot"])
-def test_a_table_comes_back_as_it_was(fields, tmp_path, ending):
+def test_a_table_comes_back_as_it_was(fields, tmp_path, ending, sky):
     truths, found = fields
     table = to_table(truths, found, CLASSES)
+    if sky:  # As of FITS files with a WCS.
+        table["center"] = SkyCoord([1, 2, 3], [4, 5, 6], unit="deg")
     # y is up in FITS and down in pictures: 50 - 25 from the top.
     assert table["y0"].tolist() == [5, 2, 25]
     write_table(table, tmp_path / f"table{ending}")
