@@ -44,16 +44,16 @@ def test_trained_again_and_with_other_settings(claran, d1_path):
     assert status == 1 and "seed was 0, now 1" in errors and errors.count("\n") == 1
 
 
-def test_other_classes_and_half_precision(claran, d1_path):
+def test_other_classes_half_precision_and_no_field_to_validate_on(claran, d1_path):
     claran("--mode=simulate", "--num=6", "--population=balanced", "--output=fields")
     table = Path("fields/annotations.csv")
     table.write_text(table.read_text().replace("1_1", "compact"))
     arguments = [a for a in ON_FIELDS if not a.startswith(("--data", "--validation"))]
     status, printed, errors = claran(
-        *arguments, "--data=fields", "--validation_fields=0", "--precision=bfloat16",
-        model=d1_path,
-    )  # fmt: skip
+        *arguments, "--data=fields", "--precision=bfloat16", model=d1_path
+    )
     assert status == 0, errors
+    assert "it has train (3), test (3). Trains without: best.keras will" in printed
     assert "new heads for the classes" in printed and "compact" in printed
     model = keras.saving.load_model("run/best.keras")
     assert "compact" in model.class_names

@@ -169,7 +169,14 @@ def _sources() -> tuple[Any, Source | None]:
     source = data_sets.labelled_fields("train")
     if not number:
         return source, None
-    return source, data_sets.labelled_fields(f"validation[:{number}]")
+    try:
+        held_out = data_sets.labelled_fields("validation")
+    except ValueError as error:  # The data can be read, as those to train on were.
+        say(f"Note: {error} Trains without: best.keras will be the last.")
+        return source, None
+    if len(held_out) > number:
+        held_out = data_sets.labelled_fields(f"validation[:{number}]")
+    return source, held_out
 
 
 def _network(class_names: tuple[str, ...]) -> FasterRcnn:
@@ -214,7 +221,7 @@ def _augment(network: FasterRcnn, source: Any) -> list[Transform]:
 
 def calibrate(path: Path, fields: Source) -> None:
     """Makes the scores of a saved model probabilities, unless they are already."""
-    model = keras.saving.load_model(path, compile=False)
+    model: Any = keras.saving.load_model(path, compile=False)
     if model.detections.temperature != 1 or jax.process_index() > 0:
         return
     truths = read_truths(fields)
