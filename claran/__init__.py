@@ -26,8 +26,9 @@ def _select_jax_backend() -> None:
     if keras is not None and (backend := keras.config.backend()) != "jax":
         raise ImportError(
             f"claran runs on Keras's JAX backend, but Keras is already loaded with "
-            f"the {backend!r} backend. Import claran before keras, or set the "
-            "environment variable KERAS_BACKEND=jax."
+            f"the {backend!r} backend. Start Python (or the notebook's kernel) anew, "
+            "and import claran before keras, or set the environment variable "
+            "KERAS_BACKEND=jax."
         )
     os.environ["KERAS_BACKEND"] = "jax"
 

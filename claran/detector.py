@@ -146,6 +146,8 @@ class Detector:
     ) -> Figure:
         """Returns a figure of a field with its sources: `.savefig("field.png")`.
 
+        A notebook shows it once `%matplotlib inline` was said.
+
         Args:
             radio: See `detect`.
             infrared: See `detect`; the background, if given.
@@ -159,9 +161,9 @@ class Detector:
         background = None if infrared is None else infrared_field(field, infrared)
         return plotting.plot_field(field, table, background=background)
 
-    def look(self, radio: SkyImage, infrared: Any = None) -> NetworkInput:
-        """Returns what the network sees of a field."""
-        infrared = read_infrared(infrared)
+    def look(self, radio: Any, infrared: Any = None) -> NetworkInput:
+        """Returns what the network sees of a field; takes what `detect` takes."""
+        radio, infrared = _radio(radio, None), read_infrared(infrared)
         if self.model.fusion in METHODS:
             return self.look_at_picture(fuse(radio, infrared, method=self.model.fusion))
         field = unlabelled(radio, infrared)

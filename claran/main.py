@@ -8,6 +8,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
 from absl import app, flags, logging
 
@@ -45,10 +46,7 @@ def main(arguments: Sequence[str]) -> int:
             raise common.UsageError(
                 f"Give --mode, one of {', '.join(MODES)}; see --help."
             )
-        if FLAGS.mode in JOINT:
-            accelerator.join_processes()
-        accelerator.use_accelerator(FLAGS.accelerator, index=FLAGS.device_index)
-        getattr(_command(FLAGS.mode), FLAGS.mode)()
+        _do()
     # What claran raises about files, flags and devices is one of these.
     except (ValueError, OSError, accelerator.AcceleratorError) as error:
         _fail(error)
@@ -81,6 +79,47 @@ def run() -> None:
     """The `claran` command."""
     logging.set_verbosity(logging.WARNING)  # JAX tells of every platform it lacks.
     app.run(main, flags_parser=parse_flags)
+
+
+def call(mode: str, **values: Any) -> None:
+    """Does what the command line does, in this process, as notebooks need it.
+
+    An accelerator belongs to one process: a second one, such as that of a notebook's
+    `!claran`, finds it taken. What a call before set is forgotten.
+
+    Such as `call("simulate", num=20, output="fields")`.
+
+    Args:
+        mode: One of `MODES`.
+        **values: Flags without their dashes; a list for one that takes several.
+
+    Raises:
+        ValueError: There is no such mode or flag, or no such value of it; or files
+            cannot be used, says which and what to do.
+        OSError: A file cannot be read or written.
+        AcceleratorError: The accelerator asked for is not there.
+    """
+    if mode not in MODES:
+        raise common.UsageError(f"`mode` must be one of {', '.join(MODES)}: {mode!r}.")
+    _command(mode)  # Which defines its flags.
+    given = [f"--{name}={_flag_text(value)}" for name, value in values.items()]
+    FLAGS.unparse_flags()
+    try:
+        FLAGS(["claran", f"--mode={mode}", *given])
+    except flags.Error as error:
+        raise common.UsageError(str(error)) from None
+    _do()
+
+
+def _do() -> None:
+    if FLAGS.mode in JOINT:
+        accelerator.join_processes()
+    accelerator.use_accelerator(FLAGS.accelerator, index=FLAGS.device_index)
+    getattr(_command(FLAGS.mode), FLAGS.mode)()
+
+
+def _flag_text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def _flag_modules() -> list[str]:

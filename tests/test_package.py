@@ -55,8 +55,8 @@ def test_keras_loaded_first_with_another_backend_is_refused(run_python):
     done = run_python("import keras, claran", KERAS_BACKEND="numpy")
     assert done.returncode == 1
     assert re.search(
-        r"ImportError: .* already loaded with the 'numpy' backend\. Import claran "
-        r"before keras, or set the environment variable KERAS_BACKEND=jax\.",
+        r"ImportError: .* already loaded with the 'numpy' backend\. Start Python .* "
+        r"anew, and import claran before keras, or set .* KERAS_BACKEND=jax\.",
         done.stderr,
     )
 

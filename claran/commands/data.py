@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from absl import flags
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from claran.commands.common import UsageError, say
 from claran.commands.data_sets import data_set, labelled_fields, rgz

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from absl import flags
 from astropy.table import QTable
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from claran import examples, plotting
 from claran.commands.common import UsageError, say

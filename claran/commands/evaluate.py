@@ -20,7 +20,7 @@ from pathlib import Path
 
 import jax
 from absl import flags
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 import claran
 from claran.commands.common import UsageError, say

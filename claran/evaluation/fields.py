@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from claran.data.elements import Element
 from claran.data.parallel import parallel_map

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from claran.training.checkpoints import write_json
 from claran.training.joint import LOSSES, JointTraining
