@@ -92,7 +92,8 @@ class Detector:
         if path is None:
             warnings.warn(
                 f"The weights of {name} are untrained (random): its detections mean "
-                "nothing. Import the original's with --mode=convert.",
+                "nothing. Train it with --mode=train, or take a model that is: "
+                "the original's come in by --mode=convert.",
                 UntrainedWarning,
                 stacklevel=2,
             )
@@ -363,7 +364,7 @@ def _load(path: Path) -> FasterRcnn:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise WeightsError(
             f"{path}: not a model of claran, or damaged ({reason}); make it again with "
-            "--mode=convert."
+            "--mode=train or --mode=convert, or copy it anew."
         ) from None
     if not isinstance(model, FasterRcnn):
         raise WeightsError(
