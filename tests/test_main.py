@@ -126,7 +126,8 @@ class TestDemo:
             "claran_v0.1",
             narrow,
         )
-        status, output, errors = claran("--mode=demo", "--output=.", model=None)
+        demo = ["--mode=demo", "--model=claran_v0.1", "--output=."]
+        status, output, errors = claran(*demo, model=None)
         assert (status, errors) == (0, "")
         assert "Note: The weights of claran_v0.1 are untrained" in output
         assert len(QTable.read("simulated_radio_pred.ecsv"))  # Not cut at 0.8.
