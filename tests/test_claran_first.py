@@ -1,0 +1,141 @@
+"""The network that comes with claran finds real galaxies, and the same ones again."""
+
+import dataclasses
+
+import cv2
+import numpy as np
+import pytest
+
+from claran.data.fits import SkyImage
+from claran.data.sources import open_source
+from claran.detector import Detector
+from claran.evaluation.detecting import BatchDetector, network_inputs
+from claran.evaluation.evaluation import EvaluationOptions, evaluate
+from claran.evaluation.fields import read_truths
+from claran.labels import RGZ_CLASSES
+from claran.simulation.field import observe, simulate
+from claran.simulation.populations import BALANCED, draw_source
+from claran.simulation.source import SimulatedFields
+from claran.simulation.survey import FIRST_NATIVE
+
+SEED = 4021  # Of no training and no validation.
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return Detector.from_preset("claran_first")
+
+
+def evaluated(detector, source):
+    truths = read_truths(source)
+    model = detector.model
+    found = BatchDetector(model).detect(source, truths, network_inputs(model, truths))
+    options = EvaluationOptions(score_threshold=0.3, resample_count=200)
+    return evaluate(truths, list(found), model.class_names, options=options)
+
+
+def test_real_fields(detector, real_data):
+    """Real cutouts of FIRST, without infrared; the network learned from none."""
+    result = evaluated(detector, open_source(real_data / "rgz_first_dev", "all"))
+    assert result.mean_common.value > 0.8
+
+
+def test_simulated_fields(detector):
+    source = SimulatedFields(
+        200, seed=SEED, population=BALANCED, surveys=[FIRST_NATIVE]
+    )
+    result = evaluated(detector, source)
+    assert result.mean.value > 0.86
+    assert result.calibration.error < 0.08
+
+
+@pytest.fixture(scope="module")
+def fields():
+    rngs = [np.random.default_rng([SEED, i]) for i in range(24)]
+    return [simulate(rng, population=BALANCED, survey=FIRST_NATIVE) for rng in rngs]
+
+
+def found(detector, radio):
+    image = SkyImage(values=np.ascontiguousarray(radio, np.float32))
+    table = detector.detect(image, score_threshold=0.5)
+    boxes = np.array([table[edge] for edge in ("x0", "y0", "x1", "y1")]).T
+    return boxes.reshape(-1, 4)
+
+
+def shared(first, second):
+    """Returns how many boxes of each have one of the other above an IoU of 0.5."""
+    low = np.maximum(first[:, None, :2], second[None, :, :2])
+    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
+    overlap = (high - low).clip(min=0).prod(axis=2)
+    area = lambda boxes: (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    iou = overlap / (area(first)[:, None] + area(second)[None] - overlap)
+    return int((iou > 0.5).any(axis=1).sum()), int((iou > 0.5).any(axis=0).sum())
+
+
+def agreement(detector, fields, change):
+    """Returns the share of sources found before that are found after, and vice versa.
+
+    `change` takes a radio image and returns the new one and a function that takes
+    boxes back.
+    """
+    counts = np.zeros((2, 2))
+    for index, one in enumerate(fields):
+        radio, back = change(one, np.random.default_rng([SEED, index, 1]))
+        before, after = found(detector, one.radio), back(found(detector, radio))
+        counts += [shared(before, after), (len(before), len(after))]
+    return counts[0].sum() / counts[1].sum()
+
+
+def quarter_turn(one, rng):
+    size = one.radio.shape[0]
+    # What is now at row r, column c was at row c, column size - 1 - r.
+    back = lambda boxes: np.column_stack(
+        [size - boxes[:, 3], boxes[:, 0], size - boxes[:, 1], boxes[:, 2]]
+    )
+    return np.rot90(one.radio), back
+
+
+def half_a_pixel(one, rng):
+    values = np.nan_to_num(one.radio)
+    matrix = np.array([[1, 0, 0.5], [0, 1, 0.5]])
+    moved = cv2.warpAffine(values, matrix, values.shape[::-1], flags=cv2.INTER_LANCZOS4)
+    return moved, lambda boxes: boxes - 0.5
+
+
+def more_sky(one, rng):
+    """Noise of the same kind around the field."""
+    from claran.simulation.radio import draw_noise  # noqa: PLC0415
+
+    wide = dataclasses.replace(FIRST_NATIVE, size=160)
+    values = draw_noise(rng, wide, one.sigma)
+    values[30:130, 30:130] = one.radio
+    return values, lambda boxes: boxes - 30
+
+
+def test_the_same_sources_are_found_in_other_noise(detector):
+    counts = np.zeros((2, 2))
+    for index in range(24):
+        rng = np.random.default_rng([SEED, index, 2])
+        code, sigma = RGZ_CLASSES[index % 6], FIRST_NATIVE.noise_jy
+        source = draw_source(rng, code, FIRST_NATIVE, peak=20 * sigma)
+        first, second = (
+            found(
+                detector,
+                observe(
+                    np.random.default_rng([SEED, index, noise]), [source],
+                    sigma=sigma, survey=FIRST_NATIVE,
+                ).radio,
+            )
+            for noise in (3, 4)
+        )  # fmt: skip
+        counts += [shared(first, second), (len(first), len(second))]
+    assert counts[0].sum() / counts[1].sum() > 0.85
+
+
+@pytest.mark.parametrize(
+    "change, least",
+    [(quarter_turn, 0.9), (half_a_pixel, 0.9), (more_sky, 0.9)],
+    ids=["turned", "moved", "enlarged"],
+)
+def test_the_same_sources_are_found(detector, fields, change, least):
+    assert agreement(detector, fields, change) > least
