@@ -2,13 +2,18 @@
 
   python scripts/benchmark_input.py
   python scripts/benchmark_input.py --data=DIR/rgz/simulated_12k/1.1.0
+  python scripts/benchmark_input.py --step
 
 Prints one row for each network input and number of worker processes. The first batches,
-in which the workers start, are not counted.
+in which the workers start, are not counted. With --step it compares instead what two
+processes feed each preset, augmented as in its training, with what its training step
+takes on this machine, measured after one another.
 """
 
 import os
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from absl import app, flags
@@ -16,7 +21,7 @@ from absl import app, flags
 from claran.data.augment import AddNoise, DropInfrared, Move
 from claran.data.elements import Element
 from claran.data.inputs import Channels, Inputs, Picture
-from claran.data.pipeline import PipelineOptions, Source, training_batches
+from claran.data.pipeline import PipelineOptions, Source, Transform, training_batches
 from claran.data.sources import open_source
 from claran.labels import RGZ_CLASSES
 from claran.simulation.field import simulate
@@ -28,12 +33,18 @@ flags.DEFINE_integer("fields", 200, "Simulated fields, in memory.", lower_bound=
 flags.DEFINE_float("seconds", 5.0, "Time to measure each row for.")
 flags.DEFINE_integer("batch_size", 8, "Fields in a batch.", lower_bound=1)
 flags.DEFINE_multi_integer("workers", [0, 1, 2], "Worker processes.")
+flags.DEFINE_boolean("step", False, "Compare with the training steps of the presets.")
 FLAGS = flags.FLAGS
 
 INPUTS: dict[str, Inputs] = {
     "D4, 600 px": Picture(size=600),
     "D4, 132 px": Picture(size=132),
     "channels, 132 px": Channels(size=132),
+}
+# 132 pixels with a beam of 4 become 96 with one of 3.
+STEPS: dict[str, Inputs] = {
+    "claran_v0.1": Picture(size=600),
+    "claran_first": Channels(size=112, beam=3.0),
 }
 
 
@@ -54,11 +65,16 @@ def simulated(seed: int) -> Element:
     )
 
 
-def rate(source: Source, inputs: Inputs, *, workers: int, augmented: bool) -> float:
+def augmentation(inputs: Inputs) -> list[Transform]:
+    """Returns what training with the modern recipe does to its fields."""
+    drop = [DropInfrared()] if isinstance(inputs, Channels) else []
+    return [Move(shift=8), AddNoise(), *drop]
+
+
+def rate(
+    source: Source, inputs: Inputs, augment: Sequence[Transform], *, workers: int
+) -> float:
     """Returns fields a second."""
-    augment = [Move(shift=8), AddNoise()] if augmented else []
-    if augmented and isinstance(inputs, Channels):
-        augment.append(DropInfrared())
     options = PipelineOptions(batch_size=FLAGS.batch_size, workers=workers)
     with training_batches(source, inputs, augment=augment, options=options) as batches:
         for _ in range(2 + 4 * workers):
@@ -70,6 +86,47 @@ def rate(source: Source, inputs: Inputs, *, workers: int, augmented: bool) -> fl
     return count / passed
 
 
+def step_rate(source: Source, inputs: Inputs, preset: str) -> float:
+    """Returns fields a second of a preset's training step, on one batch in memory."""
+    # Not at the top: these bring JAX, which the worker processes must not have.
+    import jax  # noqa: PLC0415
+
+    from claran.models.presets import PRESETS  # noqa: PLC0415
+    from claran.training.joint import JointTraining  # noqa: PLC0415
+    from claran.training.recipes import RECIPES  # noqa: PLC0415
+
+    recipe = RECIPES[preset]
+    joint = JointTraining(PRESETS[preset](), rpn=recipe.rpn, head=recipe.head)
+    joint.compile(optimizer=recipe.make_optimizer())
+    options = PipelineOptions(batch_size=recipe.batch_size)
+    with training_batches(source, inputs, options=options) as batches:
+        batch: Any = dict(next(batches))
+    del batch["names"]
+    joint.train_on_batch(batch)  # Compiles.
+    count, start = 0, time.perf_counter()
+    while (passed := time.perf_counter() - start) < FLAGS.seconds or count < 3:
+        jax.block_until_ready(joint.train_on_batch(batch))
+        count += 1
+    return count * recipe.batch_size / passed
+
+
+def compare(source: Source) -> None:
+    """Prints, for each preset, the speed of its input, of its step, and their ratio."""
+    from claran import accelerator  # noqa: PLC0415 - as above
+    from claran.training.recipes import RECIPES  # noqa: PLC0415
+
+    accelerator.use_accelerator("cpu")
+    print(f"{'preset':<14}{'input':>9}{'step':>9}{'ratio':>8}", flush=True)  # noqa: T201
+    for preset, inputs in STEPS.items():
+        flip = RECIPES[preset].moves == "flip"
+        augment = [Move(step=360)] if flip else augmentation(inputs)
+        fed = rate(source, inputs, augment, workers=2)
+        trained = step_rate(source, inputs, preset)
+        print(  # noqa: T201
+            f"{preset:<14}{fed:>9.1f}{trained:>9.2f}{fed / trained:>8.1f}", flush=True
+        )
+
+
 def main(_: list[str]) -> None:
     """Prints the table."""
     if FLAGS.data:
@@ -77,13 +134,16 @@ def main(_: list[str]) -> None:
     else:
         source = [simulated(seed) for seed in range(FLAGS.fields)]
     where = FLAGS.data or "in memory"
+    if FLAGS.step:
+        compare(source)
+        return
     print(f"{len(source)} fields ({where}), {os.cpu_count()} cores; fields a second:")  # noqa: T201
     print(f"{'input':<18}{'workers':>8}{'plain':>9}{'augmented':>11}")  # noqa: T201
     for name, inputs in INPUTS.items():
         for workers in FLAGS.workers:
             plain, augmented = (
-                rate(source, inputs, workers=workers, augmented=flag)
-                for flag in (False, True)
+                rate(source, inputs, augment, workers=workers)
+                for augment in ([], augmentation(inputs))
             )
             print(f"{name:<18}{workers:>8}{plain:>9.0f}{augmented:>11.0f}", flush=True)  # noqa: T201
 
