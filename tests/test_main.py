@@ -385,7 +385,7 @@ def test_errors(claran, mode, arguments, message):
     "arguments, message",
     [
         pytest.param([], "Give --mode, one of demo, predict, convert", id="no-mode"),
-        pytest.param(["--mode=train"], "value should be one of", id="mode"),
+        pytest.param(["--mode=fly"], "value should be one of", id="mode"),
         pytest.param(["--mode=predict"], "Give either --radio", id="no-input"),
         pytest.param(
             ["--mode=predict", "--radio=radio", "--output=x.txt"],
