@@ -10,6 +10,7 @@ from pathlib import Path
 from absl import flags
 
 from claran.commands.common import UsageError, say
+from claran.data.files import replace_file
 from claran.data.fusion import METHODS
 from claran.models.weights import load_claran_checkpoint
 
@@ -44,13 +45,7 @@ def convert() -> None:
         anchor_scales=_numbers("anchor_scales"),
         anchor_ratios=_numbers("anchor_ratios"),
     )
-    output.parent.mkdir(parents=True, exist_ok=True)
-    partial = output.with_name(f".{output.stem}.partial.keras")
-    try:
-        model.save(partial)
-        partial.replace(output)
-    finally:
-        partial.unlink(missing_ok=True)
+    replace_file(output, model.save)
     say(
         f"{model.count_params():,} weights, classes {', '.join(model.class_names)}, "
         f"input {model.image_size} px ({model.fusion}): {output}"

@@ -32,6 +32,7 @@ from absl import flags
 from claran.commands import data_sets, detectors
 from claran.commands.common import UsageError, say
 from claran.data.augment import AddNoise, DropInfrared, Move
+from claran.data.files import replace_file
 from claran.data.parallel import cores
 from claran.data.pipeline import Source, Transform
 from claran.evaluation.detecting import Validation, network_inputs
@@ -227,12 +228,7 @@ def calibrate(path: Path, fields: Source) -> None:
     truths = read_truths(fields)
     inputs = network_inputs(model, truths)
     temperature = fit_temperature(model, fields, truths, inputs)
-    partial = path.with_name(f".{path.stem}.partial.keras")
-    try:
-        model.save(partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    replace_file(path, model.save)
     say(f"Scores are probabilities at a temperature of {temperature}.")
 
 

@@ -1,13 +1,15 @@
-"""Which files a user means: folders, patterns, lists, and what belongs together."""
+"""Which files a user means, what belongs together, and files that replace others."""
 
 import glob
+import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from claran.data.fits import ImageError
 
-__all__ = ["expand", "field_name", "pair_infrared"]
+__all__ = ["expand", "field_name", "flush", "pair_infrared", "replace_file"]
 
 # What a file's name may say after the name of its field.
 KINDS = re.compile(r"[-_. ]?(radio|infrared|ir|wise|w1)$", re.IGNORECASE)
@@ -91,3 +93,31 @@ def field_name(path: Path) -> str:
     """
     name = re.sub(r"(\.(fits|fit|gz|fz|png|jpe?g|tiff?))+$", "", path.name, flags=re.I)
     return KINDS.sub("", name)
+
+
+def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
+    """Has a file written under another name, then renamed: it is whole or the old one.
+
+    Args:
+        path: The file; its folder is made if need be.
+        write: Writes to the path it is given, which has the same ending.
+    """
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        write(partial)
+        flush(partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """Waits until a file, or the names in a folder, are on the disk."""
+    if os.name == "nt":
+        return  # Windows opens no folders, and flushes files when they close.
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

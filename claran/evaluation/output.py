@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from claran.data.files import replace_file
 from claran.data.inputs import Channels, Inputs, Picture
 from claran.evaluation.detections import coco_files, to_table, voc_files
 from claran.evaluation.fields import FieldTruth
@@ -91,10 +92,4 @@ def display_inputs(truths: list[FieldTruth]) -> Inputs:
 
 
 def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    replace_file(path, lambda partial: partial.write_bytes(content))

@@ -1,5 +1,6 @@
 """Detections as a table: boxes in pixels and, with a WCS, on the sky."""
 
+import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ from astropy.table import QTable, vstack
 from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales
 from jaxtyping import Float
+
+from claran.data.files import replace_file
 
 __all__ = [
     "detection_table",
@@ -111,18 +114,15 @@ def write_table(table: QTable, path: str | os.PathLike) -> None:
     path, astropy_format = Path(path), table_format(path)
     if path.suffix != ".ecsv" and "center" in table.colnames:
         table = _with_degrees(table)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial{path.suffix}")
     options = {}
     if astropy_format == "votable":
         # Not as text: Astropy 8.0.2 then writes a byte past its buffer, and the program
         # crashes or computes nonsense some time later (astropy issue 20419).
         options["tabledata_format"] = "binary2"
-    try:
-        table.write(partial, format=astropy_format, overwrite=True, **options)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write = functools.partial(
+        table.write, format=astropy_format, overwrite=True, **options
+    )
+    replace_file(path, write)
 
 
 def table_format(path: str | os.PathLike) -> str:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -11,7 +10,9 @@ from typing import Any
 
 import keras
 
-__all__ = ["Checkpoints", "replace_file", "save_in_vain", "write_json"]
+from claran.data.files import flush, replace_file
+
+__all__ = ["Checkpoints", "save_in_vain", "write_json"]
 
 WEIGHTS, STATE = "training.weights.h5", "state.json"
 
@@ -62,10 +63,10 @@ class Checkpoints:
         text = json.dumps(state | {"sha256": _sha256(weights)}, indent=1)
         (partial / STATE).write_text(text, "utf-8")
         for path in (weights, partial / STATE, partial):
-            _flush(path)
+            flush(path)
         shutil.rmtree(self.folder / name, ignore_errors=True)
         partial.rename(self.folder / name)
-        _flush(self.folder)
+        flush(self.folder)
         for old in self.found()[self.keep :]:
             shutil.rmtree(old)
 
@@ -88,22 +89,6 @@ class Checkpoints:
             model.load_weights(path / WEIGHTS)
             return state
         return None
-
-
-def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
-    """Has a file written under another name, then renamed: it is whole or the old one.
-
-    Args:
-        path: The file.
-        write: Writes to the path it is given, which has the same ending.
-    """
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
-    try:
-        write(partial)
-        _flush(partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def save_in_vain(save: Callable[[Path], Any], name: str) -> None:
@@ -138,14 +123,3 @@ def _read(path: Path) -> dict[str, Any]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _flush(path: Path) -> None:
-    """Waits until a file, or the names in a folder, are on the disk."""
-    if os.name == "nt":
-        return  # Windows opens no folders, and flushes files when they close.
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from claran.training.checkpoints import Checkpoints, replace_file, write_json
+from claran.data.files import replace_file
+from claran.training.checkpoints import Checkpoints, write_json
 
 
 @pytest.fixture
