@@ -29,7 +29,7 @@ from claran.models.presets import PRESETS, preset_weights
 from claran.models.vgg16 import BGR_MEAN
 from claran.models.weights import WeightsError
 from claran.survey.catalog import detection_table
-from claran.survey.counting import FAINT, count_peaks, recount
+from claran.survey.counting import count_peaks, first_threshold, recount
 
 __all__ = ["Detector", "Found", "UntrainedWarning", "read_infrared", "with_beam"]
 
@@ -201,14 +201,8 @@ class Detector:
         )
 
     def first_threshold(self, score_threshold: float) -> float:
-        """Returns the score to cut the network's detections at, before counting.
-
-        Counting adds up the classes of a source, so that it may pass a threshold none
-        of them passes.
-        """
-        return (
-            min(score_threshold, FAINT) if self.model.count_trust else score_threshold
-        )
+        """See `claran.survey.counting.first_threshold`."""
+        return first_threshold(score_threshold, self.model.count_trust)
 
     def field_table(
         self,

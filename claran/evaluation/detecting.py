@@ -16,7 +16,7 @@ from claran.data.pipeline import PipelineOptions, Source, validation_batches
 from claran.evaluation.evaluation import mean_average_precision
 from claran.evaluation.fields import FieldDetections, FieldTruth, read_truths
 from claran.models.faster_rcnn import FasterRcnn
-from claran.survey.counting import FAINT, FieldIslands, recount
+from claran.survey.counting import FieldIslands, first_threshold, recount
 
 __all__ = ["BatchDetector", "Validation", "network_inputs"]
 
@@ -98,7 +98,7 @@ class BatchDetector:
         """
         detected = jax.device_get(detected)
         trust = self.model.count_trust
-        first = min(score_threshold, FAINT) if trust else score_threshold
+        first = first_threshold(score_threshold, trust)
         for i, truth in zip(range(len(info)), fields, strict=False):
             keep = detected.valid[i] & (detected.scores[i] > first)
             boxes = detected.boxes[i][keep].astype(np.float64)

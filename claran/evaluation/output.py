@@ -85,7 +85,7 @@ def write_evaluation(
 
 def display_inputs(truths: list[FieldTruth]) -> Inputs:
     """Returns how to show fields that no network of ours looked at."""
-    size = max(64, *(max(truth.shape) for truth in truths))
+    size = max([64, *(max(truth.shape) for truth in truths)])
     if all(truth.islands is None for truth in truths):
         return Picture(method=None, size=size)
     return Channels(size=size, beam=None)

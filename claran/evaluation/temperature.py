@@ -18,11 +18,11 @@ from claran.evaluation.fields import FieldDetections, FieldTruth, catalog
 from claran.evaluation.matching import match_voc
 from claran.evaluation.scores import pooled
 from claran.models.faster_rcnn import FasterRcnn
+from claran.survey.counting import FAINT
 
 __all__ = ["detection_loss", "fit_temperature"]
 
 LOWEST, HIGHEST = 0.25, 4.0
-SCORES = 0.01  # Detections with a higher score are fitted; fainter ones weigh nothing.
 
 
 def fit_temperature(
@@ -54,7 +54,7 @@ def fit_temperature(
     def detect(outputs: tuple[Any, ...], info: Any, temperature: Any) -> Any:
         return model.detections(*outputs, info, temperature=temperature)
 
-    slots = max(1, *(len(truth.labels) for truth in truths))
+    slots = max([1, *(len(truth.labels) for truth in truths)])
     options = PipelineOptions(batch_size=batch_size, slots=slots)
     with validation_batches(source, inputs, options=options) as batches:
         seen = [
@@ -68,7 +68,7 @@ def fit_temperature(
             one
             for outputs, info in seen
             for one in detector.read(
-                detect(outputs, info, np.exp(log_temperature)), info, fields, SCORES
+                detect(outputs, info, np.exp(log_temperature)), info, fields, FAINT
             )
         ]
         return detection_loss(truths, found, len(model.class_names))

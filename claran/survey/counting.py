@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from claran.data.islands import class_code, find_islands, find_peaks
 from claran.data.outlines import smallest_island
 
-__all__ = ["FAINT", "FieldIslands", "count_peaks", "recount"]
+__all__ = ["FAINT", "FieldIslands", "count_peaks", "first_threshold", "recount"]
 
 FAINT = 0.01
 """Score of the network's detections that enter: fainter ones add nothing to a sum."""
@@ -29,6 +29,15 @@ class FieldIslands(NamedTuple):
 
     boxes: Float[np.ndarray, "k 4"]  # Edges, pixels of the FITS array.
     peaks: Int[np.ndarray, "k"]
+
+
+def first_threshold(score_threshold: float, trust: float) -> float:
+    """Returns the score to cut a network's detections at before they are counted.
+
+    Counting adds up the classes of a source, so that it may pass a threshold that none
+    of them passes. Without counting, `trust` being 0, it is the threshold itself.
+    """
+    return min(score_threshold, FAINT) if trust else score_threshold
 
 
 def count_peaks(
