@@ -130,7 +130,8 @@ class JointTraining(keras.Model):
         (loss, (losses, fixed)), gradients = run(trainable)
         mapping = list(zip(self.optimizer.variables, optimizer, strict=True))
         with keras.StatelessScope(state_mapping=mapping):
-            rate = self.optimizer.learning_rate
+            # A tensor: without a schedule it is a variable, which no step may return.
+            rate = keras.ops.convert_to_tensor(self.optimizer.learning_rate)
         trainable, optimizer = self.optimizer.stateless_apply(
             optimizer, gradients, trainable
         )
