@@ -36,11 +36,13 @@ def test_devices_and_processes_train_as_one(tmp_path):
         for i in range(PROCESSES)
     ]
     assert [process.wait(timeout=300) for process in running] == [0] * PROCESSES
-    for one, other in zip(
-        *(read_log(run / "log.csv") for run in (folder, expected)), strict=True
-    ):
+    logs = (read_log(run / "log.csv") for run in (folder, expected))
+    for row, (one, other) in enumerate(zip(*logs, strict=True)):
         for name in set(one) - {"images_per_second"}:
-            assert one[name] == pytest.approx(other[name], rel=1e-4, abs=1e-6), name
+            # A ReLU that rounding takes to its other side is nothing to a loss, but
+            # something to a gradient: 6e-4 after twelve steps, 3e-7 after four.
+            rel = 1e-2 if name == "gradient_norm" and row else 1e-4
+            assert one[name] == pytest.approx(other[name], rel=rel, abs=1e-6), name
     for name in ("last.keras", "best.keras"):
         found, wanted = (
             keras.saving.load_model(run / name).get_weights()
