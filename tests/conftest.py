@@ -76,6 +76,16 @@ def tiny_channels() -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
+def d1_path(
+    narrow: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A saved narrow network that needs no infrared."""
+    path = tmp_path_factory.mktemp("models") / "d1.keras"
+    narrow(fusion="D1").save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
 def golden() -> Path:
     """The folder of vectors made with the original ClaRAN's own code."""
     return _shared("golden")
@@ -124,3 +134,16 @@ def claran(
         return status, *capsys.readouterr()
 
     return run
+
+
+@pytest.fixture
+def assert_fails() -> Callable[[tuple[Any, str, str], str], None]:
+    """Holds what the command returned against a message: one line, no traceback."""
+
+    def check(found: tuple[Any, str, str], message: str) -> None:
+        status, _, errors = found
+        assert status == 1
+        assert errors.startswith("claran: ") and errors.count("\n") == 1
+        assert message in errors
+
+    return check

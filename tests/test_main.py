@@ -18,13 +18,6 @@ SKY = ["center", "width", "height"]
 EXAMPLES = Path(examples.__file__).parent
 
 
-@pytest.fixture(scope="session")
-def d1_path(narrow, tmp_path_factory):
-    path = tmp_path_factory.mktemp("models") / "d1.keras"
-    narrow(fusion="D1").save(path)
-    return path
-
-
 @pytest.fixture
 def fields(tmp_path, rng):
     """Three fields in `radio` and `infrared`, the last one without a WCS."""
@@ -78,13 +71,13 @@ class TestChannels:
         (x0,) = set(QTable.read("a_radio_pred.ecsv")["x0"])
         assert x0 == 10
 
-    def test_pictures_are_refused(self, claran, channels_path):
+    def test_pictures_are_refused(self, claran, channels_path, assert_fails):
         found = claran(
             "--mode=predict", "--image=infrared", "--output=x.csv", model=channels_path
         )
         assert_fails(found, "looks at radio images, not at pictures: give FITS files")
 
-    def test_no_beam_of_nothing(self, claran, channels_path):
+    def test_no_beam_of_nothing(self, claran, channels_path, assert_fails):
         found = claran("--mode=demo", "--beam=0", model=channels_path)
         assert_fails(found, "`beam_arcsec` must be above 0, got 0")
 
@@ -237,94 +230,6 @@ class TestPredict:
         assert center.dec.deg == pytest.approx(22.76, abs=0.04)
 
 
-class TestConvert:
-    @pytest.fixture
-    def checkpoint(self, golden):
-        pytest.importorskip("tensorflow", reason="reads a TensorFlow 1 checkpoint")
-        return golden / "ckpt_narrow" / "VGGnet_fast_rcnn-80000"
-
-    def test_then_predict_gives_the_numbers_of_the_original(
-        self, claran, checkpoint, golden
-    ):
-        status, output, errors = claran(
-            "--mode=convert", f"--tf_checkpoint={checkpoint}", "--image_size=132",
-            "--output=new/model.keras", model=None,
-        )  # fmt: skip
-        assert (status, errors) == (0, "")
-        assert "input 132 px (D4): new/model.keras" in output
-        assert [path.name for path in Path("new").iterdir()] == ["model.keras"]
-        wanted = {}
-        for i in range(2):
-            name = f"narrow_s132_132_{i}"
-            wanted[f"{name}.png"] = np.load(golden / "detect" / f"{name}.npz")
-            cv2.imwrite(f"{name}.png", wanted[f"{name}.png"]["image"])
-        status, _, errors = claran(
-            "--mode=predict", "--image=*.png", "--output=x.csv",
-            model="new/model.keras",
-        )  # fmt: skip
-        assert (status, errors) == (0, "")
-        table = QTable.read("x.csv", converters={"label": str})
-        assert set(table["image"]) == set(wanted)
-        count = 0
-        for name, vectors in wanted.items():
-            for label in ("1_1", "1_2", "1_3", "2_2", "2_3", "3_3"):
-                rows = table[(table["image"] == name) & (table["label"] == label)]
-                want = vectors[f"test__test_dets_{label}"]
-                boxes = np.array([rows[key] for key in COLUMNS[3:]]).T.reshape(-1, 4)
-                np.testing.assert_allclose(boxes, want[:, :4], atol=1e-2)
-                np.testing.assert_allclose(rows["score"], want[:, 4], atol=1e-4)
-                count += len(want)
-        assert len(table) == count > 0
-
-    @pytest.mark.parametrize(
-        "arguments, message",
-        [
-            pytest.param([], "Give --tf_checkpoint", id="no-checkpoint"),
-            pytest.param(
-                ["--tf_checkpoint=x", "--output=x.h5"],
-                "--output must end in .keras, got x.h5.",
-                id="ending",
-            ),
-            pytest.param(["--tf_checkpoint=x"], "x.index: no such file", id="missing"),
-            pytest.param(
-                ["--tf_checkpoint=x", "--anchor_scales=1,b"],
-                "--anchor_scales must be numbers, got 1,b.",
-                id="scales",
-            ),
-            pytest.param(
-                ["--tf_checkpoint=x", "--anchor_ratios=1:2"],
-                "--anchor_ratios must be numbers, got 1:2.",
-                id="ratios",
-            ),
-        ],
-    )
-    def test_errors(self, claran, arguments, message):
-        assert_fails(claran("--mode=convert", *arguments, model=None), message)
-
-    @pytest.mark.parametrize(
-        "arguments, message",
-        [
-            (["--anchor_scales=1,2"], "has 6 anchors a cell"),
-            (["--class_names=a,b"], "has 6 classes without background"),
-        ],
-        ids=["anchors", "classes"],
-    )
-    def test_a_failure_leaves_the_old_model(
-        self, claran, checkpoint, arguments, message
-    ):
-        Path("model.keras").write_text("precious")
-        checkpoint = f"--tf_checkpoint={checkpoint}"
-        assert_fails(claran("--mode=convert", checkpoint, *arguments), message)
-        assert Path("model.keras").read_text() == "precious"
-
-
-def assert_fails(found, message):
-    status, _, errors = found
-    assert status == 1
-    assert errors.startswith("claran: ") and errors.count("\n") == 1
-    assert message in errors
-
-
 @pytest.fixture
 def bad_files(fields):
     good = (fields / "radio" / "a_radio.fits").read_bytes()
@@ -408,11 +313,11 @@ def test_errors(claran, mode, arguments, message):
         pytest.param(["--mode=demo", PAIR], "--ir needs --radio", id="only-infrared"),
     ],
 )
-def test_usage_errors(claran, fields, arguments, message):
+def test_usage_errors(claran, fields, arguments, message, assert_fails):
     assert_fails(claran(*arguments), message)
 
 
-def test_output_that_cannot_be_written(claran, fields):
+def test_output_that_cannot_be_written(claran, fields, assert_fails):
     Path("out").write_text("precious")
     found = claran("--mode=demo", "--output=out")
     assert_fails(found, "out")
@@ -441,7 +346,7 @@ def test_help_of_one_mode(tmp_path):
     assert "--tf_checkpoint: " in done.stdout and "--radio: " not in done.stdout
 
 
-def test_a_flag_of_another_mode_is_refused(tmp_path):
+def test_a_flag_of_another_mode_is_refused(tmp_path, assert_fails):
     done = run_module("--mode=demo", "--tf_checkpoint=x", folder=tmp_path)
     assert_fails((done.returncode, "", done.stderr), "flag 'tf_checkpoint'")
 
@@ -464,7 +369,7 @@ def test_as_a_program(narrow_path, tmp_path):
     assert (tmp_path / "out" / "simulated_radio_pred.png").is_file()
 
 
-def test_missing_accelerator(tmp_path):
+def test_missing_accelerator(tmp_path, assert_fails):
     done = run_module("--mode=demo", "--accelerator=gpu", folder=tmp_path)
     if done.returncode == 0:
         pytest.skip("there is a GPU here")

@@ -17,13 +17,6 @@ ON_FIELDS = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def d1_path(narrow, tmp_path_factory):
-    path = tmp_path_factory.mktemp("models") / "d1.keras"
-    narrow(fusion="D1").save(path)
-    return path
-
-
 def test_trained_again_and_with_other_settings(claran, d1_path):
     status, printed, errors = claran(*ON_FIELDS, model=d1_path)
     assert status == 0 and errors == ""

@@ -1,0 +1,91 @@
+"""The command's mode convert."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from astropy.table import QTable
+
+EDGES = ["x0", "y0", "x1", "y1"]
+
+
+@pytest.fixture
+def checkpoint(golden):
+    pytest.importorskip("tensorflow", reason="reads a TensorFlow 1 checkpoint")
+    return golden / "ckpt_narrow" / "VGGnet_fast_rcnn-80000"
+
+
+def test_then_predict_gives_the_numbers_of_the_original(claran, checkpoint, golden):
+    status, output, errors = claran(
+        "--mode=convert", f"--tf_checkpoint={checkpoint}", "--image_size=132",
+        "--output=new/model.keras", model=None,
+    )  # fmt: skip
+    assert (status, errors) == (0, "")
+    assert "input 132 px (D4): new/model.keras" in output
+    assert [path.name for path in Path("new").iterdir()] == ["model.keras"]
+    wanted = {}
+    for i in range(2):
+        name = f"narrow_s132_132_{i}"
+        wanted[f"{name}.png"] = np.load(golden / "detect" / f"{name}.npz")
+        cv2.imwrite(f"{name}.png", wanted[f"{name}.png"]["image"])
+    status, _, errors = claran(
+        "--mode=predict", "--image=*.png", "--output=x.csv",
+        model="new/model.keras",
+    )  # fmt: skip
+    assert (status, errors) == (0, "")
+    table = QTable.read("x.csv", converters={"label": str})
+    assert set(table["image"]) == set(wanted)
+    count = 0
+    for name, vectors in wanted.items():
+        for label in ("1_1", "1_2", "1_3", "2_2", "2_3", "3_3"):
+            rows = table[(table["image"] == name) & (table["label"] == label)]
+            want = vectors[f"test__test_dets_{label}"]
+            boxes = np.array([rows[key] for key in EDGES]).T.reshape(-1, 4)
+            np.testing.assert_allclose(boxes, want[:, :4], atol=1e-2)
+            np.testing.assert_allclose(rows["score"], want[:, 4], atol=1e-4)
+            count += len(want)
+    assert len(table) == count > 0
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        pytest.param([], "Give --tf_checkpoint", id="no-checkpoint"),
+        pytest.param(
+            ["--tf_checkpoint=x", "--output=x.h5"],
+            "--output must end in .keras, got x.h5.",
+            id="ending",
+        ),
+        pytest.param(["--tf_checkpoint=x"], "x.index: no such file", id="missing"),
+        pytest.param(
+            ["--tf_checkpoint=x", "--anchor_scales=1,b"],
+            "--anchor_scales must be numbers, got 1,b.",
+            id="scales",
+        ),
+        pytest.param(
+            ["--tf_checkpoint=x", "--anchor_ratios=1:2"],
+            "--anchor_ratios must be numbers, got 1:2.",
+            id="ratios",
+        ),
+    ],
+)
+def test_errors(claran, arguments, message, assert_fails):
+    assert_fails(claran("--mode=convert", *arguments, model=None), message)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--anchor_scales=1,2"], "has 6 anchors a cell"),
+        (["--class_names=a,b"], "has 6 classes without background"),
+    ],
+    ids=["anchors", "classes"],
+)
+def test_a_failure_leaves_the_old_model(
+    claran, checkpoint, arguments, message, assert_fails
+):
+    Path("model.keras").write_text("precious")
+    checkpoint = f"--tf_checkpoint={checkpoint}"
+    assert_fails(claran("--mode=convert", checkpoint, *arguments), message)
+    assert Path("model.keras").read_text() == "precious"
