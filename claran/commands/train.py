@@ -157,12 +157,12 @@ def _train() -> None:
 
 def _sources() -> tuple[Any, Source | None]:
     """Returns the fields to train on and those to validate on."""
-    steps = _recipe(FLAGS.model)
+    recipe = _recipe(FLAGS.model)
     number = FLAGS.validation_fields
     if FLAGS.data in SIMULATED:
         like = SIMULATED[FLAGS.data]
         source = SimulatedFields(
-            steps.steps * steps.batch_size, seed=FLAGS.seed, **like
+            recipe.steps * recipe.batch_size, seed=FLAGS.seed, **like
         )
         # Another seed: no field of it is among the others.
         held_out = SimulatedFields(max(1, number), seed=FLAGS.seed + 2**31, **like)
@@ -188,6 +188,7 @@ def _network(class_names: tuple[str, ...]) -> FasterRcnn:
             start_from_imagenet(network)
     else:
         network = detectors.load_detector().model
+        network.detections.temperature = 1.0  # Fitted anew when it has learned.
     if list(class_names) != network.class_names:
         say(
             f"{FLAGS.model}: new heads for the classes {', '.join(class_names)}; it "

@@ -14,7 +14,13 @@ from claran.models.pyramid import pyramid
 from claran.models.rpn import Rpn
 from claran.models.vgg16 import vgg16
 
-__all__ = ["PRESETS", "claran_first", "claran_v01", "preset_weights"]
+__all__ = [
+    "PRESETS",
+    "claran_first",
+    "claran_v01",
+    "preset_weights",
+    "trust_in_counting",
+]
 
 COUNT_TRUST = 0.95  # Counting is right for 159 of 168 real sources; see data.islands.
 CHANNELS = 5  # Of `claran.data.inputs.CHANNELS`, which models may not import.
@@ -134,13 +140,21 @@ def claran_first(
         image_size=image_size,
         fusion="channels",
         beam=beam,
-        # Other classes than Radio Galaxy Zoo's are no matter of counting.
-        count_trust=COUNT_TRUST if tuple(class_names) == RGZ_CLASSES else 0.0,
+        count_trust=trust_in_counting(class_names),
     )  # fmt: skip
 
 
 PRESETS = {"claran_v0.1": claran_v01, "claran_first": claran_first}
 """Names that `claran.Detector.from_preset` takes beside paths."""
+
+
+def trust_in_counting(class_names: Sequence[str]) -> float:
+    """Returns how often counting gives the right class; 0 for classes of another kind.
+
+    >>> trust_in_counting(["1_1", "2_3"]), trust_in_counting(["FR-I", "FR-II"])
+    (0.95, 0.0)
+    """
+    return COUNT_TRUST if set(class_names) <= set(RGZ_CLASSES) else 0.0
 
 
 def preset_weights(name: str) -> Path | None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from claran.models.faster_rcnn import FasterRcnn
+from claran.models.presets import trust_in_counting
 
 __all__ = ["with_classes"]
 
@@ -23,6 +24,7 @@ def with_classes(network: FasterRcnn, class_names: Sequence[str]) -> FasterRcnn:
     config = network.get_config()
     config["class_names"] = list(class_names)
     config["head"]["config"]["num_classes"] = len(class_names)
+    config["count_trust"] = min(network.count_trust, trust_in_counting(class_names))
     changed = FasterRcnn.from_config(config)
     for name in KEPT:
         getattr(changed, name).set_weights(getattr(network, name).get_weights())

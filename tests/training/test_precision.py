@@ -43,3 +43,12 @@ def test_other_classes_keep_all_but_the_last_layers(model):
                 np.testing.assert_array_equal(a, b, err_msg=a.path)
     assert shapes == {"classification": 3, "regression": 12}
     assert len(model.class_names) == 6 and model.head.num_classes == 6
+
+
+def test_only_classes_that_can_be_counted_are_counted(tiny_channels):
+    network = tiny_channels()
+    assert network.count_trust > 0.9
+    assert with_classes(network, ["FR-I", "FR-II"]).count_trust == 0
+    assert with_classes(network, ["2_3", "1_1"]).count_trust == network.count_trust
+    network.count_trust = 0.0
+    assert with_classes(network, ["1_1"]).count_trust == 0
