@@ -54,7 +54,6 @@ def test_simulated_fields_are_the_same_again(small, tmp_path):
 
 
 def test_beam_makes_the_same_fields(small, by_name, tmp_path):
-    pytest.importorskip("apache_beam")
     beam = prepare("rgz/simulated_small", data_dir=tmp_path, beam_options=[])
     for split in ("train", "validation", "test"):
         expected, found = by_name(small, split), by_name(beam, split)
@@ -67,7 +66,6 @@ def test_beam_makes_the_same_fields(small, by_name, tmp_path):
 
 
 def test_failed_beam_run_leaves_no_data_set(tmp_path, monkeypatch):
-    pytest.importorskip("apache_beam")
 
     def fail(place):
         raise ValueError("no more sky")
