@@ -36,11 +36,16 @@ def test_finds_what_the_detector_finds_in_each_field(network, make_element, shap
         boxes = np.stack([table[name] for name in ("x0", "y0", "x1", "y1")], axis=1)
         np.testing.assert_allclose(one.scores, table["score"], atol=1e-5)
         np.testing.assert_allclose(one.boxes, boxes, atol=1e-2)
+    # Between two scores: scores of random weights differ from machine to machine.
+    scores = np.unique(np.concatenate([one.scores for one in found]).round(4))
+    middle = len(scores) // 2
+    threshold = float(scores[middle - 1 : middle + 1].mean())
     above = BatchDetector(network).detect(
-        source, truths, inputs, batch_size=3, score_threshold=0.16
+        source, truths, inputs, batch_size=3, score_threshold=threshold
     )
-    expected = [(one.scores > 0.16).sum() for one in found]
-    assert [len(one.scores) for one in above] == expected != [0, 0, 0]
+    expected = [(one.scores > threshold).sum() for one in found]
+    assert [len(one.scores) for one in above] == expected
+    assert 0 < sum(expected) < sum(len(one.scores) for one in found)
 
 
 def test_channels_are_counted_and_cut_as_the_detector_does(
