@@ -42,7 +42,7 @@ from claran.models.faster_rcnn import FasterRcnn
 from claran.models.presets import PRESETS
 from claran.simulation.populations import BALANCED, CATALOGUE
 from claran.simulation.source import SimulatedFields
-from claran.simulation.survey import FIRST, FIRST_NATIVE
+from claran.simulation.survey import FIRST, FIRST_NATIVE, FIRST_WIDE
 from claran.training.devices import data_parallel
 from claran.training.fine_tuning import with_classes
 from claran.training.imagenet import start_from_imagenet
@@ -85,7 +85,7 @@ SIMULATED: dict[str, dict[str, Any]] = {
     "simulated/balanced": {"population": BALANCED},
     # Most cutouts of FIRST have its own pixels, Radio Galaxy Zoo's are resampled.
     "simulated/first": {
-        "population": BALANCED, "surveys": [FIRST_NATIVE, FIRST_NATIVE, FIRST],
+        "population": BALANCED, "surveys": [FIRST_NATIVE, FIRST_WIDE, FIRST],
     },
 }  # fmt: skip
 CALIBRATED = 100  # Validation fields from which scores are made probabilities.

@@ -85,9 +85,9 @@ def claran_v01(
 def claran_first(
     *,
     class_names: Sequence[str] = RGZ_CLASSES,
-    image_size: int = 112,
+    image_size: int = 128,
     beam: float = 3.0,
-    anchor_sizes: Sequence[float] = (8, 16, 32, 64),
+    anchor_sizes: Sequence[float] = (8, 16, 32, 64, 90),
     anchor_ratios: Sequence[float] = (0.5, 1, 2),
     widths: Sequence[int] = (32, 64, 96, 128),
     depths: Sequence[int] = (1, 2, 2, 2),

@@ -130,16 +130,17 @@ def _draw_sources(
         sources += _draw_chance_pair(rng, survey)
     elif rng.random() >= population.empty:
         code = population.draw_class(rng)
-        factors = population.draw_factors(rng)
+        factors = population.draw_factors(rng, code)
         sources.append(
             draw_of_class(
-                rng, code, factors, survey, background=background, sigma=sigma
+                rng, code, factors, survey, background=background, sigma=sigma,
+                whole=population.whole,
             )
-        )
+        )  # fmt: skip
     area = (1.15 * survey.field_arcsec / 180) ** 2
     for _ in range(rng.poisson(population.neighbours * area)):
         compact = rng.random() < population.neighbour_compact
-        code = "compact" if compact else population.draw_class(rng)
+        code = "compact" if compact else populations.CATALOGUE.draw_class(rng)
         place = rng.uniform(-1.15, 1.15, 2) * half
         size, brightness = population.draw_factors(rng)
         source = populations.draw_source(rng, code, survey, size=size)

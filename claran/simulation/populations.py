@@ -17,7 +17,15 @@ from claran.labels import RGZ_CLASSES
 from claran.simulation import morphology, radio
 from claran.simulation.survey import Survey
 
-__all__ = ["BALANCED", "CATALOGUE", "Population", "Source", "draw_source", "peak_at"]
+__all__ = [
+    "BALANCED",
+    "CATALOGUE",
+    "GIANT",
+    "Population",
+    "Source",
+    "draw_source",
+    "peak_at",
+]
 
 # Families behind each class: our judgement of what makes such islands and peaks.
 _FAMILIES = {
@@ -56,8 +64,8 @@ _FAMILIES = {
 _SIZES = {
     "1_1": (9.5, 0.40, 0.5),
     "1_2": (12.5, 0.42, 6.0),
-    "1_3": (18.5, 0.50, 13.0),
-    "2_2": (22.0, 0.70, 8.0),
+    "1_3": (15.0, 0.55, 10.0),
+    "2_2": (26.0, 0.70, 9.0),
     "2_3": (33.0, 0.70, 17.0),
     "3_3": (38.0, 0.60, 20.0),
 }
@@ -78,6 +86,8 @@ _PEAKS = {
 # 479).
 _NEIGHBOUR_LIMIT, _NEIGHBOUR_SLOPE = 1.0, 0.8
 
+GIANT = 4.0  # Lobes of real giants lie beyond 3' apart.
+
 _COMPACT_SIGMA = (1.6, 0.5)  # Arcsec, and scatter of the logarithm.
 
 # W1 of the hosts, a guess: the catalogue has no magnitudes. The AllWISE limit of 16.9
@@ -97,14 +107,19 @@ class Population:
     Attributes:
         weights: Relative number of main sources per class.
         neighbours: Mean number of unrelated sources per 9 square arcmin.
-        neighbour_compact: Fraction of those that are compact; the rest is drawn by
-            `weights`.
+        neighbour_compact: Fraction of those that are compact; the rest has the
+            catalogue's classes, whatever `weights` are.
         chance_pairs: Fraction of fields with two unrelated sources placed like the
             lobes of a double.
         empty: Fraction of fields without a main source.
         sizes: Least and greatest factor on the sizes of sources with a class, drawn
             evenly in the logarithm. The catalogue's are 1.
         brightness: The same for their peak brightness.
+        giants: Fraction of main sources with two or more components whose size has
+            another factor, of 1 to `GIANT`.
+        whole: Whether main sources are moved into the field where they reach beyond
+            it, and drawn again where they do not fit. Subjects of Radio Galaxy Zoo
+            are centred on one peak, and cut wide sources.
     """
 
     weights: Mapping[str, float]
@@ -114,6 +129,8 @@ class Population:
     empty: float = 0.0
     sizes: tuple[float, float] = (1.0, 1.0)
     brightness: tuple[float, float] = (1.0, 1.0)
+    giants: float = 0.0
+    whole: bool = False
 
     def __post_init__(self) -> None:
         if set(self.weights) != set(RGZ_CLASSES) or not (
@@ -123,7 +140,7 @@ class Population:
                 f"`weights` must give each of {list(RGZ_CLASSES)} a number >= 0, "
                 f"not all zero, got {dict(self.weights)}."
             )
-        for name in ("neighbour_compact", "chance_pairs", "empty"):
+        for name in ("neighbour_compact", "chance_pairs", "empty", "giants"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(
                     f"`{name}` must be in [0, 1], got {getattr(self, name)}."
@@ -141,12 +158,21 @@ class Population:
         """Returns the class of a main source."""
         return _choose(rng, self.weights)
 
-    def draw_factors(self, rng: np.random.Generator) -> tuple[float, float]:
-        """Returns factors on a source's size and peak brightness."""
+    def draw_factors(
+        self, rng: np.random.Generator, code: str = "1_1"
+    ) -> tuple[float, float]:
+        """Returns factors on a source's size and peak brightness.
+
+        Args:
+            rng: Source of randomness.
+            code: Class of a main source: those of several components may be giants.
+        """
         size, brightness = (
             low * (high / low) ** rng.random()
             for low, high in (self.sizes, self.brightness)
         )
+        if not code.startswith("1") and rng.random() < self.giants:
+            size *= GIANT ** rng.random()
         return size, brightness
 
 
@@ -163,11 +189,13 @@ CATALOGUE = Population(
 # sizes and fluxes, so that samples selected in other ways lie within it.
 BALANCED = Population(
     weights=MappingProxyType(dict.fromkeys(RGZ_CLASSES, 1.0)),
-    neighbours=0.5,
-    chance_pairs=0.08,
+    neighbours=0.4,
+    chance_pairs=0.06,
     empty=0.02,
     sizes=(0.9, 2.0),
-    brightness=(0.7, 2.5),
+    brightness=(0.7, 3.0),
+    giants=0.4,
+    whole=True,
 )
 
 

@@ -28,6 +28,7 @@ _FLUXES = 3  # Tries of a flux for each of them.
 _BINS = 8  # Parts into which the distribution of fluxes is cut.
 # Bands and sidelobes add to the noise by which the field will be labelled.
 _EXTRA_NOISE = 1.05
+_MARGIN = 2  # Pixels that a whole source keeps from the edge, for noise to add to it.
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
 _CATALOGUED = 7.0  # Sigma from which a peak may be the one a subject is centred on.
 
@@ -40,6 +41,7 @@ def draw_of_class(
     *,
     background: np.ndarray,
     sigma: float,
+    whole: bool = False,
 ) -> Source:
     """Returns a source of a class, one of its peaks at the field's centre.
 
@@ -47,6 +49,7 @@ def draw_of_class(
     tried at some fluxes. A subject of Radio Galaxy Zoo is centred on an entry of the
     FIRST catalogue: in the catalogue of labels the nearest component lies a median of
     1.2" from the centre, as it does if a peak is in one of the four central pixels.
+    With `whole`, sources that would reach beyond the field are moved into it.
     """
     pixel = survey.pixel_arcsec
     size, brightness = factors
@@ -67,6 +70,12 @@ def draw_of_class(
                 continue
             tall = tops[peak * heights > _CATALOGUED * sigma]
             shift = _shift_to_centre(rng, tall, len(model) // 2)
+            if whole:
+                shift, fits = _shift_inside(
+                    rng, shift, peak * model > THRESHOLD * sigma, survey.size
+                )
+                if not fits:
+                    break
             seen = peak * model + _cut_out(background, shift, len(model))
             found = _count(seen, survey, _EXTRA_NOISE * sigma, components)
             if class_code(*found) == code:
@@ -126,6 +135,31 @@ def _shift_to_centre(
         return np.zeros(2, int)
     row, column = tops[rng.integers(len(tops))]
     return half - rng.integers(0, 2, 2) - (column, row)
+
+
+def _shift_inside(
+    rng: np.random.Generator, shift: np.ndarray, above: np.ndarray, size: int
+) -> tuple[np.ndarray, bool]:
+    """Returns the shift, changed where it leaves parts outside, and whether all fits.
+
+    A source that must be moved lands anywhere it fits.
+
+    Args:
+        rng: Source of randomness.
+        shift: (2,) x and y, whole pixels.
+        above: The window, True on the source.
+        size: Side of the field.
+    """
+    shift, half = shift.copy(), len(above) // 2
+    for axis, line in enumerate((above.any(axis=0), above.any(axis=1))):
+        taken = np.flatnonzero(line)
+        low = _MARGIN - (size // 2 - half + taken[0])
+        high = size - _MARGIN - (size // 2 - half + taken[-1] + 1)
+        if low > high:
+            return shift, False
+        if not low <= shift[axis] <= high:
+            shift[axis] = rng.integers(low, high, endpoint=True)
+    return shift, True
 
 
 def _cut_out(background: np.ndarray, shift: np.ndarray, side: int) -> np.ndarray:

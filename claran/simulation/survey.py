@@ -3,7 +3,7 @@
 import dataclasses
 import math
 
-__all__ = ["FIRST", "FIRST_NATIVE", "Survey"]
+__all__ = ["FIRST", "FIRST_NATIVE", "FIRST_WIDE", "Survey"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -112,3 +112,4 @@ class Survey:
 
 FIRST = Survey()
 FIRST_NATIVE = Survey(size=100, pixel_arcsec=1.8)
+FIRST_WIDE = Survey(size=128, pixel_arcsec=1.8)  # For giants.

@@ -108,7 +108,7 @@ ORIGINAL = Recipe(
 
 COMPACT = dataclasses.replace(
     MODERN,
-    steps=7_000,
+    steps=6_000,
     # Sizes of its anchors are octaves: few reach 0.7 with a source in between.
     rpn=RpnOptions(size=128, positive=0.5),
     head=HeadOptions(size=64, positive_fraction=0.5),
