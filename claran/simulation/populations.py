@@ -8,7 +8,6 @@ measured by the rule of `labels`. `scripts/compare_simulation.py` compares the r
 import dataclasses
 import math
 from collections.abc import Mapping
-from types import MappingProxyType
 
 import numpy as np
 from scipy import special
@@ -181,14 +180,12 @@ class Population:
 # of 3,000 fields). FIRST has 946,432 sources in 10,575 square degrees (Helfand et
 # al. 2015): 0.22 for each field of 9 square arcmin.
 CATALOGUE = Population(
-    weights=MappingProxyType(
-        {"1_1": 44, "1_2": 8.5, "1_3": 15, "2_2": 8.5, "2_3": 14, "3_3": 12.5}
-    ),
+    weights={"1_1": 44, "1_2": 8.5, "1_3": 15, "2_2": 8.5, "2_3": 14, "3_3": 12.5},
 )
 # For training: equal classes, more of what makes association hard, and a wider range of
 # sizes and fluxes, so that samples selected in other ways lie within it.
 BALANCED = Population(
-    weights=MappingProxyType(dict.fromkeys(RGZ_CLASSES, 1.0)),
+    weights=dict.fromkeys(RGZ_CLASSES, 1.0),
     neighbours=0.4,
     chance_pairs=0.06,
     empty=0.02,

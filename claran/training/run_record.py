@@ -54,7 +54,7 @@ def open_run(folder: Path, settings: dict[str, Any], *, write: bool) -> dict[str
         return record
     record = {
         "settings": settings,
-        "command": sys.argv,
+        "command": _command(),
         "versions": _versions(),
         "git": _git(),
         "hardware": _hardware(),
@@ -94,6 +94,14 @@ def _check_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
             f"{'; '.join(changes)}. Give the same ones to go on with it, or another "
             "--output."
         )
+
+
+def _command() -> list[str]:
+    """Returns the command as a user gives it, without the place of this package."""
+    script, *arguments = sys.argv
+    if Path(script).resolve() == Path(__file__).resolve().parents[1] / "main.py":
+        return ["python", "-m", "claran.main", *arguments]
+    return sys.argv
 
 
 def _versions() -> dict[str, str]:

@@ -1,11 +1,13 @@
 import dataclasses
+import pickle
 
 import numpy as np
 import pytest
 
 from claran.labels import RGZ_CLASSES
-from claran.simulation import morphology, populations, radio
-from claran.simulation.survey import FIRST, Survey
+from claran.simulation import field, morphology, populations, radio
+from claran.simulation.source import SimulatedFields
+from claran.simulation.survey import FIRST, FIRST_NATIVE, FIRST_WIDE, Survey
 
 
 @pytest.mark.parametrize("family", sorted(morphology._FAMILIES))
@@ -172,3 +174,31 @@ def test_moving_a_source_moves_its_host(rng):
         moved.blobs[:, :2] - source.blobs[:, :2], [[3, -4]] * len(source.blobs)
     )
     np.testing.assert_allclose((moved.host - source.host)[:2], [3, -4])
+
+
+def test_fields_go_to_other_processes():
+    source = SimulatedFields(3, seed=2, population=populations.BALANCED)
+    copy = pickle.loads(pickle.dumps(source))
+    np.testing.assert_array_equal(copy[1]["radio"], source[1]["radio"])
+    assert copy.fingerprint == source.fingerprint
+
+
+def test_giants_are_larger_and_whole(rng):
+    giants = dataclasses.replace(populations.BALANCED, giants=1.0)
+    assert giants.draw_factors(rng, "1_3")[0] <= giants.sizes[1]
+    factors = [giants.draw_factors(rng, "2_3")[0] for _ in range(40)]
+    assert giants.sizes[1] < max(factors) <= giants.sizes[1] * populations.GIANT
+    weights = dict.fromkeys(RGZ_CLASSES, 0.0) | {"2_3": 1.0}
+    wide = dataclasses.replace(
+        giants, weights=weights, neighbours=0.0, chance_pairs=0.0, empty=0.0
+    )
+    sides = []
+    for seed in range(40):
+        one = field.simulate(
+            np.random.default_rng(seed), population=wide, survey=FIRST_WIDE
+        )
+        whole = [source for source in one.sources if source.code == "2_3"]
+        sides += [(source.box[2:] - source.box[:2]).max() for source in whole]
+        assert all(source.box.min() > 0 for source in whole)
+        assert all(source.box.max() < FIRST_WIDE.size for source in whole)
+    assert len(sides) > 32 and max(sides) > FIRST_NATIVE.size / 2 + 10
