@@ -192,13 +192,14 @@ def test_giants_are_larger_and_whole(rng):
     wide = dataclasses.replace(
         giants, weights=weights, neighbours=0.0, chance_pairs=0.0, empty=0.0
     )
-    sides = []
+    sides, touching = [], 0
     for seed in range(40):
         one = field.simulate(
             np.random.default_rng(seed), population=wide, survey=FIRST_WIDE
         )
-        whole = [source for source in one.sources if source.code == "2_3"]
-        sides += [(source.box[2:] - source.box[:2]).max() for source in whole]
-        assert all(source.box.min() > 0 for source in whole)
-        assert all(source.box.max() < FIRST_WIDE.size for source in whole)
+        for source in one.sources:
+            if source.code == "2_3":
+                sides.append((source.box[2:] - source.box[:2]).max())
+                touching += not source.consensus
     assert len(sides) > 32 and max(sides) > FIRST_NATIVE.size / 2 + 10
+    assert touching <= 2  # Noise and sidelobes add to a source.
