@@ -4,10 +4,15 @@ A network sees which islands of emission belong together. What follows from that
 no matter of opinion: the box holds these islands, the class is their number and that of
 their peaks (see `claran.data.islands`). So detections are taken for groups of islands,
 and box and class are computed.
+
+Nor can an island be of two sources. The network judges each of its proposals alone: it
+may give 0.8 to a double and 0.9 to each of its lobes. What it says of all groups is
+made one distribution over the ways to part the islands, and a group has the probability
+of those that it is in. Above a score of 0.5, no two sources share an island.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,10 +21,19 @@ from jaxtyping import Bool, Float, Int
 from claran.data.islands import class_code, find_islands, find_peaks
 from claran.data.outlines import smallest_island
 
-__all__ = ["FAINT", "FieldIslands", "count_peaks", "first_threshold", "recount"]
+__all__ = [
+    "FAINT",
+    "FieldIslands",
+    "count_peaks",
+    "first_threshold",
+    "part",
+    "recount",
+]
 
 FAINT = 0.01
 """Score of the network's detections that enter: fainter ones add nothing to a sum."""
+MOST = 12  # Groups that may hang together; of more, the least probable are dropped.
+LEAST_REST = 0.005  # Probability that an island is no source, at the least.
 INSIDE = 0.5  # Part of an island's box from which a detection holds it.
 TOUCHED = 0.1  # Part that it must hold of one it needs to be of its class.
 
@@ -69,9 +83,9 @@ def recount(
 
     A detection holds the islands that are more than half inside, and as many of those
     that it touches as its class has components. Detections of the same islands are one
-    source; its probability is the sum of theirs
-    over the classes. Of this, `trust` goes to the counted class; the rest is divided as
-    the network did. A detection without an island is none.
+    source; its probability is the sum of theirs over the classes, made one with those
+    of other sources by `part`. Of this, `trust` goes to the counted class; the rest is
+    divided as the network did. A detection without an island is none.
 
     Args:
         boxes: Edges, pixels of the FITS array.
@@ -83,24 +97,23 @@ def recount(
     """
     components = np.array([_components(name) for name in class_names], np.int64)
     inside = _inside(boxes, islands.boxes, components[labels - 1])
-    groups: dict[bytes, list[int]] = {}
-    for i in np.flatnonzero(inside.any(axis=1)):
-        groups.setdefault(inside[i].tobytes(), []).append(int(i))
+    rows = np.flatnonzero(inside.any(axis=1) & (scores > 0))
+    groups, which = np.unique(inside[rows], axis=0, return_inverse=True)
+    shares = np.zeros((len(groups), len(class_names)))
+    np.maximum.at(shares, (which, labels[rows] - 1), scores[rows])
+    totals = shares.sum(axis=1)
+    probabilities = part(groups, np.minimum(totals, 1.0))
     found_boxes, found_labels, found_scores = [], [], []
-    for rows in groups.values():
-        own = inside[rows[0]]
+    for own, share, total, probability in zip(
+        groups, shares, totals, probabilities, strict=True
+    ):
         edges = islands.boxes[own]
-        shares = np.zeros(len(class_names))
-        np.maximum.at(shares, labels[rows] - 1, scores[rows])
-        total = shares.sum()
-        if not total > 0:
-            continue
         code = class_code(int(own.sum()), int(islands.peaks[own].sum()))
         counted = np.array([name == code for name in class_names])
-        shares = min(total, 1.0) * ((1 - trust) * shares / total + trust * counted)
-        present = np.flatnonzero(shares)
+        score = probability * ((1 - trust) * share / total + trust * counted)
+        present = np.flatnonzero(score)
         found_labels.append(present + 1)
-        found_scores.append(shares[present])
+        found_scores.append(score[present])
         box = np.concatenate([edges[:, :2].min(axis=0), edges[:, 2:].max(axis=0)])
         found_boxes.append(np.repeat(box[None], len(present), axis=0))
     if not found_boxes:
@@ -112,6 +125,80 @@ def recount(
         np.concatenate(found_labels)[order],
         score[order],
     )
+
+
+def part(
+    groups: Bool[np.ndarray, "g k"], probabilities: Float[np.ndarray, "g"]
+) -> Float[np.ndarray, "g"]:
+    """Returns the probabilities of groups of islands of which no two may share one.
+
+    A way to part the islands is a set of groups without a common island. Its weight is
+    the product of its groups' probabilities, and of `1 - sum` for each island left
+    over, the sum being over all groups with that island. A group's probability is the
+    weight of all ways with it over that of all ways. So a group of one island that
+    shares it with no other keeps what it had.
+
+    Args:
+        groups: Islands of each.
+        probabilities: What the network gives each, as if there were no other.
+    """
+    result = np.zeros(len(groups))
+    rest = np.maximum(1 - probabilities @ groups, LEAST_REST)
+    masks = [sum(1 << int(i) for i in np.flatnonzero(own)) for own in groups]
+    for cluster in _clusters(masks, probabilities):
+        islands = np.flatnonzero(groups[cluster].any(axis=0))
+        free = {1 << int(i): float(rest[i]) for i in islands}
+        weights = _weigh([(masks[g], float(probabilities[g])) for g in cluster], free)
+        total = sum(weight for _, weight in weights)
+        for chosen, weight in weights:
+            for i in chosen:
+                result[cluster[i]] += weight / total
+    return result
+
+
+def _weigh(
+    groups: Sequence[tuple[int, float]], free: Mapping[int, float]
+) -> list[tuple[tuple[int, ...], float]]:
+    """Returns all sets of groups without a common island, and the weight of each."""
+    ways: list[tuple[tuple[int, ...], int, float]] = [((), 0, 1.0)]
+    for i, (mask, probability) in enumerate(groups):
+        ways += [
+            ((*chosen, i), used | mask, weight * probability)
+            for chosen, used, weight in ways
+            if not used & mask
+        ]
+    return [
+        (chosen, weight * math.prod(w for bit, w in free.items() if not used & bit))
+        for chosen, used, weight in ways
+    ]
+
+
+def _clusters(
+    masks: Sequence[int], probabilities: Float[np.ndarray, "g"]
+) -> list[list[int]]:
+    """Returns the groups that hang together by common islands, at most `MOST` each."""
+    open_, done = [list(range(len(masks)))], []
+    while open_:
+        for cluster in _connected(open_.pop(), masks):
+            if len(cluster) <= MOST:
+                done.append(cluster)
+            else:
+                weakest = min(cluster, key=lambda g: probabilities[g])
+                open_.append([g for g in cluster if g != weakest])
+    return done
+
+
+def _connected(groups: Sequence[int], masks: Sequence[int]) -> list[list[int]]:
+    clusters: list[tuple[int, list[int]]] = []
+    for g in groups:
+        mask, members, apart = masks[g], [g], []
+        for other, rows in clusters:
+            if other & masks[g]:
+                mask, members = mask | other, rows + members
+            else:
+                apart.append((other, rows))
+        clusters = [*apart, (mask, members)]
+    return [members for _, members in clusters]
 
 
 def _inside(

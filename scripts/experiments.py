@@ -1,0 +1,316 @@
+"""Trains a variant of `claran_first` for a short while and measures it: `--help`.
+
+  python scripts/experiments.py --variant=base
+  python scripts/experiments.py --table
+
+Every variant learns from the same simulated fields in the same order. It is measured on
+other simulated fields, and on real ones where there are some. One training gives a row
+for each way to read its detections; EXPERIMENTS.md holds the table.
+"""
+
+import dataclasses
+import functools
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import app, flags
+from jaxtyping import Array, Float
+
+from claran.data.augment import DropInfrared
+from claran.data.elements import Element
+from claran.data.files import replace_file
+from claran.data.inputs import Channels, Inputs, NetworkInput
+from claran.data.pipeline import Source
+from claran.data.sources import open_source
+from claran.evaluation.bootstrap import Estimate
+from claran.evaluation.detecting import BatchDetector, network_inputs
+from claran.evaluation.evaluation import EvaluationOptions, evaluate
+from claran.evaluation.fields import read_truths
+from claran.layers.roi_sampler import RoiSampler
+from claran.models.faster_rcnn import FasterRcnn
+from claran.models.presets import claran_first, claran_v01
+from claran.ops import sampler
+from claran.simulation.populations import BALANCED
+from claran.simulation.source import SimulatedFields
+from claran.simulation.survey import FIRST, FIRST_NATIVE, FIRST_WIDE
+from claran.training.recipes import COMPACT, Recipe
+from claran.training.trainer import BEST, TrainingOptions, train
+
+# After claran, which chooses Keras's backend.
+import keras  # isort: skip
+
+TEST_SEED = 1_000_003  # Of no training and no validation.
+SURVEYS = (FIRST_NATIVE, FIRST_WIDE, FIRST)
+
+
+class WithoutContours(Channels):
+    """The channels, but the one of the contours is empty."""
+
+    def __call__(self, element: Element) -> NetworkInput:
+        seen = super().__call__(element)
+        seen.image[..., 1] = 0
+        return seen
+
+
+@keras.saving.register_keras_serializable(package="claran_experiments")
+class TurningSampler(RoiSampler):
+    """Samples each RoI twice, the second time turned by an angle seen in the first.
+
+    The localisation network of Jaderberg et al. 2015 (arXiv:1506.02025) with one
+    output: of the features' mean and of their position-weighted mean, an angle.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.hidden = keras.layers.Dense(32, activation="relu", name="hidden")
+        self.angle = keras.layers.Dense(1, kernel_initializer="zeros", name="angle")
+
+    def build(self, input_shape: Any) -> None:
+        self.hidden.build((None, self.size**2 * input_shape[-1]))
+        self.angle.build((None, 32))
+        self.built = True
+
+    def call(
+        self, features: Float[Array, "b h w c"], rois: Float[Array, "b n 4"]
+    ) -> Float[Array, "b n size size c"]:
+        straight = super().call(features, rois)
+        seen = straight.reshape(*rois.shape[:2], -1)
+        angles = jnp.pi * jnp.tanh(self.angle(self.hidden(seen))[..., 0])
+        return jax.vmap(self._turned)(features, rois, angles)
+
+    def _turned(self, features: Array, rois: Array, angles: Array) -> Array:
+        rows, columns, _ = features.shape
+        transforms = sampler.roi_transforms(
+            rois, stride=self.stride, rows=rows, columns=columns, size=self.size,
+            placement=self.placement, angles=angles,
+        )  # fmt: skip
+        size = (self.size, self.size)
+        return sampler.sample_affine(features, transforms, size=size)
+
+
+class OneClass:
+    """Fields whose sources are all of the first class: what is learned is grouping."""
+
+    def __init__(self, source: SimulatedFields) -> None:
+        self.source = source
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> Element:
+        field = self.source[index].copy()
+        field["labels"] = np.minimum(field["labels"], 1)
+        return field
+
+
+class Bare:
+    """Fields without infrared."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> Element:
+        return self.source[index] | {"infrared": None}  # type: ignore[return-value]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Variant:
+    """What differs from the base.
+
+    Attributes:
+        about: In a few words.
+        network: Makes the network.
+        inputs: Of the network and an upper limit of what it shall see.
+        wrap: Changes the fields to train on.
+        drop_infrared: Probability in training.
+        recipe: How it is trained.
+        trusts: Names of rows, and how far each trusts in counting.
+    """
+
+    about: str
+    network: Callable[[], FasterRcnn] = claran_first
+    without_contours: bool = False
+    wrap: Callable[[Any], Source] = lambda source: source
+    drop_infrared: float = 0.5
+    recipe: Recipe = COMPACT
+    trusts: Mapping[str, float] = dataclasses.field(default_factory=lambda: {"": 0.95})
+
+
+def turning() -> FasterRcnn:
+    """Returns the network with a sampler that turns."""
+    plain = claran_first()
+    layer = TurningSampler(size=plain.sampler.size, stride=plain.sampler.stride)
+    channels = plain.backbone.output_shape[-1]
+    layer.build((None, None, None, channels))
+    return FasterRcnn(
+        name="turning", backbone=plain.backbone, rpn=plain.rpn,
+        proposals=plain.proposals, sampler=layer, head=plain.head,
+        detections=plain.detections, class_names=plain.class_names,
+        image_size=plain.image_size, fusion=plain.fusion, beam=plain.beam,
+        count_trust=plain.count_trust,
+    )  # fmt: skip
+
+
+def original(fusion: str) -> Variant:
+    """Returns ClaRAN's network on small pictures, with narrow heads."""
+    return Variant(
+        about=f"VGG16, {fusion} at 132 px, heads of 512 units, from random weights",
+        network=functools.partial(
+            claran_v01, image_size=132, fusion=fusion, head_width=512,
+            anchor_scales=(0.5, 1, 2, 4, 8),
+        ),
+        drop_infrared=0.0,
+        recipe=dataclasses.replace(COMPACT, learning_rate=2e-4),
+        trusts={"": 0.0, " and counted": 0.95},
+    )  # fmt: skip
+
+
+VARIANTS = {
+    "base": Variant(
+        about="six classes, then counted",
+        trusts={"": 0.95, " read as it is, six classes alone": 0.0},
+    ),
+    "grouping": Variant(
+        about="one class: grouping alone, class counted", wrap=OneClass,
+        trusts={"": 1.0},
+    ),
+    "no_infrared": Variant(about="without infrared", drop_infrared=1.0),
+    "no_contours": Variant(about="without contour channel", without_contours=True),
+    "no_pyramid": Variant(
+        about="without top-down path",
+        network=functools.partial(claran_first, top_down=False),
+    ),
+    "rotation": Variant(about="sampler turns each RoI", network=turning),
+    "fine": Variant(
+        about="twice the pixels: 3' in 200 to 264 px",
+        network=functools.partial(
+            claran_first, image_size=256, beam=6.0,
+            anchor_sizes=(16, 32, 64, 128, 180),
+        ),
+    ),
+    "claran_v0.1_D1": original("D1"),
+    "claran_v0.1_D4": original("D4"),
+}  # fmt: skip
+
+_VARIANT = flags.DEFINE_enum("variant", "base", list(VARIANTS), "What to train.")
+_TABLE = flags.DEFINE_bool("table", False, "Print the table of all results instead.")
+_STEPS = flags.DEFINE_integer("steps", 600, "Batches of 16 fields.", lower_bound=1)
+_SEED = flags.DEFINE_integer("seed", 0, "Of weights, fields and choices.")
+_FIELDS = flags.DEFINE_integer("fields", 600, "Simulated test fields.", lower_bound=1)
+_REAL = flags.DEFINE_string(
+    "real", "../shared/data/rgz_first_dev", "Folder of real fields and annotations.csv."
+)
+_OUTPUT = flags.DEFINE_string("output", "experiments", "Folder of the results.")
+
+
+def fields(count: int, seed: int) -> SimulatedFields:
+    """Returns simulated fields as the shipped weights have learned from."""
+    return SimulatedFields(count, seed=seed, population=BALANCED, surveys=SURVEYS)
+
+
+def inputs_of(variant: Variant, network: FasterRcnn, source: Source) -> Inputs:
+    """Returns what the network of a variant sees of some fields."""
+    count = min(len(source), 64)
+    inputs = network_inputs(network, read_truths([source[i] for i in range(count)]))
+    if variant.without_contours and isinstance(inputs, Channels):
+        return WithoutContours(size=inputs.size, beam=inputs.beam)
+    return inputs
+
+
+def run(name: str, folder: Path) -> dict[str, Any]:
+    """Trains a variant and returns its rows."""
+    variant = VARIANTS[name]
+    recipe = dataclasses.replace(variant.recipe, steps=_STEPS.value)
+    source = fields(recipe.steps * recipe.batch_size, _SEED.value)
+    keras.utils.set_random_seed(_SEED.value)
+    network = variant.network()
+    drop = [DropInfrared(probability=variant.drop_infrared)]
+    result = train(
+        network, variant.wrap(source), inputs_of(variant, network, source),
+        recipe=recipe, augment=drop if variant.drop_infrared else [],
+        options=TrainingOptions(output=folder, seed=_SEED.value, save_every=200),
+        settings={"variant": name},
+    )  # fmt: skip
+    network = keras.saving.load_model(folder / BEST, compile=False)
+    tests: dict[str, Source] = {"simulated": fields(_FIELDS.value, TEST_SEED)}
+    if network.fusion == "channels":
+        tests["radio alone"] = Bare(tests["simulated"])
+    if network.fusion != "D4" and Path(_REAL.value).is_dir():  # Has no infrared.
+        tests["real"] = open_source(Path(_REAL.value), "all")
+    rows = {
+        variant.about + suffix: {
+            test: measure(variant, network, source, trust)
+            for test, source in tests.items()
+        }
+        for suffix, trust in variant.trusts.items()
+    }
+    about = {"steps": recipe.steps, "seed": _SEED.value, "seconds": result["seconds"]}
+    return about | {"variant": name, "rows": rows}
+
+
+def measure(
+    variant: Variant, network: FasterRcnn, source: Source, trust: float
+) -> dict[str, Estimate]:
+    """Returns mean AP and association on some fields, trusting so far in counting."""
+    network.count_trust = trust
+    truths = read_truths(source)
+    found = list(
+        BatchDetector(network).detect(
+            source, truths, inputs_of(variant, network, source), score_threshold=0.01
+        )
+    )
+    options = EvaluationOptions(score_threshold=0.5)
+    result = evaluate(truths, found, network.class_names, options=options)
+    return {
+        "AP": result.mean_common,
+        "association": result.associated["two or more components"],
+    }
+
+
+def table(folder: Path) -> str:
+    """Returns all results as a table in Markdown."""
+    lines = [
+        "| variant | seed | AP, simulated | AP, radio alone | AP, real | association, "
+        "simulated | association, real |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    places = [
+        ("simulated", "AP"), ("radio alone", "AP"), ("real", "AP"),
+        ("simulated", "association"), ("real", "association"),
+    ]  # fmt: skip
+    order = list(VARIANTS)
+    records = [json.loads(path.read_text("utf-8")) for path in folder.glob("*.json")]
+    records.sort(key=lambda r: (order.index(r["variant"]), r["steps"], r["seed"]))
+    for record in records:
+        for about, row in record["rows"].items():
+            cells = [
+                str(Estimate(*row[test][kind])) if test in row else "-"
+                for test, kind in places
+            ]
+            steps = f"{record['seed']} ({record['steps']} steps)"
+            lines.append(f"| {about} | {steps} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main(argv: list[str]) -> None:
+    """Trains and measures one variant, or prints all results."""
+    del argv
+    output = Path(_OUTPUT.value)
+    if not _TABLE.value:
+        name = f"{_VARIANT.value}_{_STEPS.value}_{_SEED.value}"
+        result = run(_VARIANT.value, output / name)
+        text = json.dumps(result, indent=1)
+        replace_file(output / f"{name}.json", lambda path: path.write_text(text))
+    print(table(output))  # noqa: T201 - a script talks to its user
+
+
+if __name__ == "__main__":
+    app.run(main)
