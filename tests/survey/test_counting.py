@@ -1,8 +1,14 @@
+import itertools
+import math
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from claran.labels import RGZ_CLASSES
-from claran.survey.counting import FieldIslands, count_peaks, recount
+from claran.survey.counting import MOST, FieldIslands, count_peaks, part, recount
 
 ISLANDS = FieldIslands(
     np.array([[10.0, 10, 20, 20], [30, 10, 40, 20], [70, 70, 80, 90]]),
@@ -26,24 +32,92 @@ def run(*detections, trust=0.9, islands=ISLANDS):
     ]
 
 
+def alone(score, islands=2):
+    """The probability of a group of islands that no other group has one of."""
+    return score / (score + max(1 - score, 0.005) ** islands)
+
+
 def test_box_and_class_are_counted():
-    union = [10, 10, 40, 20]
-    assert run((DOUBLE, "2_2", 0.8)) == [(union, "2_3", 0.72), (union, "2_2", 0.08)]
-    assert run((DOUBLE, "2_3", 0.8)) == [(union, "2_3", 0.8)]
-    assert run((DOUBLE, "2_2", 0.8), trust=1.0) == [(union, "2_3", 0.8)]
+    union, score = [10, 10, 40, 20], alone(0.8)
+    assert run((DOUBLE, "2_2", 0.8)) == [
+        (union, "2_3", 0.9 * score),
+        (union, "2_2", 0.1 * score),
+    ]
+    assert run((DOUBLE, "2_3", 0.8)) == [(union, "2_3", score)]
+    assert run((DOUBLE, "2_2", 0.8), trust=1.0) == [(union, "2_3", score)]
 
 
 def test_classes_of_the_same_islands_add_up():
-    found = run((DOUBLE, "2_2", 0.5), (LEFT, "1_1", 0.2), ([9, 9, 41, 22], "2_3", 0.3))
-    union = [10, 10, 40, 20]
-    assert found[0] == (union, "2_3", 0.8 * (0.9 + 0.1 * 3 / 8))
-    assert found[1] == ([10, 10, 20, 20], "1_1", 0.2)
-    assert found[2] == (union, "2_2", 0.1 * 0.5)
+    found = run((DOUBLE, "2_2", 0.5), ([9, 9, 41, 22], "2_3", 0.3))
+    union, score = [10, 10, 40, 20], alone(0.8)
+    assert found[0] == (union, "2_3", score * (0.9 + 0.1 * 3 / 8))
+    assert found[1] == (union, "2_2", score * 0.1 * 5 / 8)
 
 
 def test_no_probability_above_one():
     ((_, _, score),) = run((LEFT, "1_1", 0.9), (LEFT, "1_2", 0.8), trust=1.0)
-    assert score == 1
+    assert score == alone(1.0, islands=1)
+
+
+def test_an_island_is_not_of_two_sources():
+    right = [29.0, 9, 41, 21]
+    found = run((DOUBLE, "2_3", 0.8), (LEFT, "1_1", 0.9), (right, "1_3", 0.6))
+    scores = {tuple(box): score.expected for box, _, score in found}
+    # The double; both lobes; one of them and nothing: 1 - sum is below 0.005.
+    ways = [0.8, 0.9 * 0.6, 0.9 * 0.005, 0.6 * 0.005, 0.005**2]
+    assert scores[10, 10, 40, 20] == pytest.approx(ways[0] / sum(ways))
+    assert scores[10, 10, 20, 20] == pytest.approx((ways[1] + ways[2]) / sum(ways))
+    assert scores[30, 10, 40, 20] == pytest.approx((ways[1] + ways[3]) / sum(ways))
+
+
+def by_brute_force(groups, probabilities):
+    rest = np.maximum(1 - probabilities @ groups, 0.005)
+    held, every = np.zeros(len(groups)), 0.0
+    for row in itertools.product([False, True], repeat=len(groups)):
+        chosen = np.array(row, bool)
+        times = groups[chosen].sum(axis=0)
+        if (times <= 1).all():
+            weight = probabilities[chosen].prod() * rest[times == 0].prod()
+            held[chosen] += weight
+            every += weight
+    return held / every
+
+
+@st.composite
+def hypotheses(draw, most=7):
+    count, islands = draw(st.integers(1, most)), draw(st.integers(1, 5))
+    groups = draw(arrays(bool, (count, islands)))
+    groups[
+        np.arange(count), draw(arrays(int, count, elements=st.integers(0, islands - 1)))
+    ] = True
+    return groups, draw(arrays(float, count, elements=st.floats(0.01, 1.0)))
+
+
+@given(hypotheses())
+@settings(deadline=None)
+def test_parting_sums_over_all_ways(given):
+    groups, probabilities = given
+    found = part(groups, probabilities)
+    np.testing.assert_allclose(found, by_brute_force(groups, probabilities), atol=1e-9)
+    assert (found @ groups <= 1 + 1e-9).all()
+
+
+def test_parts_apart_do_not_matter_to_each_other():
+    groups = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 1]], bool)
+    both = part(groups, np.array([0.4, 0.5, 0.7]))
+    np.testing.assert_allclose(both[:2], part(groups[:2], np.array([0.4, 0.5])))
+    assert both[2] == pytest.approx(0.7)
+
+
+def test_of_many_groups_the_weakest_go(rng):
+    # A chain of 40 islands: every group holds two neighbors.
+    groups = np.eye(40, dtype=bool) | np.eye(40, k=1, dtype=bool)
+    probabilities = rng.uniform(0.1, 0.9, 40)
+    found = part(groups, probabilities)
+    assert (found @ groups <= 1 + 1e-9).all()
+    assert 0 < (found == 0).sum() < 40 / 3
+    assert found[probabilities.argmax()] > 0
+    assert math.isfinite(found.sum()) and MOST < 40
 
 
 def test_without_an_island_there_is_no_source():
@@ -74,7 +148,7 @@ def test_a_class_outside_the_list_keeps_what_the_network_said():
     )
     ((box, code, score),) = run(([0, 0, 40, 10], "3_3", 0.8), islands=four)
     assert (box, code) == ([0, 0, 35, 5], "3_3")
-    assert score == 0.1 * 0.8
+    assert score == 0.1 * alone(0.8, islands=4)
 
 
 def test_peaks_of_each_island(rng):
