@@ -2,14 +2,17 @@
 
 Bare fields stay in the process that drew them; time of the CPU is given as well, as it
 does not depend on what else the machine does. Examples are encoded and handed to one
-process. `prepare` writes them, as `--mode=prepare` does.
+process. `prepare` writes them, as `--mode=prepare` does. Last come the steps of a field
+and their shares of its time, which say what another device could take over.
 
 Run as `python scripts/benchmark_simulation.py`.
 """
 
+import cProfile
 import importlib
 import itertools
 import multiprocessing
+import pstats
 import tempfile
 import time
 from collections.abc import Iterable
@@ -19,7 +22,7 @@ import numpy as np
 from absl import app, flags
 
 from claran.data.parallel import cores, parallel_map
-from claran.simulation import populations
+from claran.simulation import infrared, labels, populations, radio, selection
 from claran.simulation.field import simulate
 
 flags.DEFINE_integer("num", 1000, "Fields to time.", lower_bound=1)
@@ -27,6 +30,15 @@ FLAGS = flags.FLAGS
 
 WARM_UP = 100  # Fields while the processes start and fill their caches.
 POPULATIONS = {"balanced": populations.BALANCED, "catalogue": populations.CATALOGUE}
+# By what they do: arithmetic on whole images, or decisions about one source.
+STEPS = {
+    "draw sources until they have their class": selection.draw_of_class,
+    "label": labels.label,
+    "noise": radio.draw_noise,
+    "stripes": radio.draw_stripes,
+    "sidelobes": radio.draw_sidelobes,
+    "infrared": infrared.draw_infrared,
+}
 SPLITS = {"balanced": "train", "catalogue": "test"}
 
 
@@ -50,6 +62,8 @@ def main(_: list[str]) -> None:
         builder = prepare("rgz/simulated_1k", data_dir=folder)
         count = sum(split.num_examples for split in builder.info.splits.values())
         say(f"prepare, start included: {count / (time.perf_counter() - start):.0f}")
+    for step, share in shares(FLAGS.num).items():
+        print(f"{share:6.1%}  {step}", flush=True)  # noqa: T201
 
 
 def draw(place: tuple[str, int]) -> float:
@@ -58,6 +72,20 @@ def draw(place: tuple[str, int]) -> float:
     start = time.process_time()
     simulate(np.random.default_rng(number), population=POPULATIONS[name])
     return time.process_time() - start
+
+
+def shares(count: int) -> dict[str, float]:
+    """Returns the share of each step in the time of balanced fields, by a profiler."""
+    profile = cProfile.Profile()
+    profile.enable()
+    for number in range(count):
+        simulate(np.random.default_rng(number), population=populations.BALANCED)
+    profile.disable()
+    stats = pstats.Stats(profile)
+    times = {key[2]: entry[3] for key, entry in stats.stats.items()}  # type: ignore[attr-defined]
+    every = times[simulate.__name__]
+    found = {step: times[run.__name__] / every for step, run in STEPS.items()}
+    return found | {"everything else": 1 - sum(found.values())}
 
 
 def rate(results: Iterable) -> tuple[float, list]:

@@ -105,7 +105,7 @@ def _config(data: str, classes: Sequence[str] | None) -> str | RgzConfig:
         name="_".join(["pairs", *classes]).lower(),
         kind="pairs",
         classes=tuple(classes),
-        version="1.1.0",
+        version="1.2.0",
         description=f"Radio FITS with infrared images; {', '.join(classes)}.",
     )
 

@@ -80,10 +80,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         report: What was wrong with the data, filled while it is prepared.
     """
 
-    VERSION = tfds.core.Version("1.1.0")
+    VERSION = tfds.core.Version("1.2.0")
     RELEASE_NOTES = {  # noqa: RUF012 - the name is TFDS's.
         "1.0.0": "First release.",
         "1.1.0": "Simulated sources and noise follow real cutouts more closely.",
+        "1.2.0": "Simulated giants; sizes of 1_3 and 2_2 as in the catalogue.",
     }
     BUILDER_CONFIGS = _configs()
     MANUAL_DOWNLOAD_INSTRUCTIONS = (

@@ -85,7 +85,7 @@ def test_pairs_with_classes_of_their_own(by_name, pairs_folder, tmp_path):
         manual_dir=pairs_folder,
         classes=["FR-I", "FR-II"],
     )
-    folder = tmp_path / "rgz/pairs_fr-i_fr-ii/1.1.0"
+    folder = tmp_path / "rgz/pairs_fr-i_fr-ii/1.2.0"
     again = tfds.builder_from_directory(folder)
     assert again.info.features["objects"]["labels"].feature.names == ["FR-I", "FR-II"]
     record = next(iter(by_name(builder, "train").values()))

@@ -50,7 +50,7 @@ def test_prepared_data_is_reused_and_overwritten_on_request(pairs_folder, tmp_pa
     before = info.stat().st_mtime_ns
     again = prepare("rgz/pairs", **options)
     assert info.stat().st_mtime_ns == before
-    assert summary(again).startswith("rgz/pairs/1.1.0: ")
+    assert summary(again).startswith("rgz/pairs/1.2.0: ")
     prepare("rgz/pairs", **options, overwrite=True)
     assert info.stat().st_mtime_ns > before
 
@@ -106,7 +106,7 @@ print(builder.as_data_source("train")[0]["image"].shape)
 builder = prepare("rgz/pairs", data_dir=sys.argv[1], manual_dir=sys.argv[3], workers=1)
 print(builder.as_data_source("train")[0]["radio"].shape)
 import tensorflow_datasets as tfds
-source = tfds.builder_from_directory(sys.argv[1] + "/rgz/d4/1.1.0").as_data_source()
+source = tfds.builder_from_directory(sys.argv[1] + "/rgz/d4/1.2.0").as_data_source()
 print(sorted(source))
 print(sorted({{"jax", "keras", "tensorflow"}} & set(sys.modules)))
 """
@@ -117,7 +117,7 @@ print(sorted({{"jax", "keras", "tensorflow"}} & set(sys.modules)))
 
 
 def test_configuration_of_another_kind_is_refused(tmp_path):
-    config = tfds.core.BuilderConfig(name="other", version="1.1.0")
+    config = tfds.core.BuilderConfig(name="other", version="1.2.0")
     with pytest.raises(TypeError, match="`config` must be an RgzConfig, got"):
         Builder(config=config, data_dir=tmp_path)
 
@@ -125,7 +125,7 @@ def test_configuration_of_another_kind_is_refused(tmp_path):
 def test_tfds_finds_it_by_name(tmp_path):
     builder = tfds.builder("rgz/simulated_1k", data_dir=tmp_path)
     assert isinstance(builder, Builder)
-    assert builder.info.full_name == "rgz/simulated_1k/1.1.0"
+    assert builder.info.full_name == "rgz/simulated_1k/1.2.0"
 
 
 def test_metadata_is_found_and_shipped():
