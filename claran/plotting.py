@@ -15,6 +15,8 @@ from claran.labels import display_name
 __all__ = ["plot_field", "plot_picture"]
 
 COLORS = ("cyan", "yellow", "magenta")
+BLUE = "#3d8bff"  # Stands out on the infrared's black, red and white.
+HEADROOM = 0.06  # Part of the figure that a name above a box takes.
 INCHES = 6.0
 
 
@@ -40,6 +42,7 @@ def plot_field(
     ny, nx = radio.values.shape
     # Matplotlib, like a WCS, counts from the center of the first pixel.
     extent = (-0.5, nx - 0.5, -0.5, ny - 0.5)
+    line_color = "white" if background is None else BLUE
     if background is None:
         shade = radio_image.log_minmax(radio.values)
         axes.imshow(shade, cmap="inferno", origin="lower", extent=extent)
@@ -50,7 +53,7 @@ def plot_field(
         levels = radio_image.contour_levels(sigma, start=sigma_level)
         for component in radio_image.contours(radio.values, levels):
             for line in component.lines:
-                axes.plot(*(line.T - 0.5), color="white", linewidth=0.7, alpha=0.8)
+                axes.plot(*(line.T - 0.5), color=line_color, linewidth=0.8)
     axes.set_xlim(extent[:2])
     axes.set_ylim(extent[2:])
     _draw_boxes(axes, table, shift=-0.5, top="y1")
@@ -89,12 +92,16 @@ def _draw_boxes(axes: Axes, table: Table, *, shift: float, top: str) -> None:
         color = COLORS[i % len(COLORS)]
         box = Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=color)
         axes.add_patch(box)
+        edge = columns[top][i] + shift
+        _, place = axes.transLimits.transform((x0, edge))
+        above = place < 1 - HEADROOM
         axes.annotate(
             f"{display_name(str(columns['label'][i]))} {columns['score'][i]:.2f}",
-            (x0, columns[top][i] + shift),
-            xytext=(2, -2),
+            (x0, edge),
+            xytext=(2, 3 if above else -4),
             textcoords="offset points",
-            verticalalignment="top",
+            verticalalignment="bottom" if above else "top",
+            bbox={"facecolor": "black", "alpha": 0.55, "edgecolor": "none", "pad": 1},
             color=color,
             fontsize=9,
             annotation_clip=True,

@@ -9,7 +9,7 @@ from claran.simulation import field, files, morphology, populations, radio
 from claran.simulation.survey import FIRST
 
 _OUTPUT = flags.DEFINE_string("output", "claran/examples", "Folder to write into.")
-_SEED = flags.DEFINE_integer("seed", 3, "Seed of the random numbers.")
+_SEED = flags.DEFINE_integer("seed", 5, "Seed of the random numbers.")
 
 
 def make_example(seed: int) -> field.Field:
@@ -37,7 +37,9 @@ def main(argv: list[str]) -> None:
     """Writes the field, and prints its table."""
     del argv
     example = make_example(_SEED.value)
-    files.write_field(example, Path(_OUTPUT.value), "simulated")
+    folder = Path(_OUTPUT.value)
+    folder.mkdir(parents=True, exist_ok=True)
+    files.write_field(example, folder, "simulated")
     for row in files.rows(example, "simulated"):
         print(row)  # noqa: T201 - a script talks to its user
 

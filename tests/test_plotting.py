@@ -131,7 +131,7 @@ def test_box_on_a_picture():
     box = axes.patches[0].get_bbox()
     assert (box.x0, box.y0, box.x1, box.y1) == tuple(BOX[0])
     assert color_at(picture, axes, 15, 27).tolist() == [255, 0, 0]
-    assert color_at(picture, axes, 15, 22.5).tolist() == [0, 0, 0]
+    assert color_at(picture, axes, 15, 32).tolist() == [0, 0, 0]
     for x, y in [(10, 29), (20, 27), (15, 30), (19.5, 24)]:
         assert is_outlined(picture, axes, x, y)
     lower, upper = (axes.transData.transform([15, y])[1] for y in (30, 24))
