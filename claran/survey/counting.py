@@ -33,7 +33,7 @@ __all__ = [
 FAINT = 0.01
 """Score of the network's detections that enter: fainter ones add nothing to a sum."""
 MOST = 12  # Groups that may hang together; of more, the least probable are dropped.
-LEAST_REST = 0.005  # Probability that an island is no source, at the least.
+LEAST_REST = 0.02  # Probability that an island is of no source, at the least.
 INSIDE = 0.5  # Part of an island's box from which a detection holds it.
 TOUCHED = 0.1  # Part that it must hold of one it needs to be of its class.
 

@@ -34,7 +34,7 @@ def run(*detections, trust=0.9, islands=ISLANDS):
 
 def alone(score, islands=2):
     """The probability of a group of islands that no other group has one of."""
-    return score / (score + max(1 - score, 0.005) ** islands)
+    return score / (score + max(1 - score, 0.02) ** islands)
 
 
 def test_box_and_class_are_counted():
@@ -63,15 +63,15 @@ def test_an_island_is_not_of_two_sources():
     right = [29.0, 9, 41, 21]
     found = run((DOUBLE, "2_3", 0.8), (LEFT, "1_1", 0.9), (right, "1_3", 0.6))
     scores = {tuple(box): score.expected for box, _, score in found}
-    # The double; both lobes; one of them and nothing: 1 - sum is below 0.005.
-    ways = [0.8, 0.9 * 0.6, 0.9 * 0.005, 0.6 * 0.005, 0.005**2]
+    # The double; both lobes; one of them and nothing: 1 - sum is below 0.02.
+    ways = [0.8, 0.9 * 0.6, 0.9 * 0.02, 0.6 * 0.02, 0.02**2]
     assert scores[10, 10, 40, 20] == pytest.approx(ways[0] / sum(ways))
     assert scores[10, 10, 20, 20] == pytest.approx((ways[1] + ways[2]) / sum(ways))
     assert scores[30, 10, 40, 20] == pytest.approx((ways[1] + ways[3]) / sum(ways))
 
 
 def by_brute_force(groups, probabilities):
-    rest = np.maximum(1 - probabilities @ groups, 0.005)
+    rest = np.maximum(1 - probabilities @ groups, 0.02)
     held, every = np.zeros(len(groups)), 0.0
     for row in itertools.product([False, True], repeat=len(groups)):
         chosen = np.array(row, bool)
