@@ -19,7 +19,8 @@ from claran.simulation.survey import Survey
 __all__ = [
     "BALANCED",
     "CATALOGUE",
-    "GIANT",
+    "GIANT_BRIGHTNESS",
+    "GIANT_SIZE",
     "Population",
     "Source",
     "draw_source",
@@ -85,7 +86,10 @@ _PEAKS = {
 # 479).
 _NEIGHBOUR_LIMIT, _NEIGHBOUR_SLOPE = 1.0, 0.8
 
-GIANT = 4.0  # Lobes of real giants lie beyond 3' apart.
+# Largest factors of giants. Their lobes lie up to 3' apart, and those that people look
+# at are bright: at the plain factors, no pair in 10,000 was like FIRST J151227.2+454026,
+# 160" apart at 500 and 800 sigma, and a network took it for two sources.
+GIANT_SIZE, GIANT_BRIGHTNESS = 6.0, 20.0
 
 _COMPACT_SIGMA = (1.6, 0.5)  # Arcsec, and scatter of the logarithm.
 
@@ -114,8 +118,8 @@ class Population:
         sizes: Least and greatest factor on the sizes of sources with a class, drawn
             evenly in the logarithm. The catalogue's are 1.
         brightness: The same for their peak brightness.
-        giants: Fraction of main sources with two or more components whose size has
-            another factor, of 1 to `GIANT`.
+        giants: Fraction of main sources with two or more components that have further
+            factors, of 1 to `GIANT_SIZE` and `GIANT_BRIGHTNESS`.
         whole: Whether main sources are moved into the field where they reach beyond
             it, and drawn again where they do not fit. Subjects of Radio Galaxy Zoo
             are centred on one peak, and cut wide sources.
@@ -171,7 +175,8 @@ class Population:
             for low, high in (self.sizes, self.brightness)
         )
         if not code.startswith("1") and rng.random() < self.giants:
-            size *= GIANT ** rng.random()
+            size *= GIANT_SIZE ** rng.random()
+            brightness *= GIANT_BRIGHTNESS ** rng.random()
         return size, brightness
 
 

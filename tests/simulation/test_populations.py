@@ -187,7 +187,7 @@ def test_giants_are_larger_and_whole(rng):
     giants = dataclasses.replace(populations.BALANCED, giants=1.0)
     assert giants.draw_factors(rng, "1_3")[0] <= giants.sizes[1]
     factors = [giants.draw_factors(rng, "2_3")[0] for _ in range(40)]
-    assert giants.sizes[1] < max(factors) <= giants.sizes[1] * populations.GIANT
+    assert giants.sizes[1] < max(factors) <= giants.sizes[1] * populations.GIANT_SIZE
     weights = dict.fromkeys(RGZ_CLASSES, 0.0) | {"2_3": 1.0}
     wide = dataclasses.replace(
         giants, weights=weights, neighbours=0.0, chance_pairs=0.0, empty=0.0
