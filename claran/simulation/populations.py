@@ -87,8 +87,8 @@ _PEAKS = {
 _NEIGHBOUR_LIMIT, _NEIGHBOUR_SLOPE = 1.0, 0.8
 
 # Largest factors of giants. Their lobes lie up to 3' apart, and those that people look
-# at are bright: at the plain factors, no pair in 10,000 was like FIRST J151227.2+454026,
-# 160" apart at 500 and 800 sigma, and a network took it for two sources.
+# at are bright: with four times the size alone, a network took FIRST J151227.2+454026,
+# two lobes 160" apart at 500 and 800 sigma, for two sources.
 GIANT_SIZE, GIANT_BRIGHTNESS = 6.0, 20.0
 
 _COMPACT_SIGMA = (1.6, 0.5)  # Arcsec, and scatter of the logarithm.
