@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 
 from claran.commands.train import calibrate
+from claran.models.presets import PRESETS
 from claran.simulation.populations import BALANCED
 from claran.simulation.source import SimulatedFields
 from claran.training.journal import read_log
@@ -28,6 +30,7 @@ def test_trained_again_and_with_other_settings(claran, d1_path):
     settings = json.loads(Path("run/run.json").read_text())["settings"]
     assert settings["data"] == "simulated/balanced" and settings["batch_size"] == 2
     assert settings["learning_rate"] == 1e-3 and len(settings["fingerprint"]) == 64
+    assert settings["start"] == "pretrained"  # With its own weights.
     keras.saving.load_model("run/best.keras")
 
     status, printed, _ = claran(*ON_FIELDS, model=d1_path)
@@ -51,6 +54,72 @@ def test_other_classes_half_precision_and_no_field_to_validate_on(claran, d1_pat
     model = keras.saving.load_model("run/best.keras")
     assert "compact" in model.class_names
     assert model.backbone.layers[-1].dtype_policy.name == "float32"
+
+
+@pytest.fixture
+def tiny_preset(tiny_channels, tmp_path, monkeypatch):
+    """Makes claran_first small, with weights that come with it; returns those."""
+    keras.utils.set_random_seed(1)
+    network = tiny_channels()
+    network.detections.temperature = 1.5
+    path = tmp_path / "claran_first.keras"
+    network.save(path)
+    for module in ("claran.commands.train", "claran.detector"):
+        weights = {"claran_first": path}
+        monkeypatch.setattr(f"{module}.preset_weights", weights.get)
+    monkeypatch.setitem(PRESETS, "claran_first", tiny_channels)
+    return network
+
+
+def trained_preset(claran, *arguments):
+    """Returns the network of a training that changes nothing, and its settings."""
+    arguments = (*ON_FIELDS, "--model=claran_first", "--learning_rate=1e-9", *arguments)
+    status, printed, errors = claran(*arguments, model=None)
+    assert status == 0, errors
+    settings = json.loads(Path("run/run.json").read_text())["settings"]
+    assert settings["model"] == "claran_first"
+    return keras.saving.load_model("run/best.keras"), settings, printed
+
+
+def is_like(network, other):
+    pairs = zip(network.rpn.get_weights(), other.rpn.get_weights(), strict=True)
+    return all(np.allclose(own, given, atol=1e-5) for own, given in pairs)
+
+
+def test_a_preset_starts_at_random(claran, tiny_preset):
+    network, settings, _ = trained_preset(claran)
+    assert settings["start"] == "random" and not is_like(network, tiny_preset)
+    assert settings["rpn"]["positive"] == 0.5  # As its recipe has it.
+
+
+def test_a_preset_is_fine_tuned_for_other_classes(claran, tiny_preset):
+    claran("--mode=simulate", "--num=6", "--population=balanced", "--output=fields")
+    table = Path("fields/annotations.csv")
+    table.write_text(table.read_text().replace("1_1", "compact"))
+    network, settings, printed = trained_preset(
+        claran, "--start=pretrained", "--data=fields", "--validation_fields=0"
+    )
+    assert settings["start"] == "pretrained" and is_like(network, tiny_preset)
+    assert settings["rpn"]["positive"] == 0.7  # As the recipe for trained ones has it.
+    assert network.detections.temperature == 1
+    assert "claran_first: new heads for the classes" in printed
+    assert "compact" in network.class_names
+
+
+@pytest.mark.parametrize(
+    "model, start, message",
+    [
+        ("claran_first", "imagenet", "claran_first has no VGG16; give --start=pre"),
+        ("claran_v0.1", "pretrained", "claran_v0.1 comes without weights to begin"),
+        ("my.keras", "pretrained", "is for a preset (claran_v0.1, claran_first); my"),
+        ("my.keras", "imagenet", "my.keras begins with its own weights: leave"),
+        ("my.keras", "random", "my.keras begins with its own weights: leave"),
+    ],
+)
+def test_starts_that_make_no_sense(claran, assert_fails, model, start, message):
+    found = claran(*ON_FIELDS, f"--model={model}", f"--start={start}", model=None)
+    assert_fails(found, message)
+    assert not Path("run").exists()
 
 
 @pytest.mark.parametrize(

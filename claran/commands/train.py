@@ -7,9 +7,10 @@ the original's network with the original's recipe:
   python -m claran.main --mode=train --model=claran_v0.1 --data=rgz/d4 --output=DIR
 
 A trained network learns your own classes from your own files; it keeps what it knows
-about finding sources. Few steps at a low rate do:
-  python -m claran.main --mode=train --model=DIR/best.keras --data=FOLDER \
-      --steps=1000 --learning_rate=2e-4 --output=OTHER
+about finding sources. Few steps at a low rate do. It is the one that comes with claran,
+or one of yours, --model=DIR/best.keras without --start:
+  python -m claran.main --mode=train --model=claran_first --start=pretrained \
+      --data=FOLDER --steps=1000 --learning_rate=2e-4 --output=OTHER
 
 DIR then holds best.keras, the model to use (the best on the validation fields),
 last.keras, log.csv, curves.png, run.json with all that decided the result, and
@@ -39,7 +40,7 @@ from claran.evaluation.detecting import Validation, network_inputs
 from claran.evaluation.fields import read_truths, truth_of
 from claran.evaluation.temperature import fit_temperature
 from claran.models.faster_rcnn import FasterRcnn
-from claran.models.presets import PRESETS
+from claran.models.presets import PRESETS, preset_weights
 from claran.simulation.populations import BALANCED, CATALOGUE
 from claran.simulation.source import SimulatedFields
 from claran.simulation.survey import FIRST, FIRST_NATIVE, FIRST_WIDE
@@ -64,9 +65,12 @@ flags.DEFINE_enum(
 )
 flags.DEFINE_enum(
     "start",
-    "imagenet",
-    ("imagenet", "random"),
-    "train: of claran_v0.1, whose recipe needs the first; it is fetched, 59 MB.",
+    "auto",
+    ("auto", "pretrained", "imagenet", "random"),
+    "train: the weights that a preset begins with. pretrained: those that come with "
+    "it, to fine-tune them; imagenet: of claran_v0.1 alone, whose recipe needs it; it "
+    "is fetched, 59 MB. auto: imagenet for claran_v0.1, random for claran_first. A "
+    ".keras file begins with its own.",
 )
 flags.DEFINE_integer(
     "save_every", 500, "train: steps between checkpoints.", lower_bound=1
@@ -99,7 +103,7 @@ def train() -> None:
     keras.utils.set_random_seed(FLAGS.seed)
     # Who names a device wants that one alone.
     alone = FLAGS["device_index"].present
-    batch_size = _recipe(FLAGS.model).batch_size
+    batch_size = _recipe().batch_size
     try:
         with contextlib.nullcontext() if alone else data_parallel(batch_size):
             _train()
@@ -114,7 +118,7 @@ def train() -> None:
 def _train() -> None:
     source, held_out = _sources()
     network = _network(source.class_names)
-    recipe = _recipe(FLAGS.model)
+    recipe = _recipe()
     if recipe.moves == "flip":
         augment: list[Transform] = [Move(flip=0.5, step=360)]
     else:
@@ -130,7 +134,7 @@ def _train() -> None:
         "class_names": network.class_names,
         "augment": [repr(transform) for transform in augment],
         "precision": FLAGS.precision,
-        "start": FLAGS.start,
+        "start": _start(),
         "accelerator": jax.default_backend(),
     }
     result = run_training(
@@ -157,7 +161,7 @@ def _train() -> None:
 
 def _sources() -> tuple[Any, Source | None]:
     """Returns the fields to train on and those to validate on."""
-    recipe = _recipe(FLAGS.model)
+    recipe = _recipe()
     number = FLAGS.validation_fields
     if FLAGS.data in SIMULATED:
         like = SIMULATED[FLAGS.data]
@@ -182,13 +186,14 @@ def _sources() -> tuple[Any, Source | None]:
 
 def _network(class_names: tuple[str, ...]) -> FasterRcnn:
     """Returns the network to train, for these classes."""
-    if FLAGS.model in PRESETS:
-        network = PRESETS[FLAGS.model](class_names=class_names)
-        if FLAGS.start == "imagenet" and FLAGS.model == "claran_v0.1":
-            start_from_imagenet(network)
-    else:
+    start = _start()
+    if start == "pretrained":
         network = detectors.load_detector().model
         network.detections.temperature = 1.0  # Fitted anew when it has learned.
+    else:
+        network = PRESETS[FLAGS.model](class_names=class_names)
+        if start == "imagenet":
+            start_from_imagenet(network)
     if list(class_names) != network.class_names:
         say(
             f"{FLAGS.model}: new heads for the classes {', '.join(class_names)}; it "
@@ -199,11 +204,41 @@ def _network(class_names: tuple[str, ...]) -> FasterRcnn:
     return in_precision(network, "mixed_bfloat16" if half else "float32")
 
 
-def _recipe(model: str) -> Recipe:
-    """Returns the recipe of a model, changed by the flags."""
+def _start() -> str:
+    """Returns what a training begins with: "pretrained", "imagenet" or "random".
+
+    Raises:
+        UsageError: The model cannot begin with that.
+    """
+    model, start = FLAGS.model, FLAGS.start
+    if model not in PRESETS:
+        if start != "auto":
+            raise UsageError(
+                f"--start={start} is for a preset ({', '.join(PRESETS)}); {model} "
+                "begins with its own weights: leave --start out."
+            )
+        return "pretrained"
+    if start == "auto":
+        return "imagenet" if model == "claran_v0.1" else "random"
+    if start == "imagenet" and model != "claran_v0.1":
+        raise UsageError(
+            f"--start=imagenet is for claran_v0.1, {model} has no VGG16; give "
+            "--start=pretrained or --start=random."
+        )
+    if start == "pretrained" and preset_weights(model) is None:
+        raise UsageError(
+            f"{model} comes without weights to begin with; give the path of a trained "
+            "model as --model, or another --start."
+        )
+    return start
+
+
+def _recipe() -> Recipe:
+    """Returns the recipe of the model, changed by the flags."""
     names = ("steps", "batch_size", "learning_rate")
     given = {name: FLAGS[name].value for name in names}
-    recipe = RECIPES.get(model, MODERN)
+    # A recipe of a preset is to train it from nothing.
+    recipe = MODERN if _start() == "pretrained" else RECIPES[FLAGS.model]
     return dataclasses.replace(
         recipe, **{name: value for name, value in given.items() if value is not None}
     )

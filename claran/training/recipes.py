@@ -116,4 +116,4 @@ COMPACT = dataclasses.replace(
 """For `claran_first`."""
 
 RECIPES = {"claran_v0.1": ORIGINAL, "claran_first": COMPACT}
-"""By preset; for others `MODERN`."""
+"""By preset, from nothing; for trained networks `MODERN`."""
