@@ -20,7 +20,7 @@ def test_simulated_fields_are_a_data_set(claran, tmp_path):
 
     status, printed, _ = claran(
         "--mode=prepare", "--data=rgz/pairs", "--manual_dir=fields", "--data_dir=sets",
-        "--workers=1",
+        "--workers=0",
     )  # fmt: skip
     assert status == 0
     counts = [

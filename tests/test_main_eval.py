@@ -78,8 +78,9 @@ def test_another_tools_detections(claran, fields):
 
 def test_a_model_is_as_good_as_its_predictions(claran, fields):
     status, printed, _ = claran(
-        *ON_FIELDS, "--output=model", "--batch_size=1", "--score_threshold=0.16"
-    )
+        *ON_FIELDS, "--output=model", "--batch_size=1", "--score_threshold=0.16",
+        "--workers=0",
+    )  # fmt: skip
     assert status == 0
     assert "random" not in printed  # These weights come from a file.
     metrics = json.loads(Path("model/metrics.json").read_text())
@@ -130,7 +131,7 @@ def test_a_model_on_pictures(claran, tmp_path):
 def test_the_classical_finder_on_real_fields(claran, real_data):
     status, _, _ = claran(
         "--mode=eval", f"--data={real_data / 'rgz_first_dev'}", "--split=all",
-        "--resamples=100", "--output=real", model="classical",
+        "--resamples=100", "--output=real", "--workers=0", model="classical",
     )  # fmt: skip
     assert status == 0
     metrics = json.loads(Path("real/metrics.json").read_text())

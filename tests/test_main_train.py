@@ -20,7 +20,7 @@ ON_FIELDS = (
 
 
 def test_trained_again_and_with_other_settings(claran, d1_path):
-    status, printed, errors = claran(*ON_FIELDS, model=d1_path)
+    status, printed, errors = claran(*ON_FIELDS, "--workers=0", model=d1_path)
     assert status == 0 and errors == ""
     assert printed.splitlines()[-1].startswith("4 steps; mAP 0.")
     assert printed.splitlines()[-1].endswith(": run/best.keras")
@@ -129,6 +129,7 @@ def test_starts_that_make_no_sense(claran, assert_fails, model, start, message):
         (["--data=missing"], "missing: no such file or folder"),
         (["--learning_rate=0"], "`learning_rate` must be in"),
         (["--data="], "Give --data"),
+        (["--workers=-1"], "-1 is not a non-negative integer"),
     ],
 )
 def test_mistakes(claran, d1_path, arguments, message):

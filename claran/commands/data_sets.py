@@ -31,7 +31,11 @@ flags.DEFINE_string(
     "manual_dir", None, "prepare: your own files; their layout is in that README.md."
 )
 flags.DEFINE_integer(
-    "workers", None, "prepare: processes; default one a core.", lower_bound=1
+    "workers",
+    None,
+    "Processes that make fields (prepare) or batches (train, eval); with 0 this one "
+    "does, batches in a thread of it. Default: as many as pay, one a core at most.",
+    lower_bound=0,
 )
 flags.DEFINE_boolean("overwrite", False, "prepare: make it again if it is there.")
 flags.DEFINE_list(

@@ -44,7 +44,7 @@ def parallel_map(
     Args:
         function: A function at the top of a module.
         items: May be long; few are drawn ahead.
-        workers: Processes; None for one a core. With 1 all is done here.
+        workers: Processes; None for one a core. With 0 or 1 all is done here.
     """
     workers = cores() if workers is None else workers
     if workers < 2:

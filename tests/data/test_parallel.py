@@ -12,7 +12,7 @@ import pytest
 from claran.data.parallel import cores, parallel_map
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [0, 1, 2])
 def test_results_come_in_order(workers):
     items = list(range(100))
     assert list(parallel_map(math.sqrt, items, workers=workers)) == [
