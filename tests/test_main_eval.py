@@ -1,7 +1,12 @@
 """The command's mode eval."""
 
 import json
+import os
 import re
+import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -100,6 +105,58 @@ def test_a_model_is_as_good_as_its_predictions(claran, fields):
     table = json.loads(Path("table/metrics.json").read_text())
     for name in ("mean_ap", "confusion", "right_components"):
         assert table[name] == metrics[name]
+
+
+KILLED = """
+import os, signal, sys
+from claran import main
+from claran.evaluation import detecting, unfinished
+
+unfinished.SECONDS = 0.0
+read, batches = detecting.BatchDetector.read, []
+
+def read_or_die(*arguments):
+    batches.append(1)
+    if len(batches) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return read(*arguments)
+
+detecting.BatchDetector.read = read_or_die
+sys.argv[0] = "claran"
+main.run()
+"""
+
+
+def test_goes_on_after_a_kill(claran, fields, narrow_path):
+    def metrics(folder):
+        found = json.loads(Path(folder, "metrics.json").read_text())
+        del found["about"]["time"]
+        return found
+
+    arguments = (*ON_FIELDS, "--batch_size=2", f"--model={narrow_path}")
+    assert claran(*arguments, "--output=whole")[0] == 0
+    on_cut = (*arguments, "--output=cut")
+    died = subprocess.run(
+        [sys.executable, "-c", KILLED, *on_cut, "--accelerator=cpu"],
+        check=False,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert died.returncode == -signal.SIGKILL
+    parts = sorted(path.name for path in Path("cut/unfinished").glob("part*"))
+    assert parts == ["part-000000000.npz", "part-000000002.npz"]
+    shutil.copytree("cut", "other")
+
+    status, printed, _ = claran(*on_cut)
+    assert status == 0 and f"Goes on: 4 of {fields} fields are done." in printed
+    assert metrics("cut") == metrics("whole")
+    for name in ("detections.ecsv", "coco/detections.json", "table.txt"):
+        assert Path("cut", name).read_bytes() == Path("whole", name).read_bytes()
+    assert not Path("cut/unfinished").exists()
+
+    status, printed, _ = claran(*arguments, "--output=other", "--batch_size=3")
+    assert status == 0 and "Goes on" not in printed
+    assert "other/unfinished: begun with another batch size; starts" in printed
+    assert not Path("other/unfinished").exists()
 
 
 def test_a_model_on_pictures(claran, tmp_path):

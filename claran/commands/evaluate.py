@@ -12,9 +12,11 @@ The finder without a network (islands, joined within 45 arcsec), to compare with
 
 What any tool has found, as the table of --mode=predict, VOC's text or COCO's results:
   python -m claran.main --mode=eval --predictions=catalog.ecsv --data=FOLDER
+
+Killed while a network detects, the same command goes on from what DIR/unfinished holds,
+unless network, data or a setting changed; that folder goes when the report is there.
 """
 
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -35,6 +37,7 @@ from claran.evaluation.evaluation import EvaluationOptions, evaluate
 from claran.evaluation.fields import FieldDetections, read_truths
 from claran.evaluation.gallery import Shown
 from claran.evaluation.output import display_inputs, write_detections, write_evaluation
+from claran.evaluation.unfinished import Unfinished, model_fingerprint
 from claran.models.faster_rcnn import FasterRcnn
 
 __all__ = ["eval"]
@@ -58,6 +61,7 @@ FLAGS = flags.FLAGS
 
 LOWEST_SCORE = 0.05  # As in the original's evaluation.
 CATALOG_SCORE = 0.8  # As in its demo.
+UNFINISHED = "unfinished"  # Folder in the output.
 
 
 def eval() -> None:  # noqa: A001 - the mode's name
@@ -65,7 +69,7 @@ def eval() -> None:  # noqa: A001 - the mode's name
     folder = Path(FLAGS.output or "evaluation")
     if folder.is_file():
         raise UsageError(f"--output must be a folder, {folder} is a file.")
-    inclusive = False
+    inclusive, unfinished = False, None
     if FLAGS.predictions:
         shown, about = _predicted()
     elif FLAGS.model == "classical":
@@ -73,7 +77,7 @@ def eval() -> None:  # noqa: A001 - the mode's name
     else:
         detector = load_detector()
         inclusive = detector.model.detections.offset == 1
-        shown, about = _detected(detector.model)
+        shown, about, unfinished = _detected(detector.model, folder / UNFINISHED)
     # First of all what took long: --predictions takes it from there.
     paths = write_detections(folder, shown)
     threshold = FLAGS.score_threshold
@@ -88,6 +92,8 @@ def eval() -> None:  # noqa: A001 - the mode's name
         shown.truths, shown.detections, shown.class_names, options=options
     )
     paths = write_evaluation(folder, evaluation, shown, about=about) + paths
+    if unfinished is not None:
+        unfinished.remove()
     say(evaluation.table())
     say("")
     if "time" in about:
@@ -96,30 +102,50 @@ def eval() -> None:  # noqa: A001 - the mode's name
         say(str(path))
 
 
-def _detected(model: FasterRcnn) -> tuple[Shown, dict[str, str]]:
-    """Returns what the model finds, and what was done."""
+def _detected(
+    model: FasterRcnn, folder: Path
+) -> tuple[Shown, dict[str, str], Unfinished]:
+    """Returns what the model finds, what was done, and what is kept of it meanwhile."""
     classes = model.class_names
     source = _source(classes)
     truths = read_truths(source, workers=FLAGS.workers)
     inputs = network_inputs(model, truths)
-    start = time.monotonic()
+    size, device = batch_size(), jax.devices()[0].device_kind
+    decisive = {
+        "model": model_fingerprint(model),
+        "data": source.fingerprint,
+        "split": _split(),
+        "input": repr(inputs),
+        "lowest score": LOWEST_SCORE,
+        "batch size": size,
+        "device": device,
+        "version of claran": claran.__version__,
+    }
+    unfinished = Unfinished(folder, decisive, tell=say)
+    detections = unfinished.read()
+    done = len(detections)
+    if done:
+        say(f"Goes on: {done} of {len(source)} fields are done.")
     found = BatchDetector(model).detect(
         source,
         truths,
         inputs,
         score_threshold=LOWEST_SCORE,
-        batch_size=batch_size(),
+        batch_size=size,
         workers=_workers(len(source)),
+        start=done,
     )
-    detections = list(_bar(found, len(source)))
-    seconds = time.monotonic() - start
+    kept = unfinished.keep(found, start=done, batch_size=size)
+    detections += _bar(kept, len(source), done)
+    seconds = unfinished.seconds
     about = {
         "model": FLAGS.model,
         **_about(source),
-        "device": jax.devices()[0].device_kind,
+        "device": device,
         "time": f"{seconds:.1f} s, {len(source) / seconds:.1f} fields/s",
     }
-    return Shown(source, inputs, truths, detections, classes), about
+    shown = Shown(source, inputs, truths, detections, classes)
+    return shown, about, unfinished
 
 
 def _classical() -> tuple[Shown, dict[str, str]]:
@@ -146,8 +172,10 @@ def _predicted() -> tuple[Shown, dict[str, str]]:
     return Shown(source, inputs, truths, found.fields, source.class_names), about
 
 
-def _bar(found: Iterable[FieldDetections], count: int) -> Iterable[FieldDetections]:
-    return tqdm(found, "Detecting", count, unit="field", disable=None)
+def _bar(
+    found: Iterable[FieldDetections], count: int, done: int = 0
+) -> Iterable[FieldDetections]:
+    return tqdm(found, "Detecting", count, initial=done, unit="field", disable=None)
 
 
 def _source(class_names: Sequence[str] | None = None) -> FieldSource:

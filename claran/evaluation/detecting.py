@@ -45,6 +45,7 @@ class BatchDetector:
         score_threshold: float = 0.05,
         batch_size: int = 16,
         workers: int = 0,
+        start: int = 0,
     ) -> Iterator[FieldDetections]:
         """Yields what is found in each field, in order and in its FITS array's pixels.
 
@@ -58,12 +59,26 @@ class BatchDetector:
             score_threshold: Detections with a higher score are returned.
             batch_size: Fields at once.
             workers: Processes that make batches; with 0 a thread does.
+            start: Fields to leave out at the front: all, or whole batches of them, as
+                batches are the same then as without.
+
+        Raises:
+            ValueError: `start` is in the middle of a batch.
         """
+        if start == len(truths):
+            return
+        if start % batch_size:
+            raise ValueError(
+                f"`start` must be a multiple of `batch_size`, {batch_size}, got "
+                f"{start}."
+            )
         slots = max([1, *(len(truth.labels) for truth in truths)])
         options = PipelineOptions(batch_size=batch_size, slots=slots, workers=workers)
         waiting: collections.deque[tuple[Any, np.ndarray]] = collections.deque()
-        fields = iter(truths)
+        fields = iter(truths[start:])
         with validation_batches(source, inputs, options=options) as batches:
+            first = {"next_batch": start // batch_size}
+            batches.set_state(batches.get_state() | first)
             for batch in batches:
                 given = {name: batch[name] for name in ("images", "image_info")}
                 # Returns at once: JAX computes while Python goes on.

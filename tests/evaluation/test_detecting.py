@@ -36,6 +36,12 @@ def test_finds_what_the_detector_finds_in_each_field(network, make_element, shap
         boxes = np.stack([table[name] for name in ("x0", "y0", "x1", "y1")], axis=1)
         np.testing.assert_allclose(one.scores, table["score"], atol=1e-5)
         np.testing.assert_allclose(one.boxes, boxes, atol=1e-2)
+    rest = BatchDetector(network).detect(
+        source, truths, inputs, batch_size=2, score_threshold=0.0, start=2
+    )
+    for one, again in zip(found[2:], rest, strict=True):
+        np.testing.assert_array_equal(again.scores, one.scores)
+        np.testing.assert_array_equal(again.boxes, one.boxes)
     # Between two scores: scores of random weights differ from machine to machine.
     scores = np.unique(np.concatenate([one.scores for one in found]).round(4))
     middle = len(scores) // 2
@@ -46,6 +52,16 @@ def test_finds_what_the_detector_finds_in_each_field(network, make_element, shap
     expected = [(one.scores > threshold).sum() for one in found]
     assert [len(one.scores) for one in above] == expected
     assert 0 < sum(expected) < sum(len(one.scores) for one in found)
+
+
+def test_starts_where_batches_do(network, make_element):
+    source = [make_element(f"f{i}") for i in range(3)]
+    truths = read_truths(source)
+    detector, inputs = BatchDetector(network), network_inputs(network, truths)
+    assert list(detector.detect(source, truths, inputs, batch_size=2, start=3)) == []
+    message = "`start` must be a multiple of `batch_size`, 2, got 1"
+    with pytest.raises(ValueError, match=message):
+        next(detector.detect(source, truths, inputs, batch_size=2, start=1))
 
 
 def test_channels_are_counted_and_cut_as_the_detector_does(
