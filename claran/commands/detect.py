@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from claran import examples, plotting
 from claran.commands.common import UsageError, say
-from claran.commands.detectors import batch_size, load_detector
+from claran.commands.detectors import batch_size, catalog_score, load_detector
 from claran.data.files import expand, pair_infrared
 from claran.data.fits import ImageError, SkyImage, read_picture, read_sky_image
 from claran.data.inputs import NetworkInput
@@ -70,10 +70,9 @@ def demo() -> None:
     if FLAGS.ir and not FLAGS.radio:
         raise UsageError("--ir needs --radio, the same field's.")
     detector = load_detector()
-    threshold = FLAGS.score_threshold
-    if threshold is None:
-        # Random weights give every class some 1/7: show them all rather than nothing.
-        threshold = 0.8 if detector.trained else 0.0
+    threshold = catalog_score(detector.model)
+    if FLAGS.score_threshold is None and not detector.trained:
+        threshold = 0.0  # Random weights give every class some 1/7: show them all.
     output = Path(FLAGS.output or "demo")
     if FLAGS.image:
         path = _single("image")

@@ -7,8 +7,9 @@ from absl import flags
 
 from claran.commands.common import say
 from claran.detector import Detector, UntrainedWarning
+from claran.models.faster_rcnn import FasterRcnn
 
-__all__ = ["batch_size", "load_detector"]
+__all__ = ["batch_size", "catalog_score", "load_detector"]
 
 flags.DEFINE_string(
     "model",
@@ -18,8 +19,9 @@ flags.DEFINE_string(
 flags.DEFINE_float(
     "score_threshold",
     None,
-    "Only detections with a higher score; default 0.8 in demo, 0.05 in predict. eval: "
-    "those that make the catalog whose association and confusion are measured; 0.8.",
+    "Only detections with a higher score; default 0.05 in predict, 0.5 in demo, or 0.8 "
+    "for networks that count no islands, such as claran_v0.1. eval: those that make "
+    "the catalog whose association and confusion are measured; as in demo.",
     lower_bound=0.0,
     upper_bound=1.0,
 )
@@ -59,6 +61,20 @@ def load_detector() -> Detector:
     for warning in caught:
         say(f"Note: {warning.message}")
     return detector
+
+
+def catalog_score(model: FasterRcnn | None = None) -> float:
+    """Returns the score above which detections make a catalog.
+
+    Where islands are counted, no two sources above 0.5 share one; ClaRAN's demo takes
+    0.8.
+
+    Args:
+        model: The network; None for detections of other tools.
+    """
+    if FLAGS.score_threshold is not None:
+        return FLAGS.score_threshold
+    return 0.8 if model is not None and not model.count_trust else 0.5
 
 
 def batch_size() -> int:

@@ -27,7 +27,7 @@ from tqdm.auto import tqdm
 import claran
 from claran.commands.common import UsageError, say
 from claran.commands.data_sets import labelled_fields
-from claran.commands.detectors import batch_size, load_detector
+from claran.commands.detectors import batch_size, catalog_score, load_detector
 from claran.data.parallel import cores
 from claran.data.sources import FieldSource
 from claran.evaluation.classical import detect_classically
@@ -39,6 +39,7 @@ from claran.evaluation.gallery import Shown
 from claran.evaluation.output import display_inputs, write_detections, write_evaluation
 from claran.evaluation.unfinished import Unfinished, model_fingerprint
 from claran.models.faster_rcnn import FasterRcnn
+from claran.survey.counting import first_threshold
 
 __all__ = ["eval"]
 
@@ -60,7 +61,6 @@ flags.DEFINE_integer(
 FLAGS = flags.FLAGS
 
 LOWEST_SCORE = 0.05  # As in the original's evaluation.
-CATALOG_SCORE = 0.8  # As in its demo.
 UNFINISHED = "unfinished"  # Folder in the output.
 
 
@@ -69,22 +69,20 @@ def eval() -> None:  # noqa: A001 - the mode's name
     folder = Path(FLAGS.output or "evaluation")
     if folder.is_file():
         raise UsageError(f"--output must be a folder, {folder} is a file.")
-    inclusive, unfinished = False, None
+    model, unfinished = None, None
     if FLAGS.predictions:
         shown, about = _predicted()
     elif FLAGS.model == "classical":
         shown, about = _classical()
     else:
-        detector = load_detector()
-        inclusive = detector.model.detections.offset == 1
-        shown, about, unfinished = _detected(detector.model, folder / UNFINISHED)
+        model = load_detector().model
+        shown, about, unfinished = _detected(model, folder / UNFINISHED)
     # First of all what took long: --predictions takes it from there.
     paths = write_detections(folder, shown)
-    threshold = FLAGS.score_threshold
     options = EvaluationOptions(
-        score_threshold=CATALOG_SCORE if threshold is None else threshold,
+        score_threshold=catalog_score(model),
         ignore_unlabelled=FLAGS.ignore_unlabelled,
-        inclusive_boxes=inclusive,
+        inclusive_boxes=model is not None and model.detections.offset == 1,
         resample_count=FLAGS.resamples,
         seed=FLAGS.seed,
     )
@@ -111,12 +109,13 @@ def _detected(
     truths = read_truths(source, workers=FLAGS.workers)
     inputs = network_inputs(model, truths)
     size, device = batch_size(), jax.devices()[0].device_kind
+    lowest = first_threshold(LOWEST_SCORE, model.count_trust)
     decisive = {
         "model": model_fingerprint(model),
         "data": source.fingerprint,
         "split": _split(),
         "input": repr(inputs),
-        "lowest score": LOWEST_SCORE,
+        "lowest score": lowest,
         "batch size": size,
         "device": device,
         "version of claran": claran.__version__,
@@ -130,7 +129,7 @@ def _detected(
         source,
         truths,
         inputs,
-        score_threshold=LOWEST_SCORE,
+        score_threshold=lowest,
         batch_size=size,
         workers=_workers(len(source)),
         start=done,
