@@ -37,7 +37,11 @@ from claran.evaluation.evaluation import EvaluationOptions, evaluate
 from claran.evaluation.fields import FieldDetections, read_truths
 from claran.evaluation.gallery import Shown
 from claran.evaluation.output import display_inputs, write_detections, write_evaluation
-from claran.evaluation.unfinished import Unfinished, model_fingerprint
+from claran.evaluation.unfinished import (
+    Unfinished,
+    code_fingerprint,
+    model_fingerprint,
+)
 from claran.models.faster_rcnn import FasterRcnn
 from claran.survey.counting import first_threshold
 
@@ -118,7 +122,7 @@ def _detected(
         "lowest score": lowest,
         "batch size": size,
         "device": device,
-        "version of claran": claran.__version__,
+        "version of claran": code_fingerprint(),
     }
     unfinished = Unfinished(folder, decisive, tell=say)
     detections = unfinished.read()

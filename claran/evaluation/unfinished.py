@@ -14,8 +14,9 @@ import numpy as np
 from claran.data.files import replace_file
 from claran.evaluation.fields import FieldDetections, catalog
 
-__all__ = ["Unfinished", "model_fingerprint"]
+__all__ = ["Unfinished", "code_fingerprint", "model_fingerprint"]
 
+PACKAGE = Path(__file__).parents[1]
 SECONDS = 30.0  # Between parts: as much as a kill costs.
 
 
@@ -137,6 +138,15 @@ def model_fingerprint(model: keras.Model) -> str:
     for weight in model.weights:
         array = np.ascontiguousarray(keras.ops.convert_to_numpy(weight))
         digest.update(array.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def code_fingerprint(folder: Path = PACKAGE) -> str:
+    """Returns a hash of all Python files in a folder; the version may be the same."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(f"{path.relative_to(folder)}\0".encode())
+        digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

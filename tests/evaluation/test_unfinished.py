@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 
 from claran.evaluation import unfinished
-from claran.evaluation.unfinished import Unfinished, model_fingerprint
+from claran.evaluation.unfinished import (
+    Unfinished,
+    code_fingerprint,
+    model_fingerprint,
+)
 
 ABOUT = {"model": "a", "batch size": 2}
 
@@ -122,3 +126,17 @@ def test_a_model_is_its_weights_and_settings(narrow, monkeypatch):
     second = model_fingerprint(network)
     network.head.fc7.bias.assign(network.head.fc7.bias + 1e-6)
     assert len({first, second, model_fingerprint(network)}) == 3
+
+
+def test_code_is_what_its_files_hold(tmp_path):
+    assert code_fingerprint() == code_fingerprint() != code_fingerprint(tmp_path)
+    module = tmp_path / "a.py"
+    found = set()
+    for content in ("one", "other"):
+        module.write_text(content)
+        found.add(code_fingerprint(tmp_path))
+    module.rename(tmp_path / "b.py")
+    found.add(code_fingerprint(tmp_path))
+    (tmp_path / "cache").write_text("")
+    found.add(code_fingerprint(tmp_path))
+    assert len(found) == 3
