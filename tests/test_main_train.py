@@ -29,7 +29,7 @@ def test_trained_again_and_with_other_settings(claran, d1_path):
     assert all(0 <= row["validation_map"] <= 1 for row in rows)
     settings = json.loads(Path("run/run.json").read_text())["settings"]
     assert settings["data"] == "simulated/balanced" and settings["batch_size"] == 2
-    assert settings["learning_rate"] == 1e-3 and len(settings["fingerprint"]) == 64
+    assert settings["learning_rate"] == 2e-4 and len(settings["fingerprint"]) == 64
     assert settings["start"] == "pretrained"  # With its own weights.
     keras.saving.load_model("run/best.keras")
 

@@ -10,7 +10,7 @@ A trained network learns your own classes from your own files; it keeps what it 
 about finding sources. Few steps at a low rate do. It is the one that comes with claran,
 or one of yours, --model=DIR/best.keras without --start:
   python -m claran.main --mode=train --model=claran_first --start=pretrained \
-      --data=FOLDER --steps=1000 --learning_rate=2e-4 --output=OTHER
+      --data=FOLDER --output=OTHER
 
 DIR then holds best.keras, the model to use (the best on the validation fields),
 last.keras, log.csv, curves.png, run.json with all that decided the result, and
@@ -48,7 +48,7 @@ from claran.training.devices import data_parallel
 from claran.training.fine_tuning import with_classes
 from claran.training.imagenet import start_from_imagenet
 from claran.training.precision import in_precision
-from claran.training.recipes import MODERN, RECIPES, Recipe
+from claran.training.recipes import FINE_TUNING, RECIPES, Recipe
 from claran.training.trainer import BEST, TrainingOptions
 from claran.training.trainer import train as run_training
 
@@ -238,7 +238,7 @@ def _recipe() -> Recipe:
     names = ("steps", "batch_size", "learning_rate")
     given = {name: FLAGS[name].value for name in names}
     # A recipe of a preset is to train it from nothing.
-    recipe = MODERN if _start() == "pretrained" else RECIPES[FLAGS.model]
+    recipe = FINE_TUNING if _start() == "pretrained" else RECIPES[FLAGS.model]
     return dataclasses.replace(
         recipe, **{name: value for name, value in given.items() if value is not None}
     )

@@ -7,7 +7,7 @@ import keras
 
 from claran.ops.targets import HeadOptions, RpnOptions
 
-__all__ = ["COMPACT", "MODERN", "ORIGINAL", "RECIPES", "Recipe"]
+__all__ = ["COMPACT", "FINE_TUNING", "ORIGINAL", "RECIPES", "Recipe"]
 
 ORIGINAL_STEPS = 80_000  # Of which the first 50,000 at the full rate.
 EMA_STEPS = 1000  # Length of the average; less in short trainings.
@@ -89,9 +89,6 @@ class Recipe:
         return optimizer
 
 
-MODERN = Recipe()
-"""For a compact network, and for fine-tuning."""
-
 ORIGINAL = Recipe(
     optimizer="sgd",
     schedule="step",
@@ -106,8 +103,7 @@ ORIGINAL = Recipe(
 )
 """ClaRAN's own (Wu et al. 2019); two frozen blocks are a matter of the network."""
 
-COMPACT = dataclasses.replace(
-    MODERN,
+COMPACT = Recipe(
     steps=6_000,
     # Sizes of its anchors are octaves: few reach 0.7 with a source in between.
     rpn=RpnOptions(size=128, positive=0.5),
@@ -115,5 +111,8 @@ COMPACT = dataclasses.replace(
 )
 """For `claran_first`."""
 
+FINE_TUNING = dataclasses.replace(COMPACT, steps=1000, learning_rate=2e-4)
+"""For a network that was trained before."""
+
 RECIPES = {"claran_v0.1": ORIGINAL, "claran_first": COMPACT}
-"""By preset, from nothing; for trained networks `MODERN`."""
+"""By preset, from nothing."""
