@@ -33,7 +33,7 @@ from claran.evaluation.evaluation import EvaluationOptions, evaluate
 from claran.evaluation.fields import read_truths
 from claran.layers.roi_sampler import RoiSampler
 from claran.models.faster_rcnn import FasterRcnn
-from claran.models.presets import claran_first, claran_v01
+from claran.models.presets import COUNT_TRUST, claran_first, claran_v01
 from claran.ops import sampler
 from claran.simulation.populations import BALANCED
 from claran.simulation.source import SimulatedFields
@@ -126,22 +126,20 @@ class Variant:
     """What differs from the base.
 
     Attributes:
-        about: In a few words.
+        rows: Names of its rows in the table, and how far each trusts in counting.
         network: Makes the network.
-        inputs: Of the network and an upper limit of what it shall see.
         wrap: Changes the fields to train on.
+        without_contours: Whether that channel is empty.
         drop_infrared: Probability in training.
-        recipe: How it is trained.
-        trusts: Names of rows, and how far each trusts in counting.
+        recipe: How it is trained; the number of steps is a flag's.
     """
 
-    about: str
+    rows: Mapping[str, float]
     network: Callable[[], FasterRcnn] = claran_first
-    without_contours: bool = False
     wrap: Callable[[Any], Source] = lambda source: source
+    without_contours: bool = False
     drop_infrared: float = 0.5
     recipe: Recipe = COMPACT
-    trusts: Mapping[str, float] = dataclasses.field(default_factory=lambda: {"": 0.95})
 
 
 def turning() -> FasterRcnn:
@@ -161,36 +159,43 @@ def turning() -> FasterRcnn:
 
 def original(fusion: str) -> Variant:
     """Returns ClaRAN's network on small pictures, with narrow heads."""
+    name = f"VGG16 on {fusion} at 132 px, heads of 512 units, from random weights"
     return Variant(
-        about=f"VGG16, {fusion} at 132 px, heads of 512 units, from random weights",
+        rows={name: 0.0, f"{name}, then counted": COUNT_TRUST},
         network=functools.partial(
             claran_v01, image_size=132, fusion=fusion, head_width=512,
             anchor_scales=(0.5, 1, 2, 4, 8),
         ),
         drop_infrared=0.0,
         recipe=dataclasses.replace(COMPACT, learning_rate=2e-4),
-        trusts={"": 0.0, " and counted": 0.95},
     )  # fmt: skip
 
 
 VARIANTS = {
     "base": Variant(
-        about="six classes, then counted",
-        trusts={"": 0.95, " read as it is, six classes alone": 0.0},
+        rows={
+            "base: six classes, then counted": COUNT_TRUST,
+            "six classes alone, as the network says": 0.0,
+        }
     ),
     "grouping": Variant(
-        about="one class: grouping alone, class counted", wrap=OneClass,
-        trusts={"": 1.0},
+        rows={"one class: grouping alone, class counted": 1.0}, wrap=OneClass
     ),
-    "no_infrared": Variant(about="without infrared", drop_infrared=1.0),
-    "no_contours": Variant(about="without contour channel", without_contours=True),
+    "no_infrared": Variant(
+        rows={"without infrared": COUNT_TRUST}, drop_infrared=1.0
+    ),
+    "no_contours": Variant(
+        rows={"without contour channel": COUNT_TRUST}, without_contours=True
+    ),
     "no_pyramid": Variant(
-        about="without top-down path",
+        rows={"without top-down path": COUNT_TRUST},
         network=functools.partial(claran_first, top_down=False),
     ),
-    "rotation": Variant(about="sampler turns each RoI", network=turning),
+    "rotation": Variant(
+        rows={"sampler turns each RoI": COUNT_TRUST}, network=turning
+    ),
     "fine": Variant(
-        about="twice the pixels: 3' in 200 to 264 px",
+        rows={"twice the pixels, 200 instead of 100 for 3'": COUNT_TRUST},
         network=functools.partial(
             claran_first, image_size=256, beam=6.0,
             anchor_sizes=(16, 32, 64, 128, 180),
@@ -246,11 +251,11 @@ def run(name: str, folder: Path) -> dict[str, Any]:
     if network.fusion != "D4" and Path(_REAL.value).is_dir():  # Has no infrared.
         tests["real"] = open_source(Path(_REAL.value), "all")
     rows = {
-        variant.about + suffix: {
+        row: {
             test: measure(variant, network, source, trust)
             for test, source in tests.items()
         }
-        for suffix, trust in variant.trusts.items()
+        for row, trust in variant.rows.items()
     }
     about = {"steps": recipe.steps, "seed": _SEED.value, "seconds": result["seconds"]}
     return about | {"variant": name, "rows": rows}
