@@ -16,6 +16,7 @@ import pstats
 import tempfile
 import time
 from collections.abc import Iterable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -81,8 +82,8 @@ def shares(count: int) -> dict[str, float]:
     for number in range(count):
         simulate(np.random.default_rng(number), population=populations.BALANCED)
     profile.disable()
-    stats = pstats.Stats(profile)
-    times = {key[2]: entry[3] for key, entry in stats.stats.items()}  # type: ignore[attr-defined]
+    entries: Any = vars(pstats.Stats(profile))["stats"]
+    times = {key[2]: float(entry[3]) for key, entry in entries.items()}
     every = times[simulate.__name__]
     found = {step: times[run.__name__] / every for step, run in STEPS.items()}
     return found | {"everything else": 1 - sum(found.values())}

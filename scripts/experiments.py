@@ -244,7 +244,7 @@ def run(name: str, folder: Path) -> dict[str, Any]:
         options=TrainingOptions(output=folder, seed=_SEED.value, save_every=200),
         settings={"variant": name},
     )  # fmt: skip
-    network = keras.saving.load_model(folder / BEST, compile=False)
+    network: Any = keras.saving.load_model(folder / BEST, compile=False)
     tests: dict[str, Source] = {"simulated": fields(_FIELDS.value, TEST_SEED)}
     if network.fusion == "channels":
         tests["radio alone"] = Bare(tests["simulated"])
