@@ -29,8 +29,10 @@ def detector():
 def evaluated(detector, source):
     truths = read_truths(source)
     model = detector.model
-    found = BatchDetector(model).detect(source, truths, network_inputs(model, truths))
-    options = EvaluationOptions(score_threshold=0.3, resample_count=200)
+    found = BatchDetector(model).detect(
+        source, truths, network_inputs(model, truths), score_threshold=0.01
+    )
+    options = EvaluationOptions(score_threshold=0.5, resample_count=200)
     return evaluate(truths, list(found), model.class_names, options=options)
 
 
@@ -38,6 +40,44 @@ def test_real_fields(detector, real_data):
     """Real cutouts of FIRST, without infrared; the network learned from none."""
     result = evaluated(detector, open_source(real_data / "rgz_first_dev", "all"))
     assert result.mean_common.value > 0.8
+    assert result.associated["all"].value > 0.9
+
+
+@pytest.mark.parametrize(
+    "minutes, first, second",
+    [
+        (8, (129, 129, 163, 151), (197, 162, 217, 178)),
+        (11, (179, 179, 214, 201), (247, 212, 267, 228)),
+    ],
+)
+def test_a_wide_double_is_one_source(detector, real_data, minutes, first, second):
+    path = real_data / f"first_wise_pairs/FIRSTJ151227.2+454026_{minutes}.fits"
+    table = detector.detect(path, score_threshold=0.5)
+    boxes = np.array([table[edge] for edge in ("x0", "y0", "x1", "y1")]).T
+    on_it = [
+        (box, label)
+        for box, label in zip(boxes, table["label"], strict=True)
+        if overlap(box, first) or overlap(box, second)
+    ]
+    ((box, label),) = on_it
+    assert label[0] in "23"
+    lobes = np.array([first, second])
+    both = [*lobes[:, :2].min(axis=0), *lobes[:, 2:].max(axis=0)]
+    np.testing.assert_allclose(box, both, atol=1)
+
+
+def test_its_lobe_is_one_source_where_the_other_is_outside(detector, real_data):
+    """In the 3' cutout the second lobe would begin at column 114 of 100."""
+    path = real_data / "first_wise_pairs/FIRSTJ151227.2+454026_3.fits"
+    (row,) = detector.detect(path, score_threshold=0.5)
+    assert [row[edge] for edge in ("x0", "y0", "x1", "y1")] == [46, 46, 80, 68]
+
+
+def overlap(box, other):
+    return (
+        min(box[2], other[2]) > max(box[0], other[0])
+        and min(box[3], other[3]) > max(box[1], other[1])
+    )  # fmt: skip
 
 
 def test_simulated_fields(detector):
@@ -46,7 +86,7 @@ def test_simulated_fields(detector):
     )
     result = evaluated(detector, source)
     assert result.mean.value > 0.86
-    assert result.calibration.error < 0.08
+    assert result.calibration.error < 0.05
 
 
 @pytest.fixture(scope="module")

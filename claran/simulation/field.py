@@ -142,9 +142,11 @@ def _draw_sources(
         compact = rng.random() < population.neighbour_compact
         code = "compact" if compact else populations.CATALOGUE.draw_class(rng)
         place = rng.uniform(-1.15, 1.15, 2) * half
-        size, brightness = population.draw_factors(rng)
-        source = populations.draw_source(rng, code, survey, size=size)
-        sources.append(source.scaled(1.0 if compact else brightness).moved(*place))
+        size, _ = population.draw_factors(rng)
+        # Bright extended pairs are rare on the sky: most are one source.
+        peak = populations.peak_at("compact", rng.random())
+        source = populations.draw_source(rng, code, survey, size=size, peak=peak)
+        sources.append(source.moved(*place))
     return sources
 
 

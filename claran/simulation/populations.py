@@ -81,7 +81,7 @@ _PEAKS = {
     "3_3": (8.0, 0.80),
 }
 
-# Compact neighbours: number above S falls as S ** -0.8 from FIRST's limit of 1 mJy up,
+# Neighbours: number above S falls as S ** -0.8 from FIRST's limit of 1 mJy up,
 # about the slope of FIRST's counts between 1 and 100 mJy (White et al. 1997, ApJ 475,
 # 479).
 _NEIGHBOUR_LIMIT, _NEIGHBOUR_SLOPE = 1.0, 0.8
@@ -110,8 +110,9 @@ class Population:
     Attributes:
         weights: Relative number of main sources per class.
         neighbours: Mean number of unrelated sources per 9 square arcmin.
-        neighbour_compact: Fraction of those that are compact; the rest has the
-            catalogue's classes, whatever `weights` are.
+        neighbour_compact: Fraction of those that are compact; the rest has the shapes
+            of the catalogue's classes, whatever `weights` are. All have the fluxes of
+            FIRST's counts.
         chance_pairs: Fraction of fields with two unrelated sources placed like the
             lobes of a double.
         empty: Fraction of fields without a main source.
@@ -192,7 +193,8 @@ CATALOGUE = Population(
 BALANCED = Population(
     weights=dict.fromkeys(RGZ_CLASSES, 1.0),
     neighbours=0.4,
-    chance_pairs=0.06,
+    neighbour_compact=0.85,
+    chance_pairs=0.03,
     empty=0.02,
     sizes=(0.9, 2.0),
     brightness=(0.7, 3.0),
