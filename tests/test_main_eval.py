@@ -185,6 +185,24 @@ def test_a_model_on_pictures(claran, tmp_path):
     assert "one: is a picture; --model=classical needs radio FITS" in errors
 
 
+def test_fields_that_are_simulated_as_they_are_asked_for(claran, monkeypatch):
+    monkeypatch.setattr("claran.commands.evaluate.SIMULATED_FIELDS", 7)
+    model = ("--mode=eval", "--model=classical", "--data=simulated/first")
+    found = {}
+    for split in ("test", "validation"):
+        status, _, errors = claran(*model, f"--split={split}", f"--output={split}")
+        assert status == 0 and errors == ""
+        found[split] = json.loads(Path(split, "metrics.json").read_text())
+        assert found[split]["fields"] == 7
+    first, second = (found[split]["about"] for split in found)
+    assert first["fingerprint of the data"] != second["fingerprint of the data"]
+    status, _, errors = claran(*model, "--split=all")
+    assert status == 1
+    assert errors == (
+        "claran: --split=all: --data=simulated/first has train, validation, test.\n"
+    )
+
+
 def test_the_classical_finder_on_real_fields(claran, real_data):
     status, _, _ = claran(
         "--mode=eval", f"--data={real_data / 'rgz_first_dev'}", "--split=all",

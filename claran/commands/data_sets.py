@@ -9,8 +9,17 @@ from absl import flags
 
 from claran.commands.common import UsageError, say
 from claran.data.sources import FieldSource, open_source
+from claran.simulation.populations import BALANCED, CATALOGUE
+from claran.simulation.source import SimulatedFields
+from claran.simulation.survey import FIRST, FIRST_NATIVE, FIRST_WIDE
 
-__all__ = ["data_set", "labelled_fields", "rgz"]
+__all__ = [
+    "are_simulated",
+    "data_set",
+    "labelled_fields",
+    "rgz",
+    "simulated_fields",
+]
 
 flags.DEFINE_string(
     "data",
@@ -18,7 +27,8 @@ flags.DEFINE_string(
     "rgz/simulated_small, _1k, _12k or _100k; rgz/pairs, rgz/d1, rgz/d3 or rgz/d4 (see "
     "datasets/rgz/README.md). But in prepare also your own: a folder with "
     "annotations.csv and FITS files, one with PASCAL VOC .xml files and pictures, a "
-    "COCO .json file, or a prepared folder.",
+    "COCO .json file, or a prepared folder. In train and eval also simulated, "
+    "simulated/balanced or simulated/first: made as they are asked for.",
 )
 flags.DEFINE_string(
     "split",
@@ -46,6 +56,17 @@ flags.DEFINE_list(
 )
 flags.DEFINE_integer("seed", 0, "Decides all that is drawn at random.", lower_bound=0)
 FLAGS = flags.FLAGS
+
+SIMULATED: dict[str, dict[str, Any]] = {
+    "simulated": {"population": CATALOGUE},
+    "simulated/balanced": {"population": BALANCED},
+    # Most cutouts of FIRST have its own pixels, Radio Galaxy Zoo's are resampled.
+    "simulated/first": {
+        "population": BALANCED, "surveys": [FIRST_NATIVE, FIRST_WIDE, FIRST],
+    },
+}  # fmt: skip
+# Added to the seed: no field of one split is in another.
+SPLITS = {"train": 0, "validation": 2**31, "test": 2**32}
 
 
 def data_set() -> Any:
@@ -85,6 +106,26 @@ def labelled_fields(
     if source.report.counts:
         say(str(source.report))
     return source
+
+
+def are_simulated() -> bool:
+    """Returns whether `--data` names fields that are made as they are asked for."""
+    return FLAGS.data in SIMULATED
+
+
+def simulated_fields(count: int, split: str) -> SimulatedFields:
+    """Returns as many of the fields that `--data` names.
+
+    Raises:
+        UsageError: There is no such split.
+    """
+    if split not in SPLITS:
+        raise UsageError(
+            f"--split={split}: --data={FLAGS.data} has {', '.join(SPLITS)}."
+        )
+    return SimulatedFields(
+        count, seed=FLAGS.seed + SPLITS[split], **SIMULATED[FLAGS.data]
+    )
 
 
 def rgz() -> Any:

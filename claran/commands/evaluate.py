@@ -7,6 +7,9 @@ A network on the test part of a data set:
 On files of your own: FITS with annotations.csv, PASCAL VOC, or COCO:
   python -m claran.main --mode=eval --model=model.keras --data=FOLDER --split=all
 
+Fields that are simulated as they are asked for, a thousand of them:
+  python -m claran.main --mode=eval --data=simulated/first --output=DIR
+
 The finder without a network (islands, joined within 45 arcsec), to compare with:
   python -m claran.main --mode=eval --model=classical --data=FOLDER
 
@@ -26,7 +29,11 @@ from tqdm.auto import tqdm
 
 import claran
 from claran.commands.common import UsageError, say
-from claran.commands.data_sets import labelled_fields
+from claran.commands.data_sets import (
+    are_simulated,
+    labelled_fields,
+    simulated_fields,
+)
 from claran.commands.detectors import batch_size, catalog_score, load_detector
 from claran.data.parallel import cores
 from claran.data.sources import FieldSource
@@ -43,6 +50,7 @@ from claran.evaluation.unfinished import (
     model_fingerprint,
 )
 from claran.models.faster_rcnn import FasterRcnn
+from claran.simulation.source import SimulatedFields
 from claran.survey.counting import first_threshold
 
 __all__ = ["eval"]
@@ -65,6 +73,8 @@ flags.DEFINE_integer(
 FLAGS = flags.FLAGS
 
 LOWEST_SCORE = 0.05  # As in the original's evaluation.
+SIMULATED_FIELDS = 1000
+Fields = FieldSource | SimulatedFields
 UNFINISHED = "unfinished"  # Folder in the output.
 
 
@@ -181,7 +191,9 @@ def _bar(
     return tqdm(found, "Detecting", count, initial=done, unit="field", disable=None)
 
 
-def _source(class_names: Sequence[str] | None = None) -> FieldSource:
+def _source(class_names: Sequence[str] | None = None) -> Fields:
+    if are_simulated():
+        return simulated_fields(SIMULATED_FIELDS, _split())
     source = labelled_fields(_split(), class_names=class_names)
     if not len(source):
         raise UsageError(f"--data={FLAGS.data} has no field in --split={_split()}.")
@@ -192,7 +204,7 @@ def _split() -> str:
     return FLAGS.split or "test"
 
 
-def _about(source: FieldSource) -> dict[str, str]:
+def _about(source: Fields) -> dict[str, str]:
     return {
         "data": FLAGS.data,
         "split": _split(),

@@ -41,9 +41,7 @@ from claran.evaluation.fields import read_truths, truth_of
 from claran.evaluation.temperature import fit_temperature
 from claran.models.faster_rcnn import FasterRcnn
 from claran.models.presets import PRESETS, preset_weights
-from claran.simulation.populations import BALANCED, CATALOGUE
 from claran.simulation.source import SimulatedFields
-from claran.simulation.survey import FIRST, FIRST_NATIVE, FIRST_WIDE
 from claran.training.devices import data_parallel
 from claran.training.fine_tuning import with_classes
 from claran.training.imagenet import start_from_imagenet
@@ -84,14 +82,6 @@ flags.DEFINE_integer(
 flags.DEFINE_integer("slots", 32, "train: most objects in a field.", lower_bound=1)
 FLAGS = flags.FLAGS
 
-SIMULATED: dict[str, dict[str, Any]] = {
-    "simulated": {"population": CATALOGUE},
-    "simulated/balanced": {"population": BALANCED},
-    # Most cutouts of FIRST have its own pixels, Radio Galaxy Zoo's are resampled.
-    "simulated/first": {
-        "population": BALANCED, "surveys": [FIRST_NATIVE, FIRST_WIDE, FIRST],
-    },
-}  # fmt: skip
 CALIBRATED = 100  # Validation fields from which scores are made probabilities.
 SAMPLED = 64  # Fields that are looked at to choose the size of the input.
 
@@ -163,13 +153,9 @@ def _sources() -> tuple[Any, Source | None]:
     """Returns the fields to train on and those to validate on."""
     recipe = _recipe()
     number = FLAGS.validation_fields
-    if FLAGS.data in SIMULATED:
-        like = SIMULATED[FLAGS.data]
-        source = SimulatedFields(
-            recipe.steps * recipe.batch_size, seed=FLAGS.seed, **like
-        )
-        # Another seed: no field of it is among the others.
-        held_out = SimulatedFields(max(1, number), seed=FLAGS.seed + 2**31, **like)
+    if data_sets.are_simulated():
+        source = data_sets.simulated_fields(recipe.steps * recipe.batch_size, "train")
+        held_out = data_sets.simulated_fields(max(1, number), "validation")
         return source, held_out if number else None
     source = data_sets.labelled_fields("train")
     if not number:
