@@ -65,11 +65,11 @@ def test_brightness_does_not_depend_on_the_pixels(rng):
 
 def test_infrared_and_radio_see_the_same_source():
     rng = np.random.default_rng(3)
-    found = 0
+    found = []
     for _ in range(30):
         one = field.simulate(rng)
         for source in one.sources:
             if source.family == "compact" and np.isfinite(source.host).all():
                 x, y = np.clip(source.host.astype(int), 0, 131)
-                found += one.infrared[y, x] > np.median(one.infrared) + 0.4
-    assert found > 5
+                found.append(one.infrared[y, x] > np.median(one.infrared) + 0.4)
+    assert len(found) > 3 and np.mean(found) > 0.7
