@@ -104,4 +104,4 @@ def test_real_classes(simulated, real_data, tmp_path, data, inputs, steps):
     after = loss_of(network, source, inputs)
     reached, chance = scores(network, source, inputs)
     assert after < 0.8 * before
-    assert reached > chance + 0.03
+    assert reached > 5 * chance + 0.01
