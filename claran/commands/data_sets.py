@@ -9,9 +9,7 @@ from absl import flags
 
 from claran.commands.common import UsageError, say
 from claran.data.sources import FieldSource, open_source
-from claran.simulation.populations import BALANCED, CATALOGUE
-from claran.simulation.source import SimulatedFields
-from claran.simulation.survey import FIRST, FIRST_NATIVE, FIRST_WIDE
+from claran.simulation.source import SIMULATED, SimulatedFields
 
 __all__ = [
     "are_simulated",
@@ -57,14 +55,6 @@ flags.DEFINE_list(
 flags.DEFINE_integer("seed", 0, "Decides all that is drawn at random.", lower_bound=0)
 FLAGS = flags.FLAGS
 
-SIMULATED: dict[str, dict[str, Any]] = {
-    "simulated": {"population": CATALOGUE},
-    "simulated/balanced": {"population": BALANCED},
-    # Most cutouts of FIRST have its own pixels, Radio Galaxy Zoo's are resampled.
-    "simulated/first": {
-        "population": BALANCED, "surveys": [FIRST_NATIVE, FIRST_WIDE, FIRST],
-    },
-}  # fmt: skip
 # Added to the seed: no field of one split is in another.
 SPLITS = {"train": 0, "validation": 2**31, "test": 2**32}
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -11,10 +11,20 @@ from claran.data.elements import Element
 from claran.labels import RGZ_CLASSES
 from claran.simulation.field import simulate
 from claran.simulation.infrared import picture
-from claran.simulation.populations import CATALOGUE, Population
-from claran.simulation.survey import FIRST, Survey
+from claran.simulation.populations import BALANCED, CATALOGUE, Population
+from claran.simulation.survey import FIRST, FIRST_NATIVE, FIRST_WIDE, Survey
 
-__all__ = ["SimulatedFields"]
+__all__ = ["SIMULATED", "SimulatedFields"]
+
+SIMULATED: dict[str, dict[str, Any]] = {
+    "simulated": {"population": CATALOGUE},
+    "simulated/balanced": {"population": BALANCED},
+    # Most cutouts of FIRST have its own pixels, Radio Galaxy Zoo's are resampled.
+    "simulated/first": {
+        "population": BALANCED, "surveys": (FIRST_NATIVE, FIRST_WIDE, FIRST),
+    },
+}  # fmt: skip
+"""Arguments of `SimulatedFields` by the name that `--data` has for them."""
 
 
 class SimulatedFields:
