@@ -35,9 +35,7 @@ from claran.layers.roi_sampler import RoiSampler
 from claran.models.faster_rcnn import FasterRcnn
 from claran.models.presets import COUNT_TRUST, claran_first, claran_v01
 from claran.ops import sampler
-from claran.simulation.populations import BALANCED
-from claran.simulation.source import SimulatedFields
-from claran.simulation.survey import FIRST, FIRST_NATIVE, FIRST_WIDE
+from claran.simulation.source import SIMULATED, SimulatedFields
 from claran.training.recipes import COMPACT, Recipe
 from claran.training.trainer import BEST, TrainingOptions, train
 
@@ -45,7 +43,6 @@ from claran.training.trainer import BEST, TrainingOptions, train
 import keras  # isort: skip
 
 TEST_SEED = 1_000_003  # Of no training and no validation.
-SURVEYS = (FIRST_NATIVE, FIRST_WIDE, FIRST)
 
 
 class WithoutContours(Channels):
@@ -61,8 +58,9 @@ class WithoutContours(Channels):
 class TurningSampler(RoiSampler):
     """Samples each RoI twice, the second time turned by an angle seen in the first.
 
-    The localisation network of Jaderberg et al. 2015 (arXiv:1506.02025) with one
-    output: of the features' mean and of their position-weighted mean, an angle.
+    Two layers see what was sampled and say the angle: the localisation network of
+    Jaderberg et al. 2015 (arXiv:1506.02025), but for shift and scale, which the RoI
+    gives.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -93,32 +91,30 @@ class TurningSampler(RoiSampler):
         return sampler.sample_affine(features, transforms, size=size)
 
 
-class OneClass:
-    """Fields whose sources are all of the first class: what is learned is grouping."""
+class Changed:
+    """The fields of a source after a change, which is a function of the module's."""
 
-    def __init__(self, source: SimulatedFields) -> None:
+    def __init__(self, source: Source, change: Callable[[Element], Element]) -> None:
         self.source = source
+        self.change = change
 
     def __len__(self) -> int:
         return len(self.source)
 
     def __getitem__(self, index: int) -> Element:
-        field = self.source[index].copy()
-        field["labels"] = np.minimum(field["labels"], 1)
-        return field
+        return self.change(self.source[index].copy())
 
 
-class Bare:
-    """Fields without infrared."""
+def one_class(field: Element) -> Element:
+    """Returns the field with all sources of the first class: grouping is left."""
+    field["labels"] = np.minimum(field["labels"], 1)
+    return field
 
-    def __init__(self, source: Source) -> None:
-        self.source = source
 
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def __getitem__(self, index: int) -> Element:
-        return self.source[index] | {"infrared": None}  # type: ignore[return-value]
+def bare(field: Element) -> Element:
+    """Returns the field without infrared."""
+    field["infrared"] = None
+    return field
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -128,7 +124,7 @@ class Variant:
     Attributes:
         rows: Names of its rows in the table, and how far each trusts in counting.
         network: Makes the network.
-        wrap: Changes the fields to train on.
+        change: Of the fields to train on; None for none.
         without_contours: Whether that channel is empty.
         drop_infrared: Probability in training.
         recipe: How it is trained; the number of steps is a flag's.
@@ -136,7 +132,7 @@ class Variant:
 
     rows: Mapping[str, float]
     network: Callable[[], FasterRcnn] = claran_first
-    wrap: Callable[[Any], Source] = lambda source: source
+    change: Callable[[Element], Element] | None = None
     without_contours: bool = False
     drop_infrared: float = 0.5
     recipe: Recipe = COMPACT
@@ -179,7 +175,7 @@ VARIANTS = {
         }
     ),
     "grouping": Variant(
-        rows={"one class: grouping alone, class counted": 1.0}, wrap=OneClass
+        rows={"one class: grouping alone, class counted": 1.0}, change=one_class
     ),
     "no_infrared": Variant(
         rows={"without infrared": COUNT_TRUST}, drop_infrared=1.0
@@ -218,7 +214,7 @@ _OUTPUT = flags.DEFINE_string("output", "experiments", "Folder of the results.")
 
 def fields(count: int, seed: int) -> SimulatedFields:
     """Returns simulated fields as the shipped weights have learned from."""
-    return SimulatedFields(count, seed=seed, population=BALANCED, surveys=SURVEYS)
+    return SimulatedFields(count, seed=seed, **SIMULATED["simulated/first"])
 
 
 def inputs_of(variant: Variant, network: FasterRcnn, source: Source) -> Inputs:
@@ -239,21 +235,22 @@ def run(name: str, folder: Path) -> dict[str, Any]:
     network = variant.network()
     drop = [DropInfrared(probability=variant.drop_infrared)]
     result = train(
-        network, variant.wrap(source), inputs_of(variant, network, source),
+        network, Changed(source, variant.change) if variant.change else source,
+        inputs_of(variant, network, source),
         recipe=recipe, augment=drop if variant.drop_infrared else [],
         options=TrainingOptions(output=folder, seed=_SEED.value, save_every=200),
         settings={"variant": name},
     )  # fmt: skip
-    network: Any = keras.saving.load_model(folder / BEST, compile=False)
+    trained: Any = keras.saving.load_model(folder / BEST, compile=False)
     tests: dict[str, Source] = {"simulated": fields(_FIELDS.value, TEST_SEED)}
-    if network.fusion == "channels":
-        tests["radio alone"] = Bare(tests["simulated"])
-    if network.fusion != "D4" and Path(_REAL.value).is_dir():  # Has no infrared.
+    if trained.fusion == "channels":
+        tests["radio alone"] = Changed(tests["simulated"], bare)
+    if trained.fusion != "D4" and Path(_REAL.value).is_dir():  # Has no infrared.
         tests["real"] = open_source(Path(_REAL.value), "all")
     rows = {
         row: {
-            test: measure(variant, network, source, trust)
-            for test, source in tests.items()
+            test: measure(variant, trained, fields_of_test, trust)
+            for test, fields_of_test in tests.items()
         }
         for row, trust in variant.rows.items()
     }
@@ -266,7 +263,7 @@ def measure(
 ) -> dict[str, Estimate]:
     """Returns mean AP and association on some fields, trusting so far in counting."""
     network.count_trust = trust
-    truths = read_truths(source)
+    truths = read_truths(source, workers=1)  # Others do not know a script's classes.
     found = list(
         BatchDetector(network).detect(
             source, truths, inputs_of(variant, network, source), score_threshold=0.01
