@@ -15,6 +15,7 @@ from claran.evaluation.fields import read_truths
 from claran.labels import RGZ_CLASSES
 from claran.simulation.field import observe, simulate
 from claran.simulation.populations import BALANCED, draw_source
+from claran.simulation.radio import draw_noise
 from claran.simulation.source import SimulatedFields
 from claran.simulation.survey import FIRST_NATIVE
 
@@ -144,8 +145,6 @@ def half_a_pixel(one, rng):
 
 def more_sky(one, rng):
     """Noise of the same kind around the field."""
-    from claran.simulation.radio import draw_noise  # noqa: PLC0415
-
     wide = dataclasses.replace(FIRST_NATIVE, size=160)
     values = draw_noise(rng, wide, one.sigma)
     values[30:130, 30:130] = one.radio

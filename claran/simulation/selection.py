@@ -49,7 +49,9 @@ def draw_of_class(
     tried at some fluxes. A subject of Radio Galaxy Zoo is centred on an entry of the
     FIRST catalogue: in the catalogue of labels the nearest component lies a median of
     1.2" from the centre, as it does if a peak is in one of the four central pixels.
-    With `whole`, sources that would reach beyond the field are moved into it.
+    With `whole`, sources that would reach beyond the field are moved into it. After
+    `_SHAPES` shapes it takes what comes: labels are made from the image, not from the
+    class asked for.
     """
     pixel = survey.pixel_arcsec
     size, brightness = factors

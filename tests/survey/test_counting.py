@@ -1,5 +1,4 @@
 import itertools
-import math
 
 import numpy as np
 import pytest
@@ -115,9 +114,10 @@ def test_of_many_groups_the_weakest_go(rng):
     probabilities = rng.uniform(0.1, 0.9, 40)
     found = part(groups, probabilities)
     assert (found @ groups <= 1 + 1e-9).all()
-    assert 0 < (found == 0).sum() < 40 / 3
-    assert found[probabilities.argmax()] > 0
-    assert math.isfinite(found.sum()) and MOST < 40
+    # Cut at its weakest links, which are far from the strongest.
+    dropped = found == 0
+    assert 40 / MOST - 1 <= dropped.sum() < 40 / 3
+    assert probabilities[dropped].max() < np.median(probabilities)
 
 
 def test_without_an_island_there_is_no_source():
