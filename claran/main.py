@@ -5,6 +5,7 @@ A mode says what to do; `--mode=demo --help` tells of one mode alone, with its f
 """
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -47,6 +48,8 @@ def main(arguments: Sequence[str]) -> int:
                 f"Give --mode, one of {', '.join(MODES)}; see --help."
             )
         _do()
+    except BrokenPipeError:
+        raise  # For `run`.
     # What claran raises about files, flags and devices is one of these.
     except (ValueError, OSError, accelerator.AcceleratorError) as error:
         _fail(error)
@@ -78,7 +81,18 @@ def parse_flags(arguments: list[str]) -> list[str]:
 def run() -> None:
     """The `claran` command."""
     logging.set_verbosity(logging.WARNING)  # JAX tells of every platform it lacks.
-    app.run(main, flags_parser=parse_flags)
+    try:
+        try:
+            app.run(main, flags_parser=parse_flags)
+        finally:
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        _fail("stopped.")
+        sys.exit(130)  # As the shell says it of an interrupt, and below of a pipe.
+    except BrokenPipeError:
+        # Who read the output, such as `head`, has enough. Python flushes once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
 
 
 def call(mode: str, **values: Any) -> None:
@@ -130,7 +144,7 @@ def _command(mode: str) -> ModuleType:
     return importlib.import_module(f"claran.commands.{MODES[mode]}")
 
 
-def _fail(error: Exception) -> None:
+def _fail(error: Exception | str) -> None:
     print("claran:", " ".join(str(error).split()), file=sys.stderr)  # noqa: T201
 
 

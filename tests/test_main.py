@@ -1,5 +1,8 @@
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -359,6 +362,33 @@ def run_module(*arguments, folder):
         check=False,
         cwd=folder,
     )
+
+
+def test_a_reader_that_has_enough(tmp_path):
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "claran.main", "--help"],
+        stdout=write, stderr=subprocess.PIPE, text=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_an_interrupt(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "claran.main", "--mode=simulate", "--num=100000",
+         "--output=fields"],
+        stderr=subprocess.PIPE, text=True, cwd=tmp_path, start_new_session=True,
+    )  # fmt: skip
+    while not list(tmp_path.glob("**/*.fits")):
+        assert process.poll() is None
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)  # As a terminal does: to all processes.
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "claran: stopped."
+    assert "Traceback" not in errors
 
 
 def test_as_a_program(narrow_path, tmp_path):
