@@ -219,12 +219,9 @@ class Detector:
         if self.model.detections.clip_both_ends:  # A scaled field has whole pixels.
             boxes = np.clip(boxes, 0, np.array([*shape[::-1]] * 2))
         if self.model.count_trust:
-            field = unlabelled(radio)
-            beam = field.get("beam", math.nan)
-            islands = count_peaks(radio.values, field["noise"], beam=beam)
             boxes, labels, scores = recount(
-                boxes, labels, scores, islands, self.model.class_names,
-                trust=self.model.count_trust,
+                boxes, labels, scores, count_peaks(unlabelled(radio)),
+                self.model.class_names, trust=self.model.count_trust,
             )  # fmt: skip
         keep = scores > score_threshold
         found = Found(boxes[keep], labels[keep], scores[keep])

@@ -8,12 +8,20 @@ from jaxtyping import Bool, Float, Float32, Int, Int32, UInt8
 
 from claran.data.fits import ImageError, SkyImage
 from claran.data.fusion import infrared_field
-from claran.data.radio import noise
+from claran.data.radio import local_noise, noise
 
-__all__ = ["Element", "beam_width", "keep_objects", "move_points", "unlabelled"]
+__all__ = [
+    "Element",
+    "beam_width",
+    "keep_objects",
+    "move_points",
+    "signal_to_noise",
+    "unlabelled",
+]
 
 FIRST_BEAM = 5.4  # Arcsec.
 FIRST_PIXELS = 3.0  # That beam in FIRST's own pixels.
+NOISE_WINDOW = 180 / FIRST_BEAM  # Beams: the field of Radio Galaxy Zoo, 3'.
 
 
 class Element(TypedDict):
@@ -29,7 +37,8 @@ class Element(TypedDict):
     radio: Float32[np.ndarray, "ny nx"]
     """Any unit; row 0 first, y up; blank pixels are NaN."""
     noise: float
-    """Standard deviation of the noise, in the unit of `radio`."""
+    """Standard deviation of the noise, in the unit of `radio`; 0 without a radio image.
+    Of the whole field; see `signal_to_noise`."""
     beam: NotRequired[float]
     """Full width at half maximum in pixels; NaN, or left out, if it is not known; see
     `beam_width`."""
@@ -115,6 +124,25 @@ def beam_width(beam: float = math.nan, pixel_arcsec: float = math.nan) -> float:
     if beam > 0:
         return beam
     return FIRST_BEAM / pixel_arcsec if pixel_arcsec > 0 else FIRST_PIXELS
+
+
+def signal_to_noise(element: Element) -> Float32[np.ndarray, "ny nx"]:
+    """Returns the brightness of a field over its noise.
+
+    The labels count in units of the noise of a field of 3'. In one that is more than
+    half as large again, the noise is that of 3' about each pixel, 33 beams in other
+    surveys. With one noise for 9', 9 of 25 real islands had other numbers of peaks than
+    in 3' of the same sky, with this one 1 (tests/survey/test_counting.py).
+
+    A field that is but a picture has neither: its empty radio image is returned.
+    """
+    if not element["noise"] > 0:
+        return element["radio"]
+    beam = beam_width(
+        element.get("beam", math.nan), element.get("pixel_arcsec", math.nan)
+    )
+    sigma = local_noise(element["radio"], NOISE_WINDOW * beam)
+    return element["radio"] / (np.float32(element["noise"]) if sigma is None else sigma)
 
 
 def unlabelled(

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32, Shaped, UInt8
 
-from claran.data.elements import Element, beam_width
+from claran.data.elements import Element, beam_width, signal_to_noise
 from claran.data.fits import SkyImage
 from claran.data.fusion import METHODS, array_to_picture, fuse
 from claran.data.islands import LEVEL_RATIO, THRESHOLD
@@ -103,7 +103,7 @@ class Picture:
 class Channels:
     """Float channels in units of the noise and, if wanted, of the beam.
 
-    With `s` the radio brightness over the noise of the field, in the order of
+    With `s` the radio brightness over the noise (`signal_to_noise`), in the order of
     `CHANNELS`:
 
     * signal: `asinh(s) / asinh(1000)`; 1 sigma is 0.12, 1,000 sigma is 1;
@@ -136,7 +136,7 @@ class Channels:
         shape = element["radio"].shape
         scale = self._scale(element)
         signal = np.full((self.size, self.size), np.nan, np.float32)
-        ratio = element["radio"][::-1] / np.float32(element["noise"])
+        ratio = signal_to_noise(element)[::-1]
         info = place(ratio, signal, scale=scale)
         image = np.zeros((self.size, self.size, len(CHANNELS)), np.float32)
         _fill_radio(signal, image)

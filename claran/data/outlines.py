@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32, Int
 
-from claran.data.elements import Element
+from claran.data.elements import Element, signal_to_noise
 from claran.data.islands import Islands, find_islands
 
 __all__ = ["components", "islands", "outlines", "owners", "smallest_island"]
@@ -28,7 +28,7 @@ DOT = np.array([[-0.5, 0.0], [0.5, 0.0], [0.0, -0.5], [0.0, 0.5]])
 def islands(element: Element) -> Islands:
     """Returns the islands of the radio image that are large enough to count."""
     smallest = smallest_island(element.get("beam", math.nan))
-    return find_islands(element["radio"], element["noise"], min_pixels=smallest)
+    return find_islands(signal_to_noise(element), 1.0, min_pixels=smallest)
 
 
 def smallest_island(beam: float) -> int:

@@ -5,15 +5,25 @@ Positions are pixels of the FITS array frame, y up, where pixel `i` covers `[i, 
 """
 
 import dataclasses
+import math
 
 import contourpy
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float32, Int
+from scipy import ndimage
 
-__all__ = ["Component", "contour_levels", "contours", "log_minmax", "noise"]
+__all__ = [
+    "Component",
+    "contour_levels",
+    "contours",
+    "local_noise",
+    "log_minmax",
+    "noise",
+]
 
 MAD_TO_SIGMA = 1.482602218505602  # 1 / (quantile 0.75 of a Gaussian of sigma 1).
 LOG_EXPONENT = 1000.0  # SAOImage DS9's default.
+FEW_WINDOWS = 1.5  # Up to so many on a side, a field has one noise.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,6 +59,46 @@ def noise(values: Float[np.ndarray, "ny nx"]) -> float:
         return float("nan")
     deviations = np.sort(np.abs(finite - _middle(finite)))
     return MAD_TO_SIGMA * float(_middle(deviations))
+
+
+def local_noise(
+    values: Float[np.ndarray, "ny nx"], window: float
+) -> Float32[np.ndarray, "ny nx"] | None:
+    """Returns the noise of a square window about each pixel, as `noise` measures it.
+
+    Windows lie half a window apart, within the image, and between their centers the
+    noise changes linearly. Those without noise to measure, because they are blank or
+    padded, have the whole image's.
+
+    Args:
+        values: The image; non-finite pixels are left out.
+        window: Side of a window in pixels.
+
+    Returns:
+        None if the image is at most one and a half windows high and wide: it is about
+        one window then, and has one noise.
+    """
+    side = max(1, round(window))
+    if max(values.shape) <= FEW_WINDOWS * side:
+        return None
+    rows, columns = (_window_starts(length, side) for length in values.shape)
+    sigmas = np.array(
+        [[noise(values[y : y + side, x : x + side]) for x in columns] for y in rows]
+    )
+    sigmas[~(sigmas > 0)] = noise(values)
+    places = [
+        np.interp(np.arange(length), starts + (side - 1) / 2, np.arange(len(starts)))
+        for length, starts in zip(values.shape, (rows, columns), strict=True)
+    ]
+    grid = np.meshgrid(*places, indexing="ij")
+    return ndimage.map_coordinates(sigmas, grid, np.float32, order=1)
+
+
+def _window_starts(length: int, side: int) -> Int[np.ndarray, "k"]:
+    """Returns where windows begin, at most half a window apart, from edge to edge."""
+    room = max(0, length - side)
+    count = math.ceil(2 * room / side) + 1
+    return np.round(np.linspace(0, room, count)).astype(int)
 
 
 def _middle(values: Float[np.ndarray, "n"]) -> np.floating:

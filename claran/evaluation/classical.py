@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from claran.data.elements import Element
+from claran.data.elements import Element, signal_to_noise
 from claran.data.parallel import parallel_map
 from claran.data.pipeline import Source
 from claran.evaluation.fields import FieldDetections
@@ -59,7 +59,7 @@ def _find_in(element: Element, class_names: Sequence[str]) -> FieldDetections:
             "image with a WCS."
         )
     found = find_sources(
-        element["radio"], pixel_arcsec=pixel, sigma=element["noise"],
+        signal_to_noise(element), pixel_arcsec=pixel, sigma=1.0,
         beam=element.get("beam", math.nan),
     )  # fmt: skip
     known = np.array([code in class_names for code in found.codes], bool)

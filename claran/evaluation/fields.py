@@ -156,8 +156,7 @@ def truth_of(element: Element) -> FieldTruth:
     """Returns what is known about a field, its islands included."""
     found = None
     if element["noise"] > 0:  # A ready-made picture comes with an empty radio image.
-        beam = element.get("beam", math.nan)
-        found = count_peaks(element["radio"], element["noise"], beam=beam)
+        found = count_peaks(element)
     return FieldTruth(
         name=element["name"],
         boxes=element["boxes"],

@@ -19,9 +19,10 @@ __all__ = ["SIMULATED", "SimulatedFields"]
 SIMULATED: dict[str, dict[str, Any]] = {
     "simulated": {"population": CATALOGUE},
     "simulated/balanced": {"population": BALANCED},
-    # Most cutouts of FIRST have its own pixels, Radio Galaxy Zoo's are resampled.
+    # Most cutouts of FIRST have its own pixels, Radio Galaxy Zoo's are resampled. Every
+    # second field is wide: what to leave apart is learned from neighbours far away.
     "simulated/first": {
-        "population": BALANCED, "surveys": (FIRST_NATIVE, FIRST_WIDE, FIRST),
+        "population": BALANCED, "surveys": (FIRST_WIDE, FIRST_NATIVE, FIRST_WIDE, FIRST),
     },
 }  # fmt: skip
 """Arguments of `SimulatedFields` by the name that `--data` has for them."""

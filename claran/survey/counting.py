@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from claran.data.elements import Element, signal_to_noise
 from claran.data.islands import class_code, find_islands, find_peaks
 from claran.data.outlines import smallest_island
 
@@ -54,19 +55,16 @@ def first_threshold(score_threshold: float, trust: float) -> float:
     return min(score_threshold, FAINT) if trust else score_threshold
 
 
-def count_peaks(
-    radio: Float[np.ndarray, "ny nx"], sigma: float, *, beam: float = math.nan
-) -> FieldIslands:
+def count_peaks(field: Element) -> FieldIslands:
     """Returns the islands of a field with their numbers of peaks.
 
     Args:
-        radio: The radio image; blank pixels are NaN.
-        sigma: Noise, in the unit of the image.
-        beam: Full width at half maximum in pixels, which decides how small an island
-            may be; NaN for four pixels.
+        field: Its noise must be above 0.
     """
-    islands = find_islands(radio, sigma, min_pixels=smallest_island(beam))
-    peaks = [len(find_peaks(radio, islands, i, sigma)) for i in range(len(islands))]
+    ratio = signal_to_noise(field)
+    smallest = smallest_island(field.get("beam", math.nan))
+    islands = find_islands(ratio, 1.0, min_pixels=smallest)
+    peaks = [len(find_peaks(ratio, islands, i, 1.0)) for i in range(len(islands))]
     return FieldIslands(islands.boxes.astype(np.float64), np.array(peaks, np.int64))
 
 

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from claran.data.elements import keep_objects, move_points, unlabelled
+from claran.data.elements import (
+    NOISE_WINDOW,
+    keep_objects,
+    move_points,
+    signal_to_noise,
+    unlabelled,
+)
 from claran.data.fits import ImageError, SkyImage
 
 
@@ -80,6 +86,29 @@ def test_infrared(values):
     assert field["infrared"].shape == (20, 30, 3)
     assert field["infrared"].dtype == np.uint8
     assert unlabelled(SkyImage(values=values))["infrared"] is None
+
+
+def test_a_small_field_has_one_noise(rng):
+    field = unlabelled(SkyImage(values=rng.normal(size=(100, 150)).astype(np.float32)))
+    expected = field["radio"] / np.float32(field["noise"])
+    np.testing.assert_array_equal(signal_to_noise(field), expected)
+
+
+@pytest.mark.parametrize("beam", [3.0, 6.0])
+def test_noise_is_measured_over_so_many_beams(rng, beam):
+    side = round(2 * beam * NOISE_WINDOW)
+    values = rng.normal(size=(side, side)) * np.linspace(1, 9, side)
+    field = unlabelled(SkyImage(values=values.astype(np.float32))) | {"beam": beam}
+    spread = signal_to_noise(field).std(axis=0)
+    # From the middle of the first window to that of the last it is even.
+    ends = spread[side // 4], spread[-side // 4]
+    assert ends == pytest.approx((1, 1), rel=0.2)
+    assert spread[0] < 0.5
+
+
+def test_the_radio_image_of_a_picture_has_no_noise():
+    empty = np.zeros((8, 8), np.float32)
+    assert signal_to_noise({"radio": empty, "noise": 0.0}) is empty
 
 
 def test_no_noise():

@@ -26,6 +26,41 @@ def test_noise_of_a_constant(fill, expected):
     assert radio.noise(np.full((3, 4), fill)) == pytest.approx(expected, nan_ok=True)
 
 
+def test_local_noise_follows_the_image(rng):
+    steps = np.repeat([1.0, 3.0], 200)
+    values = rng.normal(size=(120, 400)) * steps
+    values[40:46, 30:36] = 1000.0
+    found = radio.local_noise(values, 50.0)
+    assert found.shape == values.shape and found.dtype == np.float32
+    np.testing.assert_allclose(found[:, :150], 1, rtol=0.12)
+    np.testing.assert_allclose(found[:, 250:], 3, rtol=0.12)
+    # Between, it rises from the last window of the left to the first of the right.
+    assert (np.diff(found[60, 150:250]) >= -0.02).all()
+    np.testing.assert_allclose(radio.local_noise(values.T, 50.0), found.T, rtol=1e-6)
+
+
+def test_local_noise_of_a_window_in_the_middle_is_that_of_its_pixels(rng):
+    values = rng.normal(size=(90, 90)) * np.linspace(1, 5, 90)
+    # Windows of 31 from edge to edge: the third of five starts at 30.
+    middle = radio.local_noise(values, 31)[45, 45]
+    assert middle == pytest.approx(radio.noise(values[30:61, 30:61]), rel=1e-6)
+
+
+@pytest.mark.parametrize("fill", [np.nan, 0.0])
+def test_local_noise_of_blank_and_padded_parts_is_the_images(rng, fill):
+    values = rng.normal(size=(60, 200)) * np.repeat([1.0, 2.0, 2.0, 2.0], 50)
+    values[:, :80] = fill
+    found = radio.local_noise(values, 40)
+    assert found[:, :20] == pytest.approx(radio.noise(values))
+    assert found[:, -20:] == pytest.approx(2, rel=0.1)
+
+
+def test_an_image_of_about_one_window_has_one_noise(rng):
+    values = rng.normal(size=(100, 150))
+    assert radio.local_noise(values, 100.0) is None
+    assert radio.local_noise(values, 99.0) is not None
+
+
 def test_log_minmax():
     values = np.array([[-1.0, 0.0, 3.0, np.nan, np.inf]], np.float32)
     expected = [0, np.log(251) / np.log(1001), 1, np.nan, np.nan]

@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 
 import numpy as np
@@ -6,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from claran.data.elements import unlabelled
+from claran.data.fits import SkyImage, read_sky_image
 from claran.labels import RGZ_CLASSES
 from claran.survey.counting import MOST, FieldIslands, count_peaks, part, recount
 
@@ -154,8 +157,31 @@ def test_a_class_outside_the_list_keeps_what_the_network_said():
 def test_peaks_of_each_island(rng):
     y, x = np.mgrid[:60, :60]
     spot = lambda x0, y0: np.exp(-((x - x0) ** 2 + (y - y0) ** 2) / 8)
-    radio = 100 * (spot(15, 15) + spot(45, 40) + spot(45, 47)) + rng.normal(0, 0.1)
+    radio = 100 * (spot(15, 15) + spot(45, 40) + spot(45, 47)) + rng.normal(
+        0, 0.1, (60, 60)
+    )
     radio[0, :] = np.nan
-    found = count_peaks(radio, 1.0, beam=4.0)
+    found = count_peaks(
+        unlabelled(SkyImage(values=radio.astype(np.float32))) | {"noise": 1.0}
+    )
     assert found.peaks.tolist() == [1, 2]
     assert found.boxes.shape == (2, 4)
+
+
+def test_islands_have_the_peaks_in_a_field_of_9_arcmin_that_they_have_in_3(real_data):
+    same, all_ = 0, 0
+    for path in sorted((real_data / "first_fields_dev").glob("*.fits")):
+        large = read_sky_image(path)
+        small = dataclasses.replace(large, values=large.values[100:200, 100:200])
+        inner, outer = (count_peaks(unlabelled(field)) for field in (small, large))
+        outer_boxes = outer.boxes - 100
+        for box, peaks in zip(inner.boxes, inner.peaks, strict=True):
+            if box.min() <= 0 or box.max() >= 100:
+                continue  # Cut by the edge of the smaller.
+            low = np.maximum(box[:2], outer_boxes[:, :2])
+            high = np.minimum(box[2:], outer_boxes[:, 2:])
+            (touching,) = (low < high).all(axis=1).nonzero()
+            all_ += 1
+            same += outer.peaks[touching].tolist() == [peaks]
+    assert all_ > 20
+    assert same >= 0.9 * all_  # With one noise for the large field: 0.64.
