@@ -41,6 +41,10 @@ __all__ = ["read_csv"]
 
 BOX = ("box_x0", "box_y0", "box_x1", "box_y1")
 SPLITS = ("train", "validation", "test")
+FLAGS = {
+    "": False, "0": False, "0.0": False, "false": False, "no": False,
+    "1": True, "1.0": True, "true": True, "yes": True,
+}  # fmt: skip
 
 
 def read_csv(
@@ -133,7 +137,7 @@ def _read_row(row: dict[str, str]) -> tuple[str, LabelledObject | None, str]:
         peaks=peaks,
         component_sky=_positions(row),
         host_sky=_host(row),
-        ignore=row.get("ignore", "") not in ("", "0"),
+        ignore=_flag(row, "ignore"),
     )
     return name, entry, split
 
@@ -160,6 +164,13 @@ def _count(row: dict[str, str], key: str) -> int:
     return int(value)
 
 
+def _flag(row: dict[str, str], key: str) -> bool:
+    text = row.get(key, "").lower()
+    if text not in FLAGS:
+        raise ValueError(f"{key} must be 1 or 0, got {text!r}")
+    return FLAGS[text]
+
+
 def _positions(row: dict[str, str]) -> Float64[np.ndarray, "c 2"]:
     axes = [
         [float(part) for part in row.get(key, "").split(";") if part.strip()]
@@ -167,12 +178,15 @@ def _positions(row: dict[str, str]) -> Float64[np.ndarray, "c 2"]:
     ]
     if len(axes[0]) != len(axes[1]):
         raise ValueError("peak_ras and peak_decs differ in length")
+    if any(abs(dec) > 90 for dec in axes[1]):
+        raise ValueError(f"peak_decs must be degrees from -90 to 90, got {axes[1]}")
     return np.array(axes, np.float64).T.reshape(-1, 2)
 
 
 def _host(row: dict[str, str]) -> tuple[float, float] | None:
     host = _number(row, "host_ra"), _number(row, "host_dec")
-    return host if np.isfinite(host).all() else None
+    # Surveys write -99 or -999 where there is none.
+    return host if np.isfinite(host).all() and abs(host[1]) <= 90 else None
 
 
 def _split(row: dict[str, str]) -> str:

@@ -137,6 +137,37 @@ def test_csv_reads_the_optional_columns(write_csv):
     assert entry.host_sky == (10.55, -1.5)
 
 
+@pytest.mark.parametrize(
+    "text, expected",
+    [("0", False), ("False", False), ("0.0", False), ("", False), ("TRUE", True)],
+)
+def test_csv_reads_flags_as_others_write_them(write_csv, text, expected):
+    header = "name,cls,ignore,box_x0,box_y0,box_x1,box_y1"
+    (field,) = read_csv(write_csv(f"F,1_1,{text},0,1,2,3", header=header)).fields
+    assert field.objects[0].ignore is expected
+
+
+@pytest.mark.parametrize(
+    "column, message",
+    [("ignore", "ignore must be 1 or 0, got 'maybe'"), ("peak_decs", "could not")],
+)
+def test_csv_reports_what_makes_no_sense(write_csv, column, message):
+    header = f"name,cls,{column},box_x0,box_y0,box_x1,box_y1"
+    labels = read_csv(write_csv("F,1_1,maybe,0,1,2,3", "G,1_1,,0,1,2,3", header=header))
+    assert [field.name for field in labels.fields] == ["G"]
+    assert labels.report.counts == {"malformed": 1} and message in str(labels.report)
+
+
+def test_csv_takes_impossible_places_for_unknown(write_csv):
+    header = "name,cls,host_ra,host_dec,box_x0,box_y0,box_x1,box_y1"
+    (field,) = read_csv(write_csv("F,1_1,-99,-99,0,1,2,3", header=header)).fields
+    assert field.objects[0].host_sky is None
+    header = "name,cls,peak_ras,peak_decs,box_x0,box_y0,box_x1,box_y1"
+    lines = ("F,1_1,10,-999,0,1,2,3", "G,1_1,10,-9,0,1,2,3")
+    labels = read_csv(write_csv(*lines, header=header))
+    assert "peak_decs must be degrees from -90 to 90" in str(labels.report)
+
+
 def test_csv_keeps_a_field_without_a_source(write_csv):
     (field,) = read_csv(write_csv("F,,,,,")).fields
     assert field.boxes.shape == (0, 4)
