@@ -1,5 +1,6 @@
 """The last step of Faster R-CNN: from classified proposals to detections."""
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -78,6 +79,7 @@ class Detections(keras.layers.Layer):
         image_info: Float[Array, "b 3"],
         *,
         temperature: Float[Array, ""] | float | None = None,
+        times: int = 1,
     ) -> Detected:
         """Returns the detections of each image.
 
@@ -88,9 +90,11 @@ class Detections(keras.layers.Layer):
             proposed: Which proposals exist.
             image_info: See `claran.layers.proposals.Proposals.call`.
             temperature: In place of the layer's own.
+            times: Factor on `max_outputs`, for large images.
         """
         logits = logits / (self.temperature if temperature is None else temperature)
-        detect = jax.vmap(self._detect)
+        outputs = times * self.max_outputs
+        detect = jax.vmap(functools.partial(self._detect, max_outputs=outputs))
         return Detected(*detect(logits, deltas, rois, proposed, image_info))
 
     def _detect(
@@ -100,6 +104,8 @@ class Detections(keras.layers.Layer):
         rois: Float[Array, "n 4"],
         proposed: Bool[Array, "n"],
         info: Float[Array, "3"],
+        *,
+        max_outputs: int,
     ) -> tuple[Array, ...]:
         boxes = self.decode(deltas[:, 1:], rois, info).reshape(-1, 4)
         scores = jax.nn.softmax(logits)[:, 1:]
@@ -109,7 +115,7 @@ class Detections(keras.layers.Layer):
             boxes,
             scores.ravel(),
             threshold=self.iou_threshold,
-            max_outputs=self.max_outputs,
+            max_outputs=max_outputs,
             valid=jnp.repeat(proposed, classes),
             labels=labels,
             inclusive=self.inclusive,

@@ -3,6 +3,7 @@
 Ren et al. 2015, arXiv:1506.01497; Wu et al. 2019, MNRAS 482, 1211.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -121,7 +122,19 @@ class FasterRcnn(keras.Model):
         logits, deltas = self.classify(
             proposed.features, proposed.rois, training=training
         )
-        return self.detections(logits, deltas, proposed.rois, proposed.valid, info)
+        return self.detections(
+            logits, deltas, proposed.rois, proposed.valid, info,
+            times=self.times(images),
+        )  # fmt: skip
+
+    def times(self, images: Float[Array, "b rows columns channels"]) -> int:
+        """Returns how many inputs of the size of training an image is worth.
+
+        As many times the proposals and detections there are: a sky four times as large
+        has four times the sources.
+        """
+        rows, columns = images.shape[1:3]
+        return math.ceil(rows * columns / self.image_size**2)
 
     def propose(
         self,
@@ -143,6 +156,7 @@ class FasterRcnn(keras.Model):
             self.rpn.anchors(rows, columns),
             info,
             training=training,
+            times=self.times(images),
         )
         return Proposed(features, logits, deltas, rois, scores, valid)
 

@@ -68,12 +68,15 @@ def test_saved_and_loaded(model, pictures, tmp_path):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
 
 
-@pytest.mark.parametrize("shape", [(48, 100), (33, 16)], ids=str)
-def test_any_size_and_batch(model, rng, shape):
+# A picture that is larger than those of training has more places in proportion.
+@pytest.mark.parametrize(
+    "shape, places", [((48, 100), 60), ((33, 16), 30)], ids=["large", "small"]
+)
+def test_any_size_and_batch(model, rng, shape, places):
     pictures = rng.uniform(0, 255, (3, *shape, 3)).astype(np.float32)
     run = jax.jit(model)
     detected = run(pictures)
-    assert detected.boxes.shape == (3, 30, 4) and detected.valid.any(axis=1).all()
+    assert detected.boxes.shape == (3, places, 4) and detected.valid.any(axis=1).all()
     assert detected.boxes.dtype == detected.scores.dtype == jnp.float32
     scores = np.where(detected.valid, detected.scores, -1)
     assert (np.diff(scores) <= 0).all() and (scores <= 1).all()
