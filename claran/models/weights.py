@@ -146,14 +146,18 @@ def load_imagenet_npy(backbone: keras.Model, path: str | Path) -> None:
     _fill_convolutions(backbone, arrays, str(path))
 
 
-def load_keras_vgg16(backbone: keras.Model, source: keras.Model | None = None) -> None:
-    """Fills a VGG16 with Keras's own, by default trained on ImageNet.
+def load_keras_vgg16(backbone: keras.Model, source: keras.Model) -> None:
+    """Fills a VGG16 with the thirteen convolutions of Keras's own.
+
+    Both take blue, green, red less the mean: Keras's weights come from Caffe's.
 
     Args:
         backbone: Of `claran.models.vgg16.vgg16` at full width.
-        source: A `keras.applications.VGG16`; None downloads the ImageNet one.
+        source: A `keras.applications.VGG16`.
+
+    Raises:
+        WeightsError: The backbone is another.
     """
-    source = source or keras.applications.VGG16(include_top=False)
     arrays = {}
     for layer in source.layers:
         if match := re.fullmatch(r"block(\d)_conv(\d)", layer.name):

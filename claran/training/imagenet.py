@@ -3,9 +3,10 @@
 import keras
 
 from claran.models.faster_rcnn import FasterRcnn
+from claran.models.weights import WeightsError, load_keras_vgg16
 from claran.training.run_record import TrainingError
 
-__all__ = ["copy_vgg16", "start_from_imagenet"]
+__all__ = ["start_from_imagenet"]
 
 
 def start_from_imagenet(network: FasterRcnn) -> None:
@@ -25,23 +26,9 @@ def start_from_imagenet(network: FasterRcnn) -> None:
             "a computer that is online and copy its ~/.keras/models here, or give "
             "--start=random."
         ) from None
-    copy_vgg16(trained, network)
-
-
-def copy_vgg16(trained: keras.Model, network: FasterRcnn) -> None:
-    """Copies the thirteen convolutions of Keras's VGG16 into a network's backbone.
-
-    Both take blue, green, red less the mean: Keras's weights come from Caffe's.
-
-    Raises:
-        TrainingError: The backbone has no such layers.
-    """
     try:
-        for layer in trained.layers:
-            if "conv" in layer.name:  # block1_conv2 is conv1_2.
-                own = layer.name.replace("block", "conv").replace("_conv", "_")
-                network.backbone.get_layer(own).set_weights(layer.get_weights())
-    except ValueError as error:
+        load_keras_vgg16(network.backbone, trained)
+    except WeightsError as error:
         raise TrainingError(
             f"{network.name} cannot start from ImageNet's VGG16: {error}. Give "
             "--start=random."

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from claran.models.vgg16 import BGR_MEAN, vgg16
+from claran.models.vgg16 import vgg16
 from claran.models.weights import WeightsError, load_imagenet_npy, load_keras_vgg16
 
 WIDTHS = [2, 3, 4, 5, 6]
@@ -179,7 +179,8 @@ def test_keras_vgg16(source, rng):
     # 50 is odd halfway: both drop the last row and column there.
     picture = rng.uniform(0, 255, (1, 50, 64, 3)).astype(np.float32)
     block5 = keras.Model(source.input, source.get_layer("block5_conv3").output)
-    want = np.asarray(block5(picture - np.array(BGR_MEAN, np.float32)))
+    theirs = keras.applications.vgg16.preprocess_input(picture[..., ::-1].copy())
+    want = np.asarray(block5(theirs))
     assert want.shape == (1, 3, 4, 512) and want.max() > 0
     np.testing.assert_allclose(backbone(picture), want, atol=1e-5 * want.max())
 
