@@ -18,8 +18,14 @@ from jaxtyping import Float, Int, UInt8
 from matplotlib.figure import Figure
 
 from claran import plotting
-from claran.data.elements import beam_width, unlabelled
-from claran.data.fits import SkyImage, read_picture, read_sky_image
+from claran.data.elements import beam_pixels, unlabelled
+from claran.data.fits import (
+    FITS_ENDINGS,
+    ImageError,
+    SkyImage,
+    read_picture,
+    read_sky_image,
+)
 from claran.data.fusion import METHODS, fuse, infrared_field, picture_to_array
 from claran.data.inputs import Channels, NetworkInput, place
 from claran.layers.detections import Detections
@@ -35,7 +41,6 @@ __all__ = ["Detector", "Found", "UntrainedWarning", "read_infrared", "with_beam"
 
 STEP = 16  # Pixels.
 SMALL = 256  # Pixels; larger fields come in coarser steps of size.
-FITS_ENDINGS = (".fits", ".fit", ".fts", ".fits.gz", ".fits.fz", ".fit.gz")
 
 
 class UntrainedWarning(UserWarning):
@@ -143,6 +148,7 @@ class Detector:
         table: QTable | None = None,
         *,
         wcs: WCS | None = None,
+        beam_arcsec: float | None = None,
         score_threshold: float = 0.5,
     ) -> Figure:
         """Returns a figure of a field with its sources: `.savefig("field.png")`.
@@ -154,9 +160,11 @@ class Detector:
             infrared: See `detect`; the background, if given.
             table: What `detect` returned; None detects now.
             wcs: See `detect`.
+            beam_arcsec: See `detect`.
             score_threshold: See `detect`.
         """
-        field, infrared = _radio(radio, wcs), read_infrared(infrared)
+        field = with_beam(_radio(radio, wcs), beam_arcsec)
+        infrared = read_infrared(infrared)
         if table is None:
             table = self.detect(field, infrared, score_threshold=score_threshold)
         background = None if infrared is None else infrared_field(field, infrared)
@@ -168,10 +176,8 @@ class Detector:
         if self.model.fusion in METHODS:
             return self.look_at_picture(fuse(radio, infrared, method=self.model.fusion))
         field = unlabelled(radio, infrared)
-        beam = beam_width(
-            field.get("beam", math.nan), field.get("pixel_arcsec", math.nan)
-        )
-        scale = 1.0 if self.model.beam is None else self.model.beam / beam
+        beam = self.model.beam
+        scale = 1.0 if beam is None else beam / beam_pixels(field)
         longest = math.ceil(max(radio.values.shape) * scale)
         # Few sizes, as each is compiled; multiples of the network's largest stride.
         step = STEP if longest <= SMALL else 4 * STEP
@@ -302,11 +308,17 @@ def with_beam(radio: SkyImage, beam_arcsec: float | None) -> SkyImage:
 
     Raises:
         ValueError: The beam is not above 0.
+        ImageError: The image does not say how large its pixels are.
     """
     if beam_arcsec is None:
         return radio
     if not beam_arcsec > 0:
         raise ValueError(f"`beam_arcsec` must be above 0, got {beam_arcsec}.")
+    if radio.pixel_arcsec is None:
+        raise ImageError(
+            f"{radio.name}: has no WCS, so that a beam in arcsec does not say how many "
+            "pixels it is; leave the beam out, and it is taken for three pixels."
+        )
     return dataclasses.replace(radio, beam=(beam_arcsec, beam_arcsec, 0.0))
 
 
@@ -323,7 +335,9 @@ def read_infrared(source: Any) -> SkyImage | UInt8[np.ndarray, "h w 3"] | None:
 
 
 def _radio(source: Any, wcs: WCS | None) -> SkyImage:
-    return source if isinstance(source, SkyImage) else read_sky_image(source, wcs=wcs)
+    if not isinstance(source, SkyImage):
+        return read_sky_image(source, wcs=wcs)
+    return source if wcs is None else dataclasses.replace(source, wcs=wcs)
 
 
 def _check(picture: Any) -> None:

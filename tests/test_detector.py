@@ -172,6 +172,28 @@ class TestChannels:
         with pytest.raises(ValueError, match="`beam_arcsec` must be above 0, got -1"):
             detector.detect(field, beam_arcsec=-1)
 
+    def test_a_beam_needs_the_size_of_a_pixel(self, detector, field):
+        with pytest.raises(ImageError, match=r"array: has no WCS, so that a beam in"):
+            detector.detect(field.data, beam_arcsec=5.4)
+
+    def test_a_wcs_may_be_given(self, detector, field):
+        image, moved = read_sky_image(field), WCS(field.header)
+        moved.wcs.crval += (0, 1)
+        found = detector.detect(image, wcs=moved, score_threshold=0)["center"].dec.deg
+        own = detector.detect(image, score_threshold=0)["center"].dec.deg
+        np.testing.assert_allclose(found - own, 1, rtol=1e-3)
+
+    def test_a_plot_is_of_the_beam_given(self, detector, field, monkeypatch):
+        beams = []
+        look = detector.look
+        monkeypatch.setattr(
+            detector,
+            "look",
+            lambda image, ir: beams.append(image.beam) or look(image, ir),
+        )
+        detector.plot(field, beam_arcsec=7.0)
+        assert beams == [(7.0, 7.0, 0.0)]
+
     def test_no_pictures(self, detector, infrared):
         with pytest.raises(ValueError, match="looks at radio images, not at pictures"):
             detector.look_at_picture(infrared)

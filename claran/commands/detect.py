@@ -22,7 +22,14 @@ from claran import examples, plotting
 from claran.commands.common import UsageError, say
 from claran.commands.detectors import batch_size, catalog_score, load_detector
 from claran.data.files import expand, pair_infrared
-from claran.data.fits import ImageError, SkyImage, read_picture, read_sky_image
+from claran.data.fits import (
+    FITS_ENDINGS,
+    PICTURE_ENDINGS,
+    ImageError,
+    SkyImage,
+    read_picture,
+    read_sky_image,
+)
 from claran.data.inputs import NetworkInput
 from claran.detector import Detector, with_beam
 from claran.survey.catalog import (
@@ -115,8 +122,8 @@ def predict() -> None:
     """Detects in many fields or pictures; writes one table."""
     if bool(FLAGS.image) == bool(FLAGS.radio) or (FLAGS.image and FLAGS.ir):
         raise UsageError("Give either --radio (and --ir) or --image.")
-    radio = [] if FLAGS.image else expand(FLAGS.radio, (".fits", ".fit", ".fits.gz"))
-    images = expand(FLAGS.image, (".png", ".jpg", ".tif")) if FLAGS.image else []
+    radio = [] if FLAGS.image else expand(FLAGS.radio, FITS_ENDINGS)
+    images = expand(FLAGS.image, PICTURE_ENDINGS) if FLAGS.image else []
     infrared = pair_infrared(radio, expand(FLAGS.ir, None)) if FLAGS.ir else {}
     output = _table_path()
     detector = load_detector()

@@ -11,14 +11,13 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 
-from claran.data.elements import Element
+from claran.data.elements import Element, beam_pixels
 from claran.data.geometry import about_center, rotation, warp
 from claran.data.outlines import components, islands
 
 __all__ = ["AddNoise", "DropInfrared", "Move", "ScaleFlux"]
 
 FWHM = 2 * math.sqrt(2 * math.log(2))  # Of a Gaussian, in standard deviations.
-USUAL_BEAM = 4.0  # Pixels: FIRST on Radio Galaxy Zoo's grid.
 KEPT_IOU = 0.7  # A box may change this much by added noise.
 
 
@@ -106,7 +105,7 @@ class AddNoise:
         gain = rng.uniform(1, self.gain)
         radio = element["radio"]
         strength = element["noise"] * math.sqrt(gain**2 - 1)
-        extra = _beam_noise(rng, radio.shape, element.get("beam", math.nan))
+        extra = _beam_noise(rng, radio.shape, beam_pixels(element))
         noisy = element.copy()
         noisy["radio"] = radio + np.float32(strength) * extra
         noisy["noise"] = element["noise"] * gain
@@ -147,7 +146,7 @@ def _beam_noise(
 ) -> Float32[np.ndarray, "ny nx"]:
     """Returns noise of standard deviation 1 whose correlation is the beam's."""
     # White noise blurred by s is correlated over s * sqrt(2).
-    width = (beam if beam > 0 else USUAL_BEAM) / FWHM / math.sqrt(2)
+    width = beam / FWHM / math.sqrt(2)
     white = rng.standard_normal(shape, dtype=np.float32)
     smooth = cv2.GaussianBlur(white, (0, 0), width)
     return np.asarray(smooth) / np.float32(smooth.std())

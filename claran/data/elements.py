@@ -12,6 +12,7 @@ from claran.data.radio import local_noise, noise
 
 __all__ = [
     "Element",
+    "beam_pixels",
     "beam_width",
     "keep_objects",
     "move_points",
@@ -126,6 +127,13 @@ def beam_width(beam: float = math.nan, pixel_arcsec: float = math.nan) -> float:
     return FIRST_BEAM / pixel_arcsec if pixel_arcsec > 0 else FIRST_PIXELS
 
 
+def beam_pixels(element: Element) -> float:
+    """Returns the full width at half maximum of a field's beam; see `beam_width`."""
+    return beam_width(
+        element.get("beam", math.nan), element.get("pixel_arcsec", math.nan)
+    )
+
+
 def signal_to_noise(element: Element) -> Float32[np.ndarray, "ny nx"]:
     """Returns the brightness of a field over its noise.
 
@@ -138,10 +146,7 @@ def signal_to_noise(element: Element) -> Float32[np.ndarray, "ny nx"]:
     """
     if not element["noise"] > 0:
         return element["radio"]
-    beam = beam_width(
-        element.get("beam", math.nan), element.get("pixel_arcsec", math.nan)
-    )
-    sigma = local_noise(element["radio"], NOISE_WINDOW * beam)
+    sigma = local_noise(element["radio"], NOISE_WINDOW * beam_pixels(element))
     return element["radio"] / (np.float32(element["noise"]) if sigma is None else sigma)
 
 

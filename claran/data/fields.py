@@ -1,6 +1,7 @@
 """One labelled field out of its files: images read, boxes cut, positions in pixels."""
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,13 +12,18 @@ from jaxtyping import Float, Float32, Int32, UInt8
 
 from claran.data.annotations import FieldLabels, LabelledObject
 from claran.data.elements import Element
-from claran.data.fits import ImageError, SkyImage, read_picture, read_sky_image
+from claran.data.fits import (
+    FITS_ENDINGS,
+    ImageError,
+    SkyImage,
+    read_picture,
+    read_sky_image,
+)
 from claran.data.fusion import infrared_field, picture_to_array
 from claran.data.radio import noise
 from claran.data.sky_splits import position_from_name
 
 __all__ = [
-    "FITS",
     "FieldFiles",
     "LoadedField",
     "Place",
@@ -28,8 +34,7 @@ __all__ = [
     "sky_place",
 ]
 
-FITS = (".fits", ".fit", ".fits.gz")
-JANSKY = {"mjy": 1e-3, "ujy": 1e-6}  # Units of headers that are not Jy, before the "/".
+JANSKY = {"mjy": 1e-3, "ujy": 1e-6}  # Units of headers that are not Jy, per beam.
 
 Problems = list[tuple[str, str]]
 """What was wrong: kinds and messages of a `Report`."""
@@ -275,10 +280,16 @@ def _inside(
 
 
 def _infrared(radio: SkyImage, path: Path) -> UInt8[np.ndarray, "h w 3"]:
-    if path.name.lower().endswith(FITS):
+    if path.name.lower().endswith(FITS_ENDINGS):
         return infrared_field(radio, read_sky_image(path))
     return read_picture(path)
 
 
 def _to_jansky(unit: str) -> float:
-    return JANSKY.get(unit.lower().split("/", maxsplit=1)[0].strip(), 1.0)
+    """Returns the factor that makes Jy of a header's unit; 1 of any but mJy and uJy.
+
+    >>> _to_jansky("mJy/beam"), _to_jansky("uJy beam-1"), _to_jansky("MJy/sr")
+    (0.001, 1e-06, 1.0)
+    """
+    name = re.split(r"[/ .*]", unit.strip())[0]
+    return 1.0 if name == "MJy" else JANSKY.get(name.lower(), 1.0)

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from claran.data.fits import ImageError
+from claran.data.fits import FITS_ENDINGS, PICTURE_ENDINGS, ImageError
 
 __all__ = ["expand", "field_name", "flush", "pair_infrared", "replace_file"]
 
 # What a file's name may say after the name of its field.
-KINDS = re.compile(r"[-_. ]?(radio|infrared|ir|wise|w1)$", re.IGNORECASE)
+KINDS = re.compile(r"(?:^|[-_. ])(radio|infrared|ir|wise|w1)$", re.IGNORECASE)
 
 
 def expand(names: Iterable[str], endings: tuple[str, ...] | None) -> list[Path]:
@@ -26,7 +26,7 @@ def expand(names: Iterable[str], endings: tuple[str, ...] | None) -> list[Path]:
     Raises:
         ImageError: A name stands for no file; says which.
     """
-    endings = endings or (".png", ".jpg", ".tif", ".fits", ".fit", ".fits.gz")
+    endings = endings or FITS_ENDINGS + PICTURE_ENDINGS
     paths: list[Path] = []
     for name in names:
         if name.startswith("@"):
@@ -91,7 +91,9 @@ def field_name(path: Path) -> str:
     >>> field_name(Path("fits/J1234+5607_radio.fits.gz"))
     'J1234+5607'
     """
-    name = re.sub(r"(\.(fits|fit|gz|fz|png|jpe?g|tiff?))+$", "", path.name, flags=re.I)
+    name = re.sub(
+        r"(\.(fits|fit|fts|gz|fz|png|jpe?g|tiff?))+$", "", path.name, flags=re.I
+    )
     return KINDS.sub("", name)
 
 

@@ -12,10 +12,20 @@ import numpy as np
 from astropy import units
 from astropy.io import fits
 from astropy.wcs import WCS
-from astropy.wcs.utils import proj_plane_pixel_area
-from jaxtyping import Float32, Shaped, UInt8
+from astropy.wcs.utils import proj_plane_pixel_area, wcs_to_celestial_frame
+from jaxtyping import Bool, Float32, Shaped, UInt8
 
-__all__ = ["ImageError", "SkyImage", "read_picture", "read_sky_image"]
+__all__ = [
+    "FITS_ENDINGS",
+    "PICTURE_ENDINGS",
+    "ImageError",
+    "SkyImage",
+    "read_picture",
+    "read_sky_image",
+]
+
+FITS_ENDINGS = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fits.fz")
+PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 
 Source = (
     str
@@ -68,8 +78,9 @@ def read_sky_image(
     """Returns the image in a FITS file, an HDU or an array.
 
     Of several HDUs it takes the first that holds an image. Axes of length 1 beyond two
-    are dropped, infinite values become NaN. A header without a celestial WCS, or with
-    a broken one, is no error: the result has none.
+    are dropped, infinite values become NaN, and so do blocks of zeros, with which
+    mosaics are padded. A header without a celestial WCS, or with a broken one, or one
+    in a frame that Astropy does not know, is no error: the result has none.
 
     Args:
         source: Path (`.fits`, `.fits.gz`), HDU, HDUList or array; masked pixels of an
@@ -82,8 +93,11 @@ def read_sky_image(
             axes with at least one finite pixel.
         ValueError: `wcs` is not celestial.
     """
-    if wcs is not None and not wcs.sub(2).has_celestial:
-        raise ValueError(f"`wcs` must be celestial, got {list(wcs.wcs.ctype)}.")
+    if wcs is not None and not _is_celestial(wcs.sub(2)):
+        raise ValueError(
+            "`wcs` must be celestial, in a frame that Astropy knows, got "
+            f"{list(wcs.wcs.ctype)} {wcs.wcs.radesys}."
+        )
     with warnings.catch_warnings(), np.errstate(over="ignore"):
         warnings.simplefilter("ignore")  # Old headers: FITSFixed, Verify, BLANK ...
         if isinstance(source, (str, os.PathLike)):
@@ -189,11 +203,25 @@ def _plane(raw: Shaped[np.ndarray, "..."], label: str) -> Float32[np.ndarray, "n
     values = np.array(np.ma.getdata(raw), np.float32).reshape(raw.shape[-2:])
     mask = np.ma.getmaskarray(raw).reshape(values.shape)
     values[mask | ~np.isfinite(values)] = np.nan
+    values[_padding(values)] = np.nan
     if np.isnan(values).all():
         raise ImageError(
             f"{label}: has no finite pixel; cut the image where it has data."
         )
     return values
+
+
+def _padding(values: Float32[np.ndarray, "ny nx"]) -> Bool[np.ndarray, "ny nx"]:
+    """Returns which pixels are in squares of three by three exact zeros.
+
+    None if half of the image is: that is a model without noise, not a padded image.
+    """
+    zeros = (values == 0).view(np.uint8)
+    squares = cv2.morphologyEx(
+        zeros, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8),
+        borderType=cv2.BORDER_CONSTANT, borderValue=0,
+    ).astype(bool)  # fmt: skip
+    return squares if squares.mean() < 0.5 else np.zeros_like(squares)
 
 
 def _wrong_shape(label: str, shape: tuple[int, ...]) -> str:
@@ -205,10 +233,20 @@ def _celestial(header: Any) -> WCS | None:
     try:
         wcs = WCS(header, naxis=2)
         center = [0.5 * header["NAXIS1"], 0.5 * header["NAXIS2"]]
-        works = wcs.has_celestial and np.isfinite(wcs.wcs_pix2world([center], 0)).all()
+        works = _is_celestial(wcs) and np.isfinite(wcs.wcs_pix2world([center], 0)).all()
     except Exception:  # A broken header has a dozen ways to fail.
         return None
     return wcs if works and proj_plane_pixel_area(wcs) > 0 else None
+
+
+def _is_celestial(wcs: WCS) -> bool:
+    try:
+        wcs.wcs.set()
+        wcs_to_celestial_frame(wcs)
+    except ValueError:  # Such as RADESYS = 'J2000', which nobody defines.
+        return False
+    # Astropy takes ecliptic longitudes for right ascensions.
+    return wcs.has_celestial and wcs.wcs.lngtyp in ("RA", "GLON")
 
 
 def _beam(header: Any) -> tuple[float, float, float] | None:

@@ -20,15 +20,14 @@ from claran.data.annotations import Annotations, FieldLabels, Report
 from claran.data.annotations_coco import read_coco
 from claran.data.annotations_csv import read_csv
 from claran.data.annotations_voc import read_voc
-from claran.data.fields import FITS, FieldFiles, Place
+from claran.data.fields import FieldFiles, Place
 from claran.data.files import KINDS, field_name
-from claran.data.fits import ImageError
+from claran.data.fits import FITS_ENDINGS, PICTURE_ENDINGS, ImageError
 from claran.data.sky_splits import LINK_ARCMIN, complete_splits
 
 __all__ = ["TABLE", "divide", "find_coco", "find_pairs", "find_voc", "voc_folder"]
 
 TABLE = "annotations.csv"
-PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 INFRARED_FOLDERS = {"infrared", "ir", "wise", "w1"}
 SPLITS = ("train", "validation", "test")
 LISTS = (
@@ -160,7 +159,7 @@ def _index_pairs(
     infrared: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
         ending = path.name.lower()
-        if not ending.endswith(FITS + PICTURES) or not path.is_file():
+        if not ending.endswith(FITS_ENDINGS + PICTURE_ENDINGS) or not path.is_file():
             continue
         index = infrared if _is_infrared(path.relative_to(folder)) else radio
         kept = index.setdefault(field_name(path), path)
@@ -170,7 +169,7 @@ def _index_pairs(
 
 
 def _is_infrared(path: Path) -> bool:
-    if not path.name.lower().endswith(FITS):
+    if not path.name.lower().endswith(FITS_ENDINGS):
         return True
     kind = KINDS.search(path.name.split(".fit")[0])
     if kind is not None:
@@ -207,7 +206,7 @@ def _index_pictures(folder: Path, report: Report) -> dict[str, Path]:
     """Returns the pictures by their names without the ending."""
     pictures: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in PICTURES and path.is_file():
+        if path.suffix.lower() in PICTURE_ENDINGS and path.is_file():
             kept = pictures.setdefault(path.stem, path)
             if kept is not path:
                 report.add("duplicated image", f"{path} beside {kept}")
@@ -220,7 +219,7 @@ def _picture(
     # A path in the labels is believed if it stays below the folder.
     named = folder / field.image
     inside = named.resolve().is_relative_to(folder.resolve())
-    if inside and named.suffix.lower() in PICTURES and named.is_file():
+    if inside and named.suffix.lower() in PICTURE_ENDINGS and named.is_file():
         return named
     return pictures.get(Path(field.image).stem) or pictures.get(field.name)
 

@@ -14,14 +14,15 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32, Shaped, UInt8
 
-from claran.data.elements import Element, beam_width, signal_to_noise
-from claran.data.fits import SkyImage
+from claran.data.elements import Element, beam_pixels, signal_to_noise
+from claran.data.fits import ImageError, SkyImage
 from claran.data.fusion import METHODS, array_to_picture, fuse
 from claran.data.islands import LEVEL_RATIO, THRESHOLD
 
 __all__ = ["CHANNELS", "Channels", "Inputs", "NetworkInput", "Picture", "place"]
 
 CAFFE_MEAN = (103.939, 116.779, 123.68)  # BGR: VGG16 sees it as zero.
+LEAST_BEAM = 0.5  # Pixels; no interferometer's image is so coarse.
 BRIGHT = 1000.0  # Ratio to the noise that the signal channel shows as 1.
 LEVELS = 10  # Levels up to BRIGHT; the contour channel shows the last as 1.
 
@@ -151,16 +152,21 @@ class Channels:
     def _scale(self, element: Element) -> float | None:
         if self.beam is None:
             return None
-        name = element["name"]
-        beam = beam_width(
-            element.get("beam", math.nan), element.get("pixel_arcsec", math.nan)
-        )
+        name, beam, longest = (
+            element["name"], beam_pixels(element), max(element["radio"].shape)
+        )  # fmt: skip
+        if not LEAST_BEAM <= beam <= longest:
+            raise ImageError(
+                f"{name}: its beam would be {beam:.3g} pixels wide and the field "
+                f"{longest}; correct BMAJ and BMIN, which are in degrees, or the "
+                "pixels' size, or give the beam."
+            )
         scale = self.beam / beam
-        if round(max(element["radio"].shape) * scale) > self.size:
+        if round(longest * scale) > self.size:
             raise ValueError(
                 f"{name}: with a beam of {self.beam:g} pixels it needs a `size` of "
-                f"{math.ceil(max(element['radio'].shape) * scale)}, got {self.size}; "
-                "raise it, or cut the field into tiles."
+                f"{math.ceil(longest * scale)}, got {self.size}; raise it, or cut the "
+                "field into tiles."
             )
         return scale
 

@@ -12,13 +12,12 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32, Int
 
-from claran.data.elements import Element, signal_to_noise
+from claran.data.elements import Element, beam_pixels, signal_to_noise
 from claran.data.islands import Islands, find_islands
 
 __all__ = ["components", "islands", "outlines", "owners", "smallest_island"]
 
 SMALLEST = 0.39  # Beam areas, four pixels of 1.8" in FIRST; fewer pixels do not count.
-SMALLEST_PIXELS = 4  # Where the beam is not known.
 REACH = 1.0  # Pixels an island may stick out of a box drawn by other means.
 # A pixel is taken for the middles of its sides. With its corners the bounds of a source
 # turned by 45 degrees would be 0.4 pixels too wide.
@@ -27,18 +26,19 @@ DOT = np.array([[-0.5, 0.0], [0.5, 0.0], [0.0, -0.5], [0.0, 0.5]])
 
 def islands(element: Element) -> Islands:
     """Returns the islands of the radio image that are large enough to count."""
-    smallest = smallest_island(element.get("beam", math.nan))
-    return find_islands(signal_to_noise(element), 1.0, min_pixels=smallest)
+    return find_islands(
+        signal_to_noise(element),
+        1.0,
+        min_pixels=smallest_island(beam_pixels(element)),
+    )
 
 
 def smallest_island(beam: float) -> int:
     """Returns how many pixels an island must have to count.
 
     Args:
-        beam: Full width at half maximum, pixels; NaN if it is not known.
+        beam: Full width at half maximum, pixels.
     """
-    if not beam > 0:
-        return SMALLEST_PIXELS
     return max(1, round(SMALLEST * math.pi / (4 * math.log(2)) * beam**2))
 
 

@@ -141,7 +141,7 @@ def draw_stripes(
         # A third of the bands belongs to sources outside the field.
         anchor, peak = rng.uniform(-0.5, 0.5, 2) * survey.field_arcsec, 0.0
         phase = rng.uniform(0, 2 * np.pi)
-        if len(peaks) and rng.random() < 2 / 3:
+        if peaks.any() and rng.random() < 2 / 3:
             index = rng.choice(len(peaks), p=peaks / peaks.sum())
             anchor, peak = centers[index], float(peaks[index])
             phase = rng.normal(0, 1)  # Mostly cleaned too little: a bright band.

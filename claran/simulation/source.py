@@ -22,7 +22,8 @@ SIMULATED: dict[str, dict[str, Any]] = {
     # Most cutouts of FIRST have its own pixels, Radio Galaxy Zoo's are resampled. Every
     # second field is wide: what to leave apart is learned from neighbours far away.
     "simulated/first": {
-        "population": BALANCED, "surveys": (FIRST_WIDE, FIRST_NATIVE, FIRST_WIDE, FIRST),
+        "population": BALANCED,
+        "surveys": (FIRST_WIDE, FIRST_NATIVE, FIRST_WIDE, FIRST),
     },
 }  # fmt: skip
 """Arguments of `SimulatedFields` by the name that `--data` has for them."""

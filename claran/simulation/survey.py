@@ -112,6 +112,6 @@ class Survey:
 
 FIRST = Survey()
 FIRST_NATIVE = Survey(size=100, pixel_arcsec=1.8)
-# For giants. About those as bright as FIRST J151227.2+454026, cleaning left sidelobes of
-# 0.9% of the peak, and in wider fields more of these are in sight.
+# For giants. About those as bright as FIRST J151227.2+454026, cleaning left sidelobes
+# of 0.9% of the peak, and in wider fields more of these are in sight.
 FIRST_WIDE = Survey(size=128, pixel_arcsec=1.8, sidelobes=0.008)

@@ -15,6 +15,7 @@ from jaxtyping import Float, Float32, Float64, Int
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
+from claran.data.elements import beam_width
 from claran.data.islands import Islands, find_islands, find_peaks
 from claran.data.outlines import smallest_island
 from claran.data.radio import noise
@@ -66,7 +67,7 @@ def find_sources(
         pixel_arcsec: Side of a pixel.
         sigma: Noise, in the unit of `radio`; None to measure it.
         beam: Full width at half maximum in pixels, which decides how small an island
-            may be; NaN for four pixels.
+            may be; NaN for FIRST's.
         linking_arcsec: See above.
 
     Raises:
@@ -84,7 +85,8 @@ def find_sources(
         raise ValueError(
             f"`sigma` must be above 0, got {sigma}; are most of the pixels blank?"
         )
-    islands = find_islands(radio, sigma, min_pixels=smallest_island(beam))
+    smallest = smallest_island(beam_width(beam, pixel_arcsec))
+    islands = find_islands(radio, sigma, min_pixels=smallest)
     if not len(islands):
         return Sources(boxes=islands.boxes, codes=(), scores=np.array([]))
     owners = _join(islands, linking_arcsec / pixel_arcsec)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from claran.data.elements import Element, signal_to_noise
+from claran.data.elements import Element, beam_pixels, signal_to_noise
 from claran.data.islands import class_code, find_islands, find_peaks
 from claran.data.outlines import smallest_island
 
@@ -62,7 +62,7 @@ def count_peaks(field: Element) -> FieldIslands:
         field: Its noise must be above 0.
     """
     ratio = signal_to_noise(field)
-    smallest = smallest_island(field.get("beam", math.nan))
+    smallest = smallest_island(beam_pixels(field))
     islands = find_islands(ratio, 1.0, min_pixels=smallest)
     peaks = [len(find_peaks(ratio, islands, i, 1.0)) for i in range(len(islands))]
     return FieldIslands(islands.boxes.astype(np.float64), np.array(peaks, np.int64))
@@ -82,8 +82,9 @@ def recount(
     A detection holds the islands that are more than half inside, and as many of those
     that it touches as its class has components. Detections of the same islands are one
     source; its probability is the sum of theirs over the classes, made one with those
-    of other sources by `part`. Of this, `trust` goes to the counted class; the rest is
-    divided as the network did. A detection without an island is none.
+    of other sources by `part`. Of this, `trust` goes to the counted class, if it is one
+    of `class_names`; the rest is divided as the network did. A detection without an
+    island is none.
 
     Args:
         boxes: Edges, pixels of the FITS array.
@@ -108,7 +109,9 @@ def recount(
         edges = islands.boxes[own]
         code = class_code(int(own.sum()), int(islands.peaks[own].sum()))
         counted = np.array([name == code for name in class_names])
-        score = probability * ((1 - trust) * share / total + trust * counted)
+        # Of more components than any class has, the network's word is all there is.
+        own_trust = trust if counted.any() else 0.0
+        score = probability * ((1 - own_trust) * share / total + own_trust * counted)
         present = np.flatnonzero(score)
         found_labels.append(present + 1)
         found_scores.append(score[present])

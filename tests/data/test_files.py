@@ -104,6 +104,8 @@ def paths(*names):
         pytest.param(
             ["J1.5+2.fits", "J1.5+3.fits"], ["J1.5+2.png", "J1.5+3.png"], id="dots"
         ),
+        pytest.param(["x.fts", "y.fits.fz"], ["x.tiff", "y.jpeg"], id="rare-endings"),
+        pytest.param(["spw1.fits", "x.fits"], ["spw1_w1.fits", "x.png"], id="w1"),
         pytest.param([], ["x.png"], id="none"),
     ],
 )

@@ -141,7 +141,7 @@ def test_old_headers_do_not_warn(hdu):
 
 
 def test_wcs_must_be_celestial(values):
-    with pytest.raises(ValueError, match=r"`wcs` must be celestial, got \['', ''\]"):
+    with pytest.raises(ValueError, match=r"`wcs` must be celestial, .* got \['', ''\]"):
         read_sky_image(values, wcs=WCS(naxis=2))
 
 
@@ -195,6 +195,34 @@ def test_damaged_file(hdu, tmp_path, kind, message):
     with pytest.raises(ImageError, match=message) as info:
         read_sky_image(tmp_path / "x.fits")
     assert "\n" not in str(info.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"RADESYS": "J2000"},
+        {"RADESYS": "GAPPT"},
+        {"CTYPE1": "ELON-SIN", "CTYPE2": "ELAT-SIN"},
+    ],
+    ids=str,
+)
+def test_a_frame_that_astropy_does_not_know_is_none(hdu, changes):
+    assert read_sky_image(hdu).wcs is not None
+    hdu.header.update(changes)
+    assert read_sky_image(hdu).wcs is None
+    with pytest.raises(ValueError, match=r"`wcs` must be celestial, in a frame"):
+        read_sky_image(hdu.data, wcs=WCS(hdu.header))
+
+
+def test_padding_is_blank(rng):
+    values = rng.normal(size=(40, 60)).astype(np.float32)
+    values[:, :20] = 0
+    values[5, 30:40] = 0  # A line of zeros is no padding, nor is a single one.
+    values[9, 50] = 0
+    found = read_sky_image(values).values
+    assert np.isnan(found[:, :20]).all() and np.isfinite(found[:, 20:]).all()
+    values[:, :40] = 0  # Most of it: a model without noise.
+    np.testing.assert_array_equal(read_sky_image(values).values, values)
 
 
 @pytest.mark.parametrize("read", [read_sky_image, read_picture])

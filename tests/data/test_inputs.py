@@ -168,6 +168,8 @@ def test_empty_and_blank_fields(make_field):
         (Channels(), {"noise": 0.0}, "field0: `noise` must be above 0, got 0.0"),
         (Channels(), {"noise": math.nan}, "`noise` must be above 0, got nan"),
         (Channels(beam=4, size=90), {"beam": 2.0}, "needs a `size` of 128, got 90"),
+        (Channels(beam=4), {"beam": 9e3}, "its beam would be 9e[+]03 pixels .* BMAJ"),
+        (Channels(beam=4), {"beam": 0.01}, "its beam would be 0.01 pixels wide and"),
     ],
 )
 def test_what_a_field_lacks_is_named(make_field, inputs, change, message):

@@ -35,7 +35,9 @@ def test_close_islands_are_one_source():
 
 def test_links_reach_through_others():
     image = sky(*((10 + 15 * i, 20, 30) for i in range(4)))
-    found = find_sources(image, pixel_arcsec=1.0, sigma=1.0, linking_arcsec=13.0)
+    found = find_sources(
+        image, pixel_arcsec=1.0, sigma=1.0, beam=3.0, linking_arcsec=13.0
+    )
     assert found.boxes.tolist() == [[10, 20, 58, 23]]
     assert found.codes == ("3_3",)  # Four count as three.
 
@@ -48,7 +50,7 @@ def test_peaks_are_counted_in_an_island():
 def test_noise_is_measured_and_small_islands_do_not_count():
     image = sky((10, 20, 30))
     image[60, 60] = 100
-    found = find_sources(image, pixel_arcsec=1.0)
+    found = find_sources(image, pixel_arcsec=1.0, beam=3.0)
     assert found.boxes.tolist() == [[10, 20, 13, 23]]
     # A beam of six pixels makes 16 pixels the least.
     assert find_sources(image, pixel_arcsec=1.0, beam=6.0).codes == ()

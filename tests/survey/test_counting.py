@@ -151,7 +151,7 @@ def test_a_class_outside_the_list_keeps_what_the_network_said():
     )
     ((box, code, score),) = run(([0, 0, 40, 10], "3_3", 0.8), islands=four)
     assert (box, code) == ([0, 0, 35, 5], "3_3")
-    assert score == 0.1 * alone(0.8, islands=4)
+    assert score == alone(0.8, islands=4)
 
 
 def test_peaks_of_each_island(rng):
