@@ -56,6 +56,17 @@ def test_other_classes_half_precision_and_no_field_to_validate_on(claran, d1_pat
     assert model.backbone.layers[-1].dtype_policy.name == "float32"
 
 
+def test_a_field_with_too_many_objects_is_named_before(claran, d1_path, assert_fails):
+    claran("--mode=simulate", "--num=6", "--population=balanced", "--output=fields")
+    table = Path("fields/annotations.csv")
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join([*lines, lines[-1], lines[-1]]))
+    arguments = [a for a in ON_FIELDS if not a.startswith("--data")]
+    found = claran(*arguments, "--data=fields", "--slots=2", model=d1_path)
+    assert_fails(found, "more than --slots=2; give --slots=")
+    assert not Path("run").exists()
+
+
 @pytest.fixture
 def tiny_preset(tiny_channels, tmp_path, monkeypatch):
     """Makes claran_first small, with weights that come with it; returns those."""

@@ -37,7 +37,7 @@ from claran.data.files import replace_file
 from claran.data.parallel import cores
 from claran.data.pipeline import Source, Transform
 from claran.evaluation.detecting import Validation, network_inputs
-from claran.evaluation.fields import read_truths, truth_of
+from claran.evaluation.fields import FieldTruth, read_truths, truth_of
 from claran.evaluation.temperature import fit_temperature
 from claran.models.faster_rcnn import FasterRcnn
 from claran.models.presets import PRESETS, preset_weights
@@ -83,7 +83,7 @@ flags.DEFINE_integer("slots", 32, "train: most objects in a field.", lower_bound
 FLAGS = flags.FLAGS
 
 CALIBRATED = 100  # Validation fields from which scores are made probabilities.
-SAMPLED = 64  # Fields that are looked at to choose the size of the input.
+SAMPLED = 64  # Simulated fields that are looked at to choose the size of the input.
 
 
 def train() -> None:
@@ -113,8 +113,7 @@ def _train() -> None:
         augment: list[Transform] = [Move(flip=0.5, step=360)]
     else:
         augment = _augment(network, source)
-    count = min(len(source), SAMPLED)
-    truths = [truth_of(source[i]) for i in range(count)]
+    truths = _truths(source)
     settings = {
         "model": FLAGS.model,
         "data": FLAGS.data,
@@ -147,6 +146,23 @@ def _train() -> None:
     best = result["best"]
     score = f"; mAP {best['validation_map']:.3f} at step {best['step']}" if best else ""
     say(f"{result['step']} steps{score}: {FLAGS.output}/best.keras")
+
+
+def _truths(source: Any) -> list[FieldTruth]:
+    """Returns what the size of the input depends on; says if a field does not fit.
+
+    Simulated fields are of few sizes, in turn. Of others the last may be the largest.
+    """
+    if isinstance(source, SimulatedFields):
+        return [truth_of(source[i]) for i in range(min(len(source), SAMPLED))]
+    truths = read_truths(source, workers=FLAGS.workers or None)
+    fullest = max(truths, key=lambda truth: len(truth.labels))
+    if len(fullest.labels) > FLAGS.slots:
+        raise UsageError(
+            f"{fullest.name}: has {len(fullest.labels)} objects, more than --slots="
+            f"{FLAGS.slots}; give --slots={len(fullest.labels)}."
+        )
+    return truths
 
 
 def _sources() -> tuple[Any, Source | None]:
