@@ -67,7 +67,9 @@ class Checkpoints:
         shutil.rmtree(self.folder / name, ignore_errors=True)
         partial.rename(self.folder / name)
         flush(self.folder)
-        for old in self.found()[self.keep :]:
+        # Those of later steps are damaged: they must not push out the sound ones.
+        sound = [path for path in self.found() if path.name <= name]
+        for old in sound[self.keep :]:
             shutil.rmtree(old)
 
     def found(self) -> list[Path]:

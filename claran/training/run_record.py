@@ -118,12 +118,17 @@ def _git() -> dict[str, Any] | None:
     """Returns the commit of the code and whether it was changed since; None outside."""
     here = Path(__file__).resolve().parent
     try:
-        commit, changes = (
+        _, commit, changes = (
             subprocess.run(
                 ["git", "-C", str(here), *command],
                 check=True, capture_output=True, text=True, timeout=20,
             ).stdout.strip()
-            for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "-uno"])
+            for command in (
+                # An installed copy may lie within the repository of something else.
+                ["ls-files", "--error-unmatch", Path(__file__).name],
+                ["rev-parse", "HEAD"],
+                ["status", "--porcelain", "-uno"],
+            )
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return None

@@ -132,7 +132,10 @@ def train(
             joint, checkpoints, state, recipe=recipe, options=options,
             validate=validate, writes=writes,
         )  # fmt: skip
-        _fit(joint, batches, keeper, recipe, options, writes=writes)
+        if state["step"] < recipe.steps:
+            _fit(joint, batches, keeper, recipe, options, writes=writes)
+        else:  # It was killed after its last step.
+            joint.optimizer.finalize_variable_values(joint.trainable_variables)
     result = {name: keeper.state[name] for name in ("step", "best", "seconds")}
     for name in [LAST] if result["best"] else [LAST, BEST]:
         _save_model(folder / name, network, write=writes)  # `fit` ends with averages.

@@ -84,6 +84,16 @@ def test_the_one_before_a_damaged_one(saved, model, damage, message):
     assert "step-000000010" in line and message in line and "the one before" in line
 
 
+def test_sound_ones_stay_beside_damaged_ones_of_later_steps(saved, model):
+    checkpoints, _ = saved
+    for path in checkpoints.found():
+        truncate(path / "training.weights.h5")
+    assert checkpoints.restore(model) is None
+    checkpoints.save(model, {"step": 1})
+    state = checkpoints.restore(model)
+    assert state is not None and state["step"] == 1
+
+
 def test_nothing_to_restore(model, tmp_path):
     assert Checkpoints(tmp_path / "none").restore(model) is None
 

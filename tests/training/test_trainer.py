@@ -1,3 +1,5 @@
+import dataclasses
+import functools
 import json
 
 import keras
@@ -6,6 +8,7 @@ import pytest
 import small_training
 from small_training_process import kill_after_first_checkpoint, start
 
+from claran.training import trainer
 from claran.training.journal import read_log
 from claran.training.run_record import TrainingError
 from claran.training.trainer import TrainingOptions
@@ -94,6 +97,26 @@ def test_killed_at_any_moment_it_ends_the_same(whole, tmp_path):
     )
     assert "goes on from step" in told[0]
     assert_same_training(tmp_path, whole[0])
+
+
+def test_killed_after_its_last_step_it_trains_no_further(tmp_path, monkeypatch):
+    # Not a multiple of `save_every`: Keras would begin a new epoch.
+    recipe = dataclasses.replace(small_training.RECIPE, steps=6)
+    run = functools.partial(
+        small_training.run, recipe=recipe, validate=small_training.falling_score()
+    )
+    run(tmp_path / "whole")
+
+    def kill(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "finish_run", kill)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "killed")
+    (tmp_path / "killed" / "last.keras").unlink()
+    run(tmp_path / "killed")
+    assert_same_training(tmp_path / "killed", tmp_path / "whole")
 
 
 class Spoiled:
