@@ -35,7 +35,8 @@ def prepare(
     """Makes a configuration in `data_dir` unless it is there; returns its builder.
 
     The folder of the data set appears when all of it is written. What a killed run left
-    behind is removed by the next one.
+    behind is removed by the next one. Of several at once, one makes it and the others
+    wait: such as the processes of one training.
 
     Args:
         data: Such as "rgz/pairs"; README.md lists the configurations.
@@ -58,10 +59,11 @@ def prepare(
     if manual is not None and not manual.is_dir():
         raise ImageError(f"--manual_dir {manual}: no such folder.")
     settings = _settings(manual, beam_options, overwrite=overwrite)
+    builder = _builder(config, folder)
+    if builder.is_prepared() and not overwrite:
+        return builder
     with _alone(folder):
-        builder = Builder(
-            config=config, data_dir=folder, file_format="array_record", version=None
-        )
+        builder = _builder(config, folder)  # Another run may have made it meanwhile.
         if beam_options is not None:
             if not data.startswith("rgz/simulated"):
                 raise ValueError(f"Apache Beam makes simulated fields, not {data}.")
@@ -85,6 +87,12 @@ def summary(builder: Builder) -> str:
         more = "; ..." if found["count"] > len(found["first"]) else ""
         lines.append(f"{found['count']} {kind}: {first}{more}")
     return "\n".join(lines)
+
+
+def _builder(config: str | RgzConfig, folder: Path) -> Builder:
+    return Builder(
+        config=config, data_dir=folder, file_format="array_record", version=None
+    )
 
 
 def _config(data: str, classes: Sequence[str] | None) -> str | RgzConfig:
@@ -133,23 +141,20 @@ def _settings(
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Keeps other runs out of the data set's folder, and removes what killed ones left.
+    """Waits for other runs in the data set's folder; removes what killed ones left.
 
-    The lock is on the folder itself and ends with the process, however it ends.
+    The lock ends with the process, however it ends. It is on a file, as network file
+    systems lock nothing else.
     """
     own = folder / "rgz"
     own.mkdir(parents=True, exist_ok=True)
-    handle = os.open(own, os.O_RDONLY)
-    try:
+    with (own / ".lock").open("w") as lock:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ImageError(
-                f"{own}: another run is preparing data there; wait until it ends."
-            ) from None
+            print(f"Waiting for another run, which prepares data in {own}.")  # noqa: T201
+            fcntl.flock(lock, fcntl.LOCK_EX)
         downloads = folder / "downloads" / "rgz"
         for left in [*own.glob("*/incomplete.*"), *downloads.glob("*.tmp.*")]:
             shutil.rmtree(left)
         yield
-    finally:
-        os.close(handle)

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import tensorflow_datasets as tfds
 
-from claran.data.fits import ImageError
 from claran_rgz import Builder
 from claran_rgz.prepare import prepare, summary
 
@@ -69,8 +68,13 @@ def test_killed_run_leaves_no_data_set(pairs_folder, tmp_path):
     end = time.monotonic() + 60
     while not list(config.glob("incomplete.*")) and time.monotonic() < end:
         time.sleep(0.05)
-    with pytest.raises(ImageError, match="another run is preparing data there"):
-        prepare("rgz/pairs", data_dir=tmp_path, manual_dir=pairs_folder)
+    waiting = subprocess.Popen(
+        [sys.executable, "-c", code.replace("_1k", "_small"), str(tmp_path)],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    assert waiting.stdout.readline().startswith("Waiting for another run, which")
+    waiting.kill()
+    waiting.communicate()
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert [path.name[:11] for path in config.iterdir()] == ["incomplete."]
