@@ -28,6 +28,7 @@ import numpy as np
 from absl import app, flags, logging
 
 from claran import accelerator
+from claran.data.files import replace_file
 from claran.detector import Detector
 from claran.models.presets import claran_v01
 from claran.ops.nms import nms
@@ -73,7 +74,7 @@ def main(_: list[str]) -> None:
         parts.append(suppression(peers=on_cpu))
     text = "\n".join(parts)
     if FLAGS.output:
-        Path(FLAGS.output).write_text(text, "utf-8")
+        replace_file(Path(FLAGS.output), lambda path: path.write_text(text, "utf-8"))
     print(text)  # noqa: T201
 
 

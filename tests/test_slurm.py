@@ -76,6 +76,11 @@ def test_each_model_on_a_node_of_its_own(tmp_path):
         found = parse(command)
         assert (found["model"], found["output"]) == (model, f"out/{'ab'[i]}")
         assert found["split"] == "test"
+    command, _ = run(
+        tmp_path, "eval_models.sbatch", "out", "--data=x", "runs/a/last.keras",
+        SLURM_ARRAY_TASK_ID="0",
+    )  # fmt: skip
+    assert parse(command)["output"] == "out/a_last"
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in SCRIPTS.iterdir()))

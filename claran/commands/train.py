@@ -142,7 +142,7 @@ def _train() -> None:
         tell=say,
     )  # fmt: skip
     if held_out is not None and len(held_out) >= CALIBRATED:
-        calibrate(Path(FLAGS.output) / BEST, held_out)
+        calibrate(Path(FLAGS.output) / BEST, held_out, batch_size=recipe.batch_size)
     best = result["best"]
     score = f"; mAP {best['validation_map']:.3f} at step {best['step']}" if best else ""
     say(f"{result['step']} steps{score}: {FLAGS.output}/best.keras")
@@ -258,14 +258,20 @@ def _augment(network: FasterRcnn, source: Any) -> list[Transform]:
     return augment
 
 
-def calibrate(path: Path, fields: Source) -> None:
-    """Makes the scores of a saved model probabilities, unless they are already."""
+def calibrate(path: Path, fields: Source, *, batch_size: int = 16) -> None:
+    """Makes the scores of a saved model probabilities, unless they are already.
+
+    Args:
+        path: The model.
+        fields: Fields it was not trained on.
+        batch_size: Fields at once.
+    """
     model: Any = keras.saving.load_model(path, compile=False)
     if model.detections.temperature != 1 or jax.process_index() > 0:
         return
     truths = read_truths(fields)
     inputs = network_inputs(model, truths)
-    temperature = fit_temperature(model, fields, truths, inputs)
+    temperature = fit_temperature(model, fields, truths, inputs, batch_size=batch_size)
     replace_file(path, model.save)
     say(f"Scores are probabilities at a temperature of {temperature}.")
 
@@ -275,7 +281,7 @@ def _validation(
 ) -> Callable[[FasterRcnn], float] | None:
     if held_out is None:
         return None
-    validation = Validation(network, held_out, workers=0)
+    validation = Validation(network, held_out, batch_size=_recipe().batch_size)
     return lambda _: validation()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 from jaxtyping import Float32
+from tqdm.auto import tqdm
 
 from claran.data.elements import beam_width
 from claran.data.fusion import METHODS, picture_to_array
@@ -161,9 +162,13 @@ class Validation:
 
     def __call__(self) -> float:
         """Returns VOC's mean AP at an IoU of 0.5 with the weights of this moment."""
-        found = self._detector.detect(
-            self._source, self._truths, self._inputs, **self._options
-        )
+        found = tqdm(
+            self._detector.detect(
+                self._source, self._truths, self._inputs, **self._options
+            ),
+            "Validating", len(self._truths), unit="field", disable=None, delay=2,
+            leave=False,
+        )  # fmt: skip
         classes = len(self._detector.model.class_names)
         return mean_average_precision(self._truths, list(found), classes)
 

@@ -77,7 +77,11 @@ def misses(shown: Shown, *, count: int = 12, iou_threshold: float = 0.5) -> list
 
 
 def false_alarms(
-    shown: Shown, *, count: int = 12, iou_threshold: float = 0.5
+    shown: Shown,
+    *,
+    count: int = 12,
+    iou_threshold: float = 0.5,
+    ignore_unlabelled: bool = False,
 ) -> list[Case]:
     """Returns the detections of highest score that are no source of their class.
 
@@ -85,6 +89,7 @@ def false_alarms(
         shown: The fields.
         count: At most so many.
         iou_threshold: A source has a larger IoU. So has an ignored one, of any class.
+        ignore_unlabelled: Leave out what overlaps no source at all.
     """
     true, found = catalog(shown.truths), catalog(shown.detections)
     pairs = overlaps(true, found)
@@ -92,6 +97,8 @@ def false_alarms(
     right |= true.ignored[pairs.true]
     wrong = np.ones(len(found), bool)
     wrong[pairs.found[right & (pairs.iou > iou_threshold)]] = False
+    if ignore_unlabelled:
+        wrong[~np.isin(np.arange(len(found)), pairs.found[pairs.iou > 0])] = False
     order = by_score(found.scores)
     return [
         Case(

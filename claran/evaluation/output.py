@@ -62,13 +62,16 @@ def write_evaluation(
     threshold = evaluation.options["score_threshold"]
     figures = {name: png(figure) for name, figure in plots(evaluation).items()}
     galleries = {}
+    lenient = evaluation.options["ignore_unlabelled"]
     for title, cases in (
         ("Worst misses", misses(shown)),
-        ("Worst false alarms", false_alarms(shown)),
+        ("Worst false alarms", false_alarms(shown, ignore_unlabelled=lenient)),
     ):
         if cases:
             figure = plot_cases(cases, shown, score_threshold=threshold)
             galleries[title] = png(figure)
+        else:  # That of an earlier evaluation, perhaps.
+            (folder / _file_name(title)).unlink(missing_ok=True)
     metrics = {"about": dict(about)} | evaluation.to_json()
     report = html_report(evaluation, about=about, plots=figures, galleries=galleries)
     files = {
@@ -77,7 +80,7 @@ def write_evaluation(
         "table.txt": f"{evaluation.table()}\n".encode(),
     }
     for name, data in (figures | galleries).items():
-        files[f"{name.lower().replace(' ', '_')}.png"] = data
+        files[_file_name(name)] = data
     for name, data in files.items():
         _write(folder / name, data)
     return [folder / "report.html", folder / "metrics.json"]
@@ -89,6 +92,10 @@ def display_inputs(truths: list[FieldTruth]) -> Inputs:
     if all(truth.islands is None for truth in truths):
         return Picture(method=None, size=size)
     return Channels(size=size, beam=None)
+
+
+def _file_name(title: str) -> str:
+    return f"{title.lower().replace(' ', '_')}.png"
 
 
 def _write(path: Path, content: bytes) -> None:

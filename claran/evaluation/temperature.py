@@ -4,12 +4,14 @@ Guo et al. 2017, arXiv:1706.04599. Fitted here to the final detections and not t
 logits of each proposal: suppression and counting come in between.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from scipy.optimize import minimize_scalar
+from tqdm.auto import tqdm
 
 from claran.data.inputs import Inputs
 from claran.data.pipeline import PipelineOptions, Source, validation_batches
@@ -59,8 +61,11 @@ def fit_temperature(
     with validation_batches(source, inputs, options=options) as batches:
         seen = [
             (classify(batch["images"], batch["image_info"]), batch["image_info"])
-            for batch in batches
-        ]
+            for batch in tqdm(
+                batches, "Calibrating", math.ceil(len(truths) / batch_size),
+                unit="batch", disable=None, delay=2, leave=False,
+            )
+        ]  # fmt: skip
 
     def loss(log_temperature: float) -> float:
         fields = iter(truths)

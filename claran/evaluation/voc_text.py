@@ -70,7 +70,7 @@ def read_voc_detections(
 
 
 def _parse(line: str, label: int, place: str) -> tuple[str, Row]:
-    name, *texts = line.split() or [""]
+    name, *texts = line.rsplit(maxsplit=5) or [""]  # A name may have spaces.
     try:
         score, x0, y0, x1, y1 = (float(text) for text in texts)
         if not math.isfinite(score + x0 + y0 + x1 + y1):

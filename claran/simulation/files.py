@@ -94,9 +94,11 @@ def write_fields(
 ) -> int:
     """Writes numbered fields and `annotations.csv` into a folder; returns their number.
 
-    The table appears last, so that a folder without it is unfinished.
+    The table appears last, so that a folder without it is unfinished; an old one goes
+    first, as it would be that of other fields.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "annotations.csv").unlink(missing_ok=True)
     table, count = [], 0
     for count, field in enumerate(fields, start=1):
         name = f"SIM{count - 1:07d}"

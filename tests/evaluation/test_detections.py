@@ -1,4 +1,5 @@
 import contextlib
+import dataclasses
 import io
 import json
 
@@ -80,10 +81,11 @@ def test_a_table_comes_back_as_it_was(fields, tmp_path, ending, sky):
 
 def test_voc_text_comes_back_as_it_was(fields, tmp_path):
     truths, found = fields
+    truths[0] = dataclasses.replace(truths[0], name="my field")
     files = voc_files(truths, found, CLASSES)
     # One is added to the first edges: VOC counts pixels from one.
     assert files["2_3.txt"] == (
-        "f 0.875 11.0 26.0 30.0 45.0\np 0.500 11.0 26.0 30.0 45.0\n"
+        "my field 0.875 11.0 26.0 30.0 45.0\np 0.500 11.0 26.0 30.0 45.0\n"
     )
     for name, text in files.items():
         (tmp_path / name).write_text(text)

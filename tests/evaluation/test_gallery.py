@@ -47,6 +47,11 @@ def test_the_worst_come_first(shown):
         (0, "1C_1P: score 0.95"),
         (1, "2C_2P: score 0.85"),
     ]
+    # Where not all sources are labelled, what touches none may be one.
+    lenient = false_alarms(shown, ignore_unlabelled=True)
+    assert [(case.field, case.reason[:5]) for case in lenient] == [
+        (2, "1C_2P"), (1, "2C_2P")
+    ]  # fmt: skip
     assert [case.field for case in misses(shown, count=2)] == [3, 1]
     ignored = [dataclasses.replace(t, ignored=np.array([True])) for t in shown.truths]
     left_out = shown._replace(truths=ignored)
@@ -80,10 +85,13 @@ def test_a_report_of_anything(shown, tmp_path, nothing):
     )  # fmt: skip
     assert len(plots(evaluation)["precision_recall"].axes[0].lines) == 1
     about = {"model": "<b>&"}
+    old = tmp_path / "worst_false_alarms.png"
+    old.write_bytes(b"of an earlier evaluation")
     page, metrics = write_evaluation(tmp_path, evaluation, shown, about=about)
     assert "<dd>&lt;b&gt;&amp;</dd>" in page.read_text()
     assert page.read_text().count("<img") == (5 if nothing else 6)
     assert '"mean_ap"' in metrics.read_text()
+    assert old.exists() != nothing
 
 
 def test_pictures_are_shown_as_they_are(shown):

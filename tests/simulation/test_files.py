@@ -56,6 +56,18 @@ def test_table(fields, tmp_path):
     assert image[round(float(y)), round(float(x))] > 5 * float(row["sigma_jy"])
 
 
+def test_an_old_table_is_gone_before_its_fields_are(fields, tmp_path):
+    files.write_fields(fields, tmp_path)
+
+    def killed():
+        yield fields[0]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        files.write_fields(killed(), tmp_path)
+    assert not (tmp_path / "annotations.csv").exists()
+
+
 def test_no_fields(tmp_path):
     assert files.write_fields([], tmp_path) == 0
     assert (tmp_path / "annotations.csv").read_text().split(",")[0] == "first_id"
