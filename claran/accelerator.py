@@ -7,7 +7,13 @@ from typing import Any
 
 import jax
 
-__all__ = ["ACCELERATORS", "AcceleratorError", "join_processes", "use_accelerator"]
+__all__ = [
+    "ACCELERATORS",
+    "AcceleratorError",
+    "is_out_of_memory",
+    "join_processes",
+    "use_accelerator",
+]
 
 ACCELERATORS = ("auto", "cpu", "gpu", "tpu")
 
@@ -19,6 +25,11 @@ REMEDIES = {
 
 class AcceleratorError(RuntimeError):
     """The accelerator asked for is not there; says what to do."""
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Returns whether an error says that the host or the accelerator has no memory."""
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
 
 
 def join_processes() -> None:

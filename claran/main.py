@@ -54,6 +54,11 @@ def main(arguments: Sequence[str]) -> int:
     except (ValueError, OSError, accelerator.AcceleratorError) as error:
         _fail(error)
         return 1
+    except Exception as error:
+        if not accelerator.is_out_of_memory(error):
+            raise
+        _fail("Out of memory: give a smaller --batch_size, or cut large fields up.")
+        return 1
     return 0
 
 

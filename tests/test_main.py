@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -63,8 +64,9 @@ class TestChannels:
         assert status == 0
         note = "no beam (BMAJ, BMIN) in a_radio.fits and 2 others: took FIRST's"
         assert note in output
-        status, output, _ = claran(*predict, "--beam=5.4", model=channels_path)
-        assert status == 0 and "no beam" not in output
+        status, output, errors = claran(*predict, "--beam=5.4", model=channels_path)
+        assert status == 1 and "no beam" not in output and "in 2 fields" in output
+        assert "Skipped: c_radio.fits: has no WCS, so that a beam in arcsec" in errors
 
     def test_one_field(self, claran, channels_path):
         demo = ["--mode=demo", "--radio=radio/a_radio.fits", "--score_threshold=0.01"]
@@ -173,6 +175,16 @@ class TestPredict:
         without_wcs = table["image"] == "c_radio.fits"
         np.testing.assert_array_equal(np.isnan(table["center"].ra), without_wcs)
         assert f"{len(table)} detections in 3 fields: out/predictions.ecsv" in output
+
+    def test_fields_of_one_name_are_told_apart(self, claran):
+        for field in "xy":
+            Path(field).mkdir()
+            shutil.copy("radio/a_radio.fits", f"{field}/a.fits")
+        status, _, errors = claran(
+            "--mode=predict", "--radio=x,y", "--output=x.csv", model=None
+        )
+        assert (status, errors) == (0, "")
+        assert set(QTable.read("x.csv")["image"]) == {"x/a.fits", "y/a.fits"}
 
     @pytest.mark.parametrize("batch_size", [1, 2, 8])
     def test_pictures(self, claran, batch_size):
@@ -325,6 +337,24 @@ def test_output_that_cannot_be_written(claran, fields, assert_fails):
     found = claran("--mode=demo", "--output=out")
     assert_fails(found, "out")
     assert Path("out").read_text() == "precious"
+
+
+def test_a_table_that_cannot_be_written_is_said_first(claran, fields, assert_fails):
+    Path("file").touch()
+    # The model would be the next to be missed.
+    arguments = ("--mode=predict", "--radio=radio", "--model=none.keras")
+    assert_fails(claran(*arguments, "--output=file/x.ecsv"), "'file'")
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("RESOURCE_EXHAUSTED: 8 GB")], ids=repr
+)
+def test_out_of_memory(claran, monkeypatch, assert_fails, error):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(Detector, "detect", fail)
+    assert_fails(claran("--mode=demo"), "Out of memory: give a smaller --batch_size")
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h", "--helpshort"])

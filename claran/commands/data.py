@@ -52,7 +52,7 @@ FLAGS = flags.FLAGS
 def simulate() -> None:
     """Writes simulated fields and the table of their sources."""
     population = {"catalogue": CATALOGUE, "balanced": BALANCED}[FLAGS.population]
-    output = Path(FLAGS.output or "simulated")
+    output = Path(FLAGS.output or "fields")
     seeds = np.random.SeedSequence(FLAGS.seed).spawn(FLAGS.num)
     fields = (
         simulated.simulate(np.random.default_rng(seed), population=population)

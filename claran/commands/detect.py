@@ -6,9 +6,11 @@ One field, with a picture and a table of what is in it:
 Many fields, or ready-made pictures, into one table:
   python -m claran.main --mode=predict --radio='fields/*.fits' --ir=infrared/ \
       --model=model.keras --output=catalog.ecsv
-  python -m claran.main --mode=predict --image='pictures/*.png' --output=DIR
+  python -m claran.main --mode=predict --image='pictures/*.png' \
+      --model=model.keras --output=DIR
 """
 
+import os
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -21,7 +23,7 @@ from tqdm.auto import tqdm
 from claran import examples, plotting
 from claran.commands.common import UsageError, say
 from claran.commands.detectors import batch_size, catalog_score, load_detector
-from claran.data.files import expand, pair_infrared
+from claran.data.files import expand, pair_infrared, table_names
 from claran.data.fits import (
     FITS_ENDINGS,
     PICTURE_ENDINGS,
@@ -130,6 +132,7 @@ def predict() -> None:
     if radio:
         _check_infrared(detector, infrared)
     threshold = 0.05 if FLAGS.score_threshold is None else FLAGS.score_threshold
+    names = table_names(images or radio)
     failed: list[str] = []
     no_beam: list[str] = []
     # Only of the batch under way: a survey does not fit into memory.
@@ -142,15 +145,15 @@ def predict() -> None:
                     field = None
                     seen = detector.look_at_picture(read_picture(path))
                 else:
-                    field = _read(path)
+                    field = _read(path, names[path])
                     seen = detector.look(field, infrared.get(path))
                     if field.beam is None:
-                        no_beam.append(path.name)
+                        no_beam.append(field.name)
             except ImageError as error:
                 failed.append(str(error))
                 tqdm.write(f"Skipped: {error}", file=sys.stderr)
                 continue
-            fields.append((path.name, field, seen))
+            fields.append((names[path], field, seen))
             yield seen
 
     tables: list[QTable] = []
@@ -183,8 +186,8 @@ def predict() -> None:
         )
 
 
-def _read(path: Path) -> SkyImage:
-    return with_beam(read_sky_image(path), FLAGS.beam)
+def _read(path: Path, name: str | None = None) -> SkyImage:
+    return with_beam(read_sky_image(path, name=name), FLAGS.beam)
 
 
 def _say_beams(detector: Detector, names: list[str]) -> None:
@@ -216,5 +219,11 @@ def _table_path() -> Path:
     output = Path(FLAGS.output or "predictions.ecsv")
     if output.is_dir() or not output.suffix:
         output /= "predictions.ecsv"
-    table_format(output)  # Or raises: now, not after hours of work.
+    # What is wrong with it, it says now and not after hours of work.
+    table_format(output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(output.parent, os.W_OK):
+        raise UsageError(
+            f"{output.parent}: cannot be written to; give another --output."
+        )
     return output

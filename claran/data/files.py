@@ -9,7 +9,14 @@ from typing import Any
 
 from claran.data.fits import FITS_ENDINGS, PICTURE_ENDINGS, ImageError
 
-__all__ = ["expand", "field_name", "flush", "pair_infrared", "replace_file"]
+__all__ = [
+    "expand",
+    "field_name",
+    "flush",
+    "pair_infrared",
+    "replace_file",
+    "table_names",
+]
 
 # What a file's name may say after the name of its field.
 KINDS = re.compile(r"(?:^|[-_. ])(radio|infrared|ir|wise|w1)$", re.IGNORECASE)
@@ -95,6 +102,18 @@ def field_name(path: Path) -> str:
         r"(\.(fits|fit|fts|gz|fz|png|jpe?g|tiff?))+$", "", path.name, flags=re.I
     )
     return KINDS.sub("", name)
+
+
+def table_names(paths: Sequence[Path]) -> dict[Path, str]:
+    """Returns what each file is called in a table: its name.
+
+    Where two have one name, all are called by their paths below the folder of all.
+    """
+    names = {path: path.name for path in paths}
+    if len(set(names.values())) == len(names):
+        return names
+    root = os.path.commonpath([path.absolute().parent for path in paths])
+    return {path: path.absolute().relative_to(root).as_posix() for path in paths}
 
 
 def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
