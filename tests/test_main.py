@@ -16,6 +16,7 @@ from astropy.table import QTable
 from astropy.wcs import WCS
 
 from claran import Detector, examples
+from claran.survey import unfinished
 
 COLUMNS = ["image", "label", "score", "x0", "y0", "x1", "y1"]
 SKY = ["center", "width", "height"]
@@ -214,10 +215,36 @@ class TestPredict:
         assert status == 1
         assert "Skipped: radio/b_radio.fits: not a FITS file" in errors
         assert errors.splitlines()[-1] == (
-            "claran: 1 of 3 files could not be used (see above); the table has the "
-            "others."
+            "claran: 1 of 3 files could not be used: b_radio.fits; the table has the "
+            "rest."
         )
         assert set(QTable.read("x.ecsv")["image"]) == {"a_radio.fits", "c_radio.fits"}
+
+    def test_killed_it_goes_on(self, claran, monkeypatch):
+        Path("radio/b_radio.fits").write_bytes(b"SIMPLE  = no")
+        arguments = ("--mode=predict", "--radio=radio", "--ir=infrared", "--output")
+        claran(*arguments, "whole.ecsv")
+        monkeypatch.setattr(unfinished, "SECONDS", 0.0)  # A part for each file.
+        looked = []
+        look = Detector.look
+
+        def kill_at_the_last(self, field, infrared=None):
+            looked.append(field.name)
+            if looked == ["a_radio.fits", "c_radio.fits"]:
+                raise KeyboardInterrupt
+            return look(self, field, infrared)
+
+        monkeypatch.setattr(Detector, "look", kill_at_the_last)
+        with pytest.raises(KeyboardInterrupt):
+            claran(*arguments, "x.ecsv")
+        assert Path("x.ecsv.unfinished").is_dir() and not Path("x.ecsv").exists()
+        status, output, errors = claran(*arguments, "x.ecsv")
+        # The damaged file is read again, as it was not known to be done.
+        assert "Goes on: 1 of 3 files are done." in output
+        assert looked == ["a_radio.fits", "c_radio.fits", "c_radio.fits"]
+        assert status == 1 and "1 of 3 files could not be used: b_radio" in errors
+        assert Path("x.ecsv").read_text() == Path("whole.ecsv").read_text()
+        assert not Path("x.ecsv.unfinished").exists()
 
     def test_only_bad_files_leave_the_old_table(self, claran):
         Path("x.ecsv").write_text("precious")

@@ -8,16 +8,22 @@ Many fields, or ready-made pictures, into one table:
       --model=model.keras --output=catalog.ecsv
   python -m claran.main --mode=predict --image='pictures/*.png' \
       --model=model.keras --output=DIR
+
+Killed, the same command goes on from what OUTPUT.unfinished holds, unless a file or a
+setting changed; that folder goes when the table is there.
 """
 
+import hashlib
+import json
 import os
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import jax
 from absl import flags
-from astropy.table import QTable
 from tqdm.auto import tqdm
 
 from claran import examples, plotting
@@ -34,13 +40,14 @@ from claran.data.fits import (
 )
 from claran.data.inputs import NetworkInput
 from claran.detector import Detector, with_beam
+from claran.models.weights import model_fingerprint
 from claran.survey.catalog import (
     detection_table,
     format_table,
-    stack_tables,
     table_format,
     write_table,
 )
+from claran.survey.unfinished import UnfinishedTable, code_fingerprint
 
 __all__ = ["demo", "predict"]
 
@@ -70,6 +77,8 @@ flags.DEFINE_float(
     "file without either is taken for FIRST's, 5.4.",
 )
 FLAGS = flags.FLAGS
+
+SKIPPED, NO_BEAM = "skipped", "no beam"  # What is noted of a file.
 
 
 def demo() -> None:
@@ -125,65 +134,114 @@ def predict() -> None:
     if bool(FLAGS.image) == bool(FLAGS.radio) or (FLAGS.image and FLAGS.ir):
         raise UsageError("Give either --radio (and --ir) or --image.")
     radio = [] if FLAGS.image else expand(FLAGS.radio, FITS_ENDINGS)
-    images = expand(FLAGS.image, PICTURE_ENDINGS) if FLAGS.image else []
+    paths = radio or expand(FLAGS.image, PICTURE_ENDINGS)
     infrared = pair_infrared(radio, expand(FLAGS.ir, None)) if FLAGS.ir else {}
     output = _table_path()
     detector = load_detector()
     if radio:
         _check_infrared(detector, infrared)
     threshold = 0.05 if FLAGS.score_threshold is None else FLAGS.score_threshold
-    names = table_names(images or radio)
-    failed: list[str] = []
-    no_beam: list[str] = []
-    # Only of the batch under way: a survey does not fit into memory.
-    fields: deque[tuple[str, SkyImage | None, NetworkInput]] = deque()
+    unfinished = UnfinishedTable(
+        output.with_name(f"{output.name}.unfinished"),
+        _decisive(detector, threshold, [*paths, *infrared.values()]),
+        tell=say,
+    )
+    if unfinished.done:
+        say(f"Goes on: {unfinished.done} of {len(paths)} files are done.")
+    _detect(detector, paths, infrared, unfinished, threshold)
+    skipped = unfinished.said(SKIPPED)
+    if len(skipped) == len(paths):
+        unfinished.remove()
+        raise ImageError(
+            f"None of {len(skipped)} files could be used (see above); wrote nothing."
+        )
+    table = unfinished.table()
+    write_table(table, output)
+    unfinished.remove()
+    _say_beams(detector, unfinished.said(NO_BEAM))
+    say(f"{len(table)} detections in {len(paths) - len(skipped)} fields: {output}")
+    if skipped:
+        others = f" and {len(skipped) - 1} others" if len(skipped) > 1 else ""
+        raise ImageError(
+            f"{len(skipped)} of {len(paths)} files could not be used: {skipped[0]}"
+            f"{others}; the table has the rest."
+        )
+
+
+def _detect(
+    detector: Detector,
+    paths: Sequence[Path],
+    infrared: Mapping[Path, Path],
+    unfinished: UnfinishedTable,
+    threshold: float,
+) -> None:
+    """Detects in the files that are not done yet; what cannot be used is skipped."""
+    names = table_names(paths)
+    # Only of the batch under way: a survey does not fit into memory. Without an input
+    # where a file is skipped.
+    fields: deque[tuple[str, SkyImage | None, NetworkInput | None]] = deque()
 
     def inputs() -> Iterator[NetworkInput]:
-        for path in tqdm(images or radio, unit="field", disable=None):
+        done = unfinished.done
+        for path in tqdm(
+            paths[done:], "Detecting", len(paths), initial=done, unit="field",
+            disable=None,
+        ):  # fmt: skip
+            field = None
             try:
-                if images:
-                    field = None
+                if FLAGS.image:
                     seen = detector.look_at_picture(read_picture(path))
                 else:
                     field = _read(path, names[path])
                     seen = detector.look(field, infrared.get(path))
-                    if field.beam is None:
-                        no_beam.append(field.name)
             except ImageError as error:
-                failed.append(str(error))
                 tqdm.write(f"Skipped: {error}", file=sys.stderr)
+                fields.append((names[path], None, None))
                 continue
             fields.append((names[path], field, seen))
             yield seen
 
-    tables: list[QTable] = []
-    found_in = detector.detect_inputs(
-        inputs(),
-        score_threshold=detector.first_threshold(threshold) if radio else threshold,
-        batch_size=batch_size(),
-    )
-    for found in found_in:
+    def note_skipped() -> None:
+        while fields and fields[0][2] is None:
+            unfinished.add(None, (SKIPPED, fields.popleft()[0]))
+
+    first = threshold if FLAGS.image else detector.first_threshold(threshold)
+    for found in detector.detect_inputs(
+        inputs(), score_threshold=first, batch_size=batch_size()
+    ):
+        note_skipped()
         name, field, seen = fields.popleft()
-        if field is not None:
-            tables.append(
-                detector.field_table(field, seen, found, score_threshold=threshold)
-            )
-        else:
+        if field is None or seen is None:
             labels = detector.names(found)
-            tables.append(detection_table(name, labels, found.scores, found.boxes))
-    if not tables:
-        raise ImageError(
-            f"None of {len(failed)} files could be used (see above); wrote nothing."
-        )
-    table = stack_tables(tables)
-    write_table(table, output)
-    _say_beams(detector, no_beam)
-    say(f"{len(table)} detections in {len(tables)} fields: {output}")
-    if failed:
-        raise ImageError(
-            f"{len(failed)} of {len(images or radio)} files could not be used (see "
-            "above); the table has the others."
-        )
+            unfinished.add(detection_table(name, labels, found.scores, found.boxes))
+            continue
+        table = detector.field_table(field, seen, found, score_threshold=threshold)
+        unfinished.add(table, *[(NO_BEAM, name)] * (field.beam is None))
+    note_skipped()
+
+
+def _decisive(
+    detector: Detector, threshold: float, paths: Sequence[Path]
+) -> dict[str, Any]:
+    """Returns all that decides what is found, by the name that a user knows it by."""
+    states = [[str(path), *_state(path)] for path in paths]
+    return {
+        "model": model_fingerprint(detector.model),
+        "list of files": hashlib.sha256(json.dumps(states).encode()).hexdigest(),
+        "score threshold": threshold,
+        "beam": FLAGS.beam,
+        "device": jax.devices()[0].device_kind,
+        "version of claran": code_fingerprint(),
+    }
+
+
+def _state(path: Path) -> list[int]:
+    """Returns what changes when a file does; nothing if it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return []
+    return [status.st_size, status.st_mtime_ns]
 
 
 def _read(path: Path, name: str | None = None) -> SkyImage:

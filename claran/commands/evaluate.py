@@ -44,14 +44,12 @@ from claran.evaluation.evaluation import EvaluationOptions, evaluate
 from claran.evaluation.fields import FieldDetections, read_truths
 from claran.evaluation.gallery import Shown
 from claran.evaluation.output import display_inputs, write_detections, write_evaluation
-from claran.evaluation.unfinished import (
-    Unfinished,
-    code_fingerprint,
-    model_fingerprint,
-)
+from claran.evaluation.unfinished import Unfinished
 from claran.models.faster_rcnn import FasterRcnn
+from claran.models.weights import model_fingerprint
 from claran.simulation.source import SimulatedFields
 from claran.survey.counting import first_threshold
+from claran.survey.unfinished import code_fingerprint
 
 __all__ = ["eval"]
 

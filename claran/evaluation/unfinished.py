@@ -1,6 +1,5 @@
 """What an evaluation has found so far, kept in its folder: killed, it goes on."""
 
-import hashlib
 import json
 import shutil
 import time
@@ -8,15 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from claran.data.files import replace_file
 from claran.evaluation.fields import FieldDetections, catalog
 
-__all__ = ["Unfinished", "code_fingerprint", "model_fingerprint"]
+__all__ = ["Unfinished"]
 
-PACKAGE = Path(__file__).parents[1]
 SECONDS = 30.0  # Between parts: as much as a kill costs.
 
 
@@ -125,29 +122,6 @@ class Unfinished:
     def _remove(self, paths: Iterable[Path]) -> None:
         for path in paths:
             path.unlink()
-
-
-def model_fingerprint(model: keras.Model) -> str:
-    """Returns a hash of a model: of its settings and of its weights.
-
-    Not of its file: thresholds may have been changed since, and a network with random
-    weights has none.
-    """
-    config = json.dumps(model.get_config(), sort_keys=True)
-    digest = hashlib.sha256(config.encode())
-    for weight in model.weights:
-        array = np.ascontiguousarray(keras.ops.convert_to_numpy(weight))
-        digest.update(array.reshape(-1).view(np.uint8).data)
-    return digest.hexdigest()
-
-
-def code_fingerprint(folder: Path = PACKAGE) -> str:
-    """Returns a hash of all Python files in a folder; the version may be the same."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        digest.update(f"{path.relative_to(folder)}\0".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:

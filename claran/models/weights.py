@@ -1,7 +1,9 @@
 """Published weights into our networks: ClaRAN's checkpoints and ImageNet's VGG16."""
 
 import contextlib
+import hashlib
 import io
+import json
 import math
 import os
 import pickle
@@ -23,6 +25,7 @@ __all__ = [
     "load_claran_checkpoint",
     "load_imagenet_npy",
     "load_keras_vgg16",
+    "model_fingerprint",
     "read_tf1_checkpoint",
 ]
 
@@ -125,6 +128,20 @@ def _silent_stderr() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+def model_fingerprint(model: keras.Model) -> str:
+    """Returns a hash of a model: of its settings and of its weights.
+
+    Not of its file: thresholds may have been changed since, and a network with random
+    weights has none.
+    """
+    config = json.dumps(model.get_config(), sort_keys=True)
+    digest = hashlib.sha256(config.encode())
+    for weight in model.weights:
+        array = np.ascontiguousarray(keras.ops.convert_to_numpy(weight))
+        digest.update(array.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
 
 
 def load_imagenet_npy(backbone: keras.Model, path: str | Path) -> None:

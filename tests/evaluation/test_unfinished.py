@@ -7,11 +7,9 @@ import numpy as np
 import pytest
 
 from claran.evaluation import unfinished
-from claran.evaluation.unfinished import (
-    Unfinished,
-    code_fingerprint,
-    model_fingerprint,
-)
+from claran.evaluation.unfinished import Unfinished
+from claran.models.weights import model_fingerprint
+from claran.survey.unfinished import code_fingerprint
 
 ABOUT = {"model": "a", "batch size": 2}
 
