@@ -5,7 +5,7 @@ One field, with a picture and a table of what is in it:
 
 Many fields, or ready-made pictures, into one table:
   python -m claran.main --mode=predict --radio='fields/*.fits' --ir=infrared/ \
-      --model=model.keras --output=catalog.ecsv
+      --output=catalog.ecsv
   python -m claran.main --mode=predict --image='pictures/*.png' \
       --model=model.keras --output=DIR
 
