@@ -52,9 +52,11 @@ def fit_temperature(
         heads = model.classify(proposed.features, proposed.rois)
         return *heads, proposed.rois, proposed.valid
 
+    times = model.times(inputs.size, inputs.size)
+
     @jax.jit
     def detect(outputs: tuple[Any, ...], info: Any, temperature: Any) -> Any:
-        return model.detections(*outputs, info, temperature=temperature)
+        return model.detections(*outputs, info, temperature=temperature, times=times)
 
     slots = max([1, *(len(truth.labels) for truth in truths)])
     options = PipelineOptions(batch_size=batch_size, slots=slots)

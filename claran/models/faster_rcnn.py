@@ -124,16 +124,15 @@ class FasterRcnn(keras.Model):
         )
         return self.detections(
             logits, deltas, proposed.rois, proposed.valid, info,
-            times=self.times(images),
+            times=self.times(*images.shape[1:3]),
         )  # fmt: skip
 
-    def times(self, images: Float[Array, "b rows columns channels"]) -> int:
-        """Returns how many inputs of the size of training an image is worth.
+    def times(self, rows: int, columns: int) -> int:
+        """Returns how many inputs of the size of training an input is worth.
 
-        As many times the proposals and detections there are: a sky four times as large
-        has four times the sources.
+        It has as many times the proposals and detections: on a sky four times as large
+        there are four times the sources.
         """
-        rows, columns = images.shape[1:3]
         return math.ceil(rows * columns / self.image_size**2)
 
     def propose(
@@ -156,7 +155,7 @@ class FasterRcnn(keras.Model):
             self.rpn.anchors(rows, columns),
             info,
             training=training,
-            times=self.times(images),
+            times=self.times(*images.shape[1:3]),
         )
         return Proposed(features, logits, deltas, rois, scores, valid)
 
