@@ -178,3 +178,15 @@ def test_the_same_sources_are_found_in_other_noise(detector):
 )
 def test_the_same_sources_are_found(detector, fields, change, least):
     assert agreement(detector, fields, change) > least
+
+
+def test_a_mosaic_has_the_sources_of_its_fields(detector, fields):
+    """More than a field of training has places for."""
+    parts = [np.nan_to_num(one.radio / one.sigma) for one in fields[:16]]
+    whole = found(detector, np.block([parts[i : i + 4] for i in range(0, 16, 4)]))
+    single = [
+        found(detector, part) + 100 * np.array([i % 4, i // 4] * 2)
+        for i, part in enumerate(parts)
+    ]
+    counts = shared(whole, np.concatenate(single))
+    assert sum(counts) > 0.8 * (len(whole) + sum(map(len, single)))
