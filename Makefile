@@ -18,7 +18,7 @@ help:
 	@echo '  make check      the same as make test'
 	@echo '  make benchmark  time the detector and its parts'
 	@echo '  make weights    train the weights that come with claran, from nothing, in'
-	@echo '                  about an hour on two cores; if cut short, call it again'
+	@echo '                  an hour and a half or so; if cut short, call it again'
 	@echo '  make clean      remove demo/, build output and caches, but not $(VENV)'
 	@echo
 	@echo 'Another Python: make demo PYTHON=python3.12. Another place: VENV=folder.'
