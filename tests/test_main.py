@@ -433,16 +433,22 @@ def test_a_reader_that_has_enough(tmp_path):
 
 
 def test_an_interrupt(tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "claran.main", "--mode=simulate", "--num=100000",
-         "--output=fields"],
+    command = ("--mode=simulate", "--num=100000", "--output=fields")
+    with subprocess.Popen(
+        [sys.executable, "-m", "claran.main", *command],
         stderr=subprocess.PIPE, text=True, cwd=tmp_path, start_new_session=True,
-    )  # fmt: skip
-    while not list(tmp_path.glob("**/*.fits")):
-        assert process.poll() is None
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)  # As a terminal does: to all processes.
-    _, errors = process.communicate(timeout=60)
+        # What runs in the background of a script ignores interrupts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    ) as process:  # fmt: skip
+        try:
+            while not list(tmp_path.glob("**/*.fits")):
+                assert process.poll() is None
+                time.sleep(0.1)
+            # As a terminal does: to all processes.
+            os.killpg(process.pid, signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert errors.splitlines()[-1] == "claran: stopped."
     assert "Traceback" not in errors

@@ -35,9 +35,9 @@ def test_lists_and_truth_values(folder):
 
 
 def test_what_a_call_before_set_is_forgotten(folder):
-    call("simulate", num=2, output="fields")
+    call("simulate", num=2, output="first")
     call("simulate", num=1)
-    assert len(list(folder.glob("simulated/*_radio.fits"))) == 1
+    assert len(list(folder.glob("fields/*_radio.fits"))) == 1
 
 
 @pytest.mark.parametrize(
