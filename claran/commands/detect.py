@@ -16,6 +16,7 @@ setting changed; that folder goes when the table is there.
 import hashlib
 import json
 import os
+import secrets
 import sys
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,7 +41,7 @@ from claran.data.fits import (
 )
 from claran.data.inputs import NetworkInput
 from claran.detector import Detector, with_beam
-from claran.models.weights import model_fingerprint
+from claran.models.presets import PRESETS, preset_weights
 from claran.survey.catalog import (
     detection_table,
     format_table,
@@ -143,7 +144,7 @@ def predict() -> None:
     threshold = 0.05 if FLAGS.score_threshold is None else FLAGS.score_threshold
     unfinished = UnfinishedTable(
         output.with_name(f"{output.name}.unfinished"),
-        _decisive(detector, threshold, [*paths, *infrared.values()]),
+        _decisive(threshold, [*paths, *infrared.values()]),
         tell=say,
     )
     if unfinished.done:
@@ -220,19 +221,30 @@ def _detect(
     note_skipped()
 
 
-def _decisive(
-    detector: Detector, threshold: float, paths: Sequence[Path]
-) -> dict[str, Any]:
+def _decisive(threshold: float, paths: Sequence[Path]) -> dict[str, Any]:
     """Returns all that decides what is found, by the name that a user knows it by."""
     states = [[str(path), *_state(path)] for path in paths]
     return {
-        "model": model_fingerprint(detector.model),
+        "model": _model_state(),
+        "--nms_threshold": FLAGS.nms_threshold,
+        "--rpn_nms_threshold": FLAGS.rpn_nms_threshold,
         "list of files": hashlib.sha256(json.dumps(states).encode()).hexdigest(),
-        "score threshold": threshold,
-        "beam": FLAGS.beam,
+        "--score_threshold": threshold,
+        "--beam": FLAGS.beam,
         "device": jax.devices()[0].device_kind,
         "version of claran": code_fingerprint(),
     }
+
+
+def _model_state() -> str:
+    # Of the file: for a model's settings Keras imports TensorFlow, which takes seconds.
+    path = Path(FLAGS.model)
+    if FLAGS.model in PRESETS:
+        path = preset_weights(FLAGS.model)
+    if path is None:
+        return secrets.token_hex()  # Random weights are never the same.
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _state(path: Path) -> list[int]:
