@@ -432,13 +432,18 @@ def test_a_reader_that_has_enough(tmp_path):
     assert (done.returncode, done.stderr) == (141, "")
 
 
+# What runs in the background of a script ignores interrupts, unless it says otherwise.
+INTERRUPTIBLE = (
+    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "runpy.run_module('claran.main', run_name='__main__', alter_sys=True)"
+)
+
+
 def test_an_interrupt(tmp_path):
     command = ("--mode=simulate", "--num=100000", "--output=fields")
     with subprocess.Popen(
-        [sys.executable, "-m", "claran.main", *command],
+        [sys.executable, "-c", INTERRUPTIBLE, *command],
         stderr=subprocess.PIPE, text=True, cwd=tmp_path, start_new_session=True,
-        # What runs in the background of a script ignores interrupts.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     ) as process:  # fmt: skip
         try:
             while not list(tmp_path.glob("**/*.fits")):
