@@ -11,6 +11,7 @@ import numpy as np
 
 from claran.data.files import replace_file
 from claran.evaluation.fields import FieldDetections, catalog
+from claran.survey.unfinished import is_other
 
 __all__ = ["Unfinished"]
 
@@ -56,16 +57,7 @@ class Unfinished:
                 self.tell(f"{path}: damaged ({error}); does without.")
                 self._remove(paths[i:])
                 break
-            changed = [
-                name
-                for name in sorted({*about, *self.about})
-                if about.get(name) != self.about.get(name)
-            ]
-            if changed:
-                self.tell(
-                    f"{self.folder}: begun with another {', '.join(changed)}; starts "
-                    "afresh."
-                )
+            if is_other(self.folder, about, self.about, self.tell):
                 self._remove(paths)
                 return []
             if path != self._path(len(found)):  # The one before is lost.

@@ -13,7 +13,7 @@ from astropy.table import QTable
 from claran.data.files import replace_file
 from claran.survey.catalog import stack_tables, write_table
 
-__all__ = ["UnfinishedTable", "code_fingerprint"]
+__all__ = ["UnfinishedTable", "code_fingerprint", "is_other"]
 
 PACKAGE = Path(__file__).parents[1]
 SECONDS = 30.0  # Between parts: as much as a kill costs.
@@ -96,16 +96,7 @@ class UnfinishedTable:
             except Exception as error:  # A damaged file has a dozen ways to fail.
                 tell(f"{path}: damaged ({error}); does without.")
                 break
-            changed = [
-                name
-                for name in sorted({*about, *self.about})
-                if about.get(name) != self.about.get(name)
-            ]
-            if changed:
-                tell(
-                    f"{self.folder}: begun with another {', '.join(changed)}; starts "
-                    "afresh."
-                )
+            if is_other(self.folder, about, self.about, tell):
                 break
             self.done, self.notes = done, notes
             self._tables.append(table)
@@ -113,6 +104,27 @@ class UnfinishedTable:
         for path in self.folder.glob("part-*"):  # Of no use.
             if int(path.stem.removeprefix("part-")) >= self._parts:
                 path.unlink()
+
+
+def is_other(
+    folder: Path,
+    begun: Mapping[str, Any],
+    now: Mapping[str, Any],
+    tell: Callable[[str], None],
+) -> bool:
+    """Returns whether what a folder holds was begun with anything else; says what.
+
+    Args:
+        folder: For the message.
+        begun: All that decided the result when it was begun.
+        now: The same of today.
+        tell: Takes the message for the user.
+    """
+    names = sorted({*begun, *now})
+    changed = [name for name in names if begun.get(name) != now.get(name)]
+    if changed:
+        tell(f"{folder}: begun with another {', '.join(changed)}; starts afresh.")
+    return bool(changed)
 
 
 def code_fingerprint(folder: Path = PACKAGE) -> str:
