@@ -155,7 +155,7 @@ def _truths(source: Any) -> list[FieldTruth]:
     """
     if isinstance(source, SimulatedFields):
         return [truth_of(source[i]) for i in range(min(len(source), SAMPLED))]
-    truths = read_truths(source, workers=FLAGS.workers or None)
+    truths = read_truths(source, workers=FLAGS.workers)
     fullest = max(truths, key=lambda truth: len(truth.labels))
     if len(fullest.labels) > FLAGS.slots:
         raise UsageError(
