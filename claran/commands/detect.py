@@ -223,7 +223,8 @@ def _detect(
 
 def _decisive(threshold: float, paths: Sequence[Path]) -> dict[str, Any]:
     """Returns all that decides what is found, by the name that a user knows it by."""
-    states = [[str(path), *_state(path)] for path in paths]
+    files = [(path, path.stat()) for path in paths]
+    states = [[str(path), now.st_size, now.st_mtime_ns] for path, now in files]
     return {
         "model": _model_state(),
         "--nms_threshold": FLAGS.nms_threshold,
@@ -245,15 +246,6 @@ def _model_state() -> str:
         return secrets.token_hex()  # Random weights are never the same.
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _state(path: Path) -> list[int]:
-    """Returns what changes when a file does; nothing if it is not there."""
-    try:
-        status = path.stat()
-    except OSError:
-        return []
-    return [status.st_size, status.st_mtime_ns]
 
 
 def _read(path: Path, name: str | None = None) -> SkyImage:

@@ -152,9 +152,8 @@ class Channels:
     def _scale(self, element: Element) -> float | None:
         if self.beam is None:
             return None
-        name, beam, longest = (
-            element["name"], beam_pixels(element), max(element["radio"].shape)
-        )  # fmt: skip
+        name, longest = element["name"], max(element["radio"].shape)
+        beam = beam_pixels(element)
         if not LEAST_BEAM <= beam <= longest:
             raise ImageError(
                 f"{name}: its beam would be {beam:.3g} pixels wide and the field "
