@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from claran.detector import Detector as Detector
+    from claran.detection.detector import Detector as Detector
 
 __all__ = ["Detector", "__version__"]
 __version__ = "0.1.0"
@@ -39,5 +39,5 @@ _select_jax_backend()
 def __getattr__(name: str) -> Any:
     # Lazy, so that NumPy-only parts (claran.data in worker processes) stay free of JAX.
     if name == "Detector":
-        return importlib.import_module("claran.detector").Detector
+        return importlib.import_module("claran.detection.detector").Detector
     raise AttributeError(f"module 'claran' has no attribute {name!r}")

@@ -17,12 +17,12 @@ from claran import accelerator
 from claran.commands import common
 
 MODES = {
-    "demo": "detect",
-    "predict": "detect",
+    "demo": "predict",
+    "predict": "predict",
     "convert": "convert",
-    "simulate": "data",
-    "prepare": "data",
-    "preview": "data",
+    "simulate": "making_data",
+    "prepare": "making_data",
+    "preview": "making_data",
     "eval": "evaluate",
     "train": "train",
 }

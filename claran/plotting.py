@@ -8,9 +8,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from claran.data import radio as radio_image
-from claran.data.fits import SkyImage
 from claran.labels import display_name
+from claran.sky import contours as radio_image
+from claran.sky.images import SkyImage
+from claran.sky.noise import noise as measure_noise
 
 __all__ = ["plot_field", "plot_picture"]
 
@@ -33,7 +34,7 @@ def plot_field(
 
     Args:
         radio: The radio image.
-        table: Detections in it (see `claran.survey.catalog.detection_table`).
+        table: Detections in it (see `claran.catalog.tables.detection_table`).
         background: BGR picture of the same field, row 0 on top, such as the infrared;
             None for the radio image itself.
         sigma_level: Lowest contour in units of the noise; the next ones double.
@@ -48,7 +49,7 @@ def plot_field(
         axes.imshow(shade, cmap="inferno", origin="lower", extent=extent)
     else:
         axes.imshow(background[::-1, :, ::-1], origin="lower", extent=extent)
-    sigma = radio_image.noise(radio.values)
+    sigma = measure_noise(radio.values)
     if sigma > 0:
         levels = radio_image.contour_levels(sigma, start=sigma_level)
         for component in radio_image.contours(radio.values, levels):

@@ -28,8 +28,8 @@ import numpy as np
 from absl import app, flags, logging
 
 from claran import accelerator
-from claran.data.files import replace_file
-from claran.detector import Detector
+from claran.detection.detector import Detector
+from claran.io.atomic import replace_file
 from claran.models.presets import claran_v01
 from claran.ops.nms import nms
 from claran.ops.sampler import sample_rois

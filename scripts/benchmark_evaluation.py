@@ -19,10 +19,10 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from claran.evaluation.average_precision import COCO_IOU, average_precision
-from claran.evaluation.detections import coco_files
-from claran.evaluation.evaluation import evaluate, mean_average_precision
-from claran.evaluation.fields import FieldDetections, FieldTruth, catalog
-from claran.evaluation.matching import match_coco
+from claran.evaluation.matches import match_coco
+from claran.evaluation.metrics import evaluate, mean_average_precision
+from claran.evaluation.prediction_files import coco_files
+from claran.evaluation.truth import FieldDetections, FieldTruth, catalog
 from claran.labels import RGZ_CLASSES
 
 flags.DEFINE_integer("fields", 4603, "Fields; 4,603 as in ClaRAN's test set.")

@@ -18,15 +18,15 @@ from typing import Any
 import numpy as np
 from absl import app, flags
 
-from claran.data.augment import AddNoise, DropInfrared, Move
-from claran.data.elements import Element
-from claran.data.inputs import Channels, Inputs, Picture
-from claran.data.pipeline import PipelineOptions, Source, Transform, training_batches
 from claran.data.sources import open_source
+from claran.fields.augmentation import AddNoise, DropInfrared, Move
+from claran.fields.batches import PipelineOptions, Source, Transform, training_batches
+from claran.fields.field import Element
+from claran.fields.preprocessing import Channels, Inputs, Picture
 from claran.labels import RGZ_CLASSES
-from claran.simulation.field import simulate
-from claran.simulation.infrared import picture
-from claran.simulation.survey import FIRST
+from claran.simulation.infrared_sky import picture
+from claran.simulation.observation import FIRST
+from claran.simulation.simulated_field import simulate
 
 flags.DEFINE_string("data", None, "Data with labels; without it, simulated fields.")
 flags.DEFINE_integer("fields", 200, "Simulated fields, in memory.", lower_bound=1)

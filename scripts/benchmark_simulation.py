@@ -22,9 +22,12 @@ import cv2
 import numpy as np
 from absl import app, flags
 
-from claran.data.parallel import cores, parallel_map
-from claran.simulation import infrared, labels, populations, radio, selection
-from claran.simulation.field import simulate
+from claran.io.parallel import cores, parallel_map
+from claran.simulation import infrared_sky as infrared
+from claran.simulation import populations, selection
+from claran.simulation import radio_sky as radio
+from claran.simulation import rgz_labels as labels
+from claran.simulation.simulated_field import simulate
 
 flags.DEFINE_integer("num", 1000, "Fields to time.", lower_bound=1)
 FLAGS = flags.FLAGS

@@ -15,13 +15,13 @@ import numpy as np
 from absl import app, flags
 from astropy.io import fits
 
-from claran.data.islands import Islands, class_code, find_islands, find_peaks
-from claran.data.outlines import owners
-from claran.data.radio import noise
+from claran.fields.outlines import owners
 from claran.labels import RGZ_CLASSES
-from claran.simulation.field import simulate
+from claran.simulation.observation import FIRST_NATIVE
 from claran.simulation.populations import BALANCED, Population
-from claran.simulation.survey import FIRST_NATIVE
+from claran.simulation.simulated_field import simulate
+from claran.sky.islands import Islands, class_code, find_islands, find_peaks
+from claran.sky.noise import noise
 
 _SHARED = flags.DEFINE_string("shared", "../shared/data", "Folder of the real data.")
 _NUM = flags.DEFINE_integer("num", 400, "Simulated sources of each class.")

@@ -21,11 +21,12 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from scipy import ndimage
 
-from claran.data.islands import contour_levels, find_islands
-from claran.data.radio import noise
 from claran.labels import RGZ_CLASSES
-from claran.simulation import field, populations
-from claran.simulation.survey import FIRST, FIRST_NATIVE
+from claran.simulation import populations
+from claran.simulation import simulated_field as field
+from claran.simulation.observation import FIRST, FIRST_NATIVE
+from claran.sky.islands import contour_levels, find_islands
+from claran.sky.noise import noise
 
 _SHARED = flags.DEFINE_string("shared", "../shared/data", "Folder of the real data.")
 _NUM = flags.DEFINE_integer("num", 3000, "Number of simulated fields.")

@@ -21,21 +21,21 @@ import numpy as np
 from absl import app, flags
 from jaxtyping import Array, Float
 
-from claran.data.augment import DropInfrared
-from claran.data.elements import Element
-from claran.data.files import replace_file
-from claran.data.inputs import Channels, Inputs, NetworkInput
-from claran.data.pipeline import Source
 from claran.data.sources import open_source
+from claran.detection.engine import BatchDetector, network_inputs
 from claran.evaluation.bootstrap import Estimate
-from claran.evaluation.detecting import BatchDetector, network_inputs
-from claran.evaluation.evaluation import EvaluationOptions, evaluate
-from claran.evaluation.fields import read_truths
+from claran.evaluation.metrics import EvaluationOptions, evaluate
+from claran.evaluation.truth import read_truths
+from claran.fields.augmentation import DropInfrared
+from claran.fields.batches import Source
+from claran.fields.field import Element
+from claran.fields.preprocessing import Channels, Inputs, NetworkInput
+from claran.io.atomic import replace_file
 from claran.layers.roi_sampler import RoiSampler
 from claran.models.faster_rcnn import FasterRcnn
 from claran.models.presets import COUNT_TRUST, claran_first, claran_v01
 from claran.ops import sampler
-from claran.simulation.source import SIMULATED, SimulatedFields
+from claran.simulation.endless import SIMULATED, SimulatedFields
 from claran.training.recipes import COMPACT, Recipe
 from claran.training.trainer import BEST, TrainingOptions, train
 

@@ -5,8 +5,11 @@ from pathlib import Path
 import numpy as np
 from absl import app, flags
 
-from claran.simulation import field, files, morphology, populations, radio
-from claran.simulation.survey import FIRST
+from claran.simulation import morphology, populations
+from claran.simulation import radio_sky as radio
+from claran.simulation import simulated_field as field
+from claran.simulation import simulated_files as files
+from claran.simulation.observation import FIRST
 
 _OUTPUT = flags.DEFINE_string("output", "claran/examples", "Folder to write into.")
 _SEED = flags.DEFINE_integer("seed", 5, "Seed of the random numbers.")

@@ -22,7 +22,14 @@ from absl.testing import flagsaver
 # Shapes in signatures are checked while the tests run. Not in layers and models:
 # Keras reads the signature of `__init__`, which the wrapper hides.
 jaxtyping.install_import_hook(
-    ["claran.ops", "claran.data", "claran.evaluation", "claran.survey"],
+    [
+        "claran.ops",
+        "claran.sky",
+        "claran.fields",
+        "claran.data",
+        "claran.catalog",
+        "claran.evaluation",
+    ],
     "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
 )
 

@@ -6,18 +6,18 @@ import cv2
 import numpy as np
 import pytest
 
-from claran.data.fits import SkyImage
 from claran.data.sources import open_source
-from claran.detector import Detector
-from claran.evaluation.detecting import BatchDetector, network_inputs
-from claran.evaluation.evaluation import EvaluationOptions, evaluate
-from claran.evaluation.fields import read_truths
+from claran.detection.detector import Detector
+from claran.detection.engine import BatchDetector, network_inputs
+from claran.evaluation.metrics import EvaluationOptions, evaluate
+from claran.evaluation.truth import read_truths
 from claran.labels import RGZ_CLASSES
-from claran.simulation.field import observe, simulate
+from claran.simulation.endless import SimulatedFields
+from claran.simulation.observation import FIRST_NATIVE
 from claran.simulation.populations import BALANCED, draw_source
-from claran.simulation.radio import draw_noise
-from claran.simulation.source import SimulatedFields
-from claran.simulation.survey import FIRST_NATIVE
+from claran.simulation.radio_sky import draw_noise
+from claran.simulation.simulated_field import observe, simulate
+from claran.sky.images import SkyImage
 
 SEED = 4021  # Of no training and no validation.
 

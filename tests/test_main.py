@@ -11,7 +11,7 @@ from astropy.table import QTable
 from astropy.wcs import WCS
 
 from claran import Detector, examples
-from claran.survey import unfinished
+from claran.io import resuming as unfinished
 
 COLUMNS = ["image", "label", "score", "x0", "y0", "x1", "y1"]
 SKY = ["center", "width", "height"]

@@ -5,7 +5,7 @@ import pytest
 from absl import flags
 from absl.testing import flagsaver
 
-import claran.commands.data  # noqa: F401 - likewise.
+import claran.commands.making_data  # noqa: F401 - likewise.
 from claran.commands.common import UsageError
 from claran.main import call
 

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
+from claran.catalog.tables import write_table
 from claran.data.sources import open_source
-from claran.evaluation.detections import to_table
-from claran.evaluation.fields import FieldDetections, read_truths
-from claran.survey.catalog import write_table
+from claran.evaluation.prediction_files import to_table
+from claran.evaluation.truth import FieldDetections, read_truths
 
 ON_FIELDS = ("--mode=eval", "--data=fields", "--split=all", "--resamples=20")
 
@@ -110,7 +110,8 @@ def test_a_model_is_as_good_as_its_predictions(claran, fields):
 KILLED = """
 import os, signal, sys
 from claran import main
-from claran.evaluation import detecting, unfinished
+from claran.detection import engine as detecting
+from claran.evaluation import resuming_evaluation as unfinished
 
 unfinished.SECONDS = 0.0
 read, batches = detecting.BatchDetector.read, []

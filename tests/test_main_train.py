@@ -9,8 +9,8 @@ import pytest
 
 from claran.commands.train import calibrate
 from claran.models.presets import PRESETS
+from claran.simulation.endless import SimulatedFields
 from claran.simulation.populations import BALANCED
-from claran.simulation.source import SimulatedFields
 from claran.training.journal import read_log
 
 ON_FIELDS = (
@@ -75,7 +75,7 @@ def tiny_preset(tiny_channels, tmp_path, monkeypatch):
     network.detections.temperature = 1.5
     path = tmp_path / "claran_first.keras"
     network.save(path)
-    for module in ("claran.commands.train", "claran.detector"):
+    for module in ("claran.commands.train", "claran.detection.detector"):
         weights = {"claran_first": path}
         monkeypatch.setattr(f"{module}.preset_weights", weights.get)
     monkeypatch.setitem(PRESETS, "claran_first", tiny_channels)

@@ -6,9 +6,9 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from claran.data.fits import SkyImage
+from claran.catalog.tables import detection_table
 from claran.plotting import plot_field, plot_picture
-from claran.survey.catalog import detection_table
+from claran.sky.images import SkyImage
 
 BOX = np.array([[10.0, 24.0, 20.0, 30.0]])  # Over the source of `values`.
 

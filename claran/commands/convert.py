@@ -10,9 +10,9 @@ from pathlib import Path
 from absl import flags
 
 from claran.commands.common import UsageError, say
-from claran.data.files import replace_file
-from claran.data.fusion import METHODS
+from claran.io.atomic import replace_file
 from claran.models.weights import load_claran_checkpoint
+from claran.sky.pictures import METHODS
 
 __all__ = ["convert"]
 

@@ -29,27 +29,27 @@ from tqdm.auto import tqdm
 
 import claran
 from claran.commands.common import UsageError, say
-from claran.commands.data_sets import (
+from claran.commands.data_flags import (
     are_simulated,
     labelled_fields,
     simulated_fields,
 )
-from claran.commands.detectors import batch_size, catalog_score, load_detector
-from claran.data.parallel import cores
+from claran.commands.model_flags import batch_size, catalog_score, load_detector
 from claran.data.sources import FieldSource
-from claran.evaluation.classical import detect_classically
-from claran.evaluation.detecting import BatchDetector, network_inputs
-from claran.evaluation.detections import read_predictions
-from claran.evaluation.evaluation import EvaluationOptions, evaluate
-from claran.evaluation.fields import FieldDetections, read_truths
+from claran.detection.counting import first_threshold
+from claran.detection.engine import BatchDetector, network_inputs
+from claran.evaluation.classical_run import detect_classically
 from claran.evaluation.gallery import Shown
+from claran.evaluation.metrics import EvaluationOptions, evaluate
 from claran.evaluation.output import display_inputs, write_detections, write_evaluation
-from claran.evaluation.unfinished import Unfinished
+from claran.evaluation.prediction_files import read_predictions
+from claran.evaluation.resuming_evaluation import Unfinished
+from claran.evaluation.truth import FieldDetections, read_truths
+from claran.io.parallel import cores
+from claran.io.resuming import code_fingerprint
 from claran.models.faster_rcnn import FasterRcnn
 from claran.models.weights import model_fingerprint
-from claran.simulation.source import SimulatedFields
-from claran.survey.counting import first_threshold
-from claran.survey.unfinished import code_fingerprint
+from claran.simulation.endless import SimulatedFields
 
 __all__ = ["eval"]
 

@@ -30,18 +30,19 @@ import jax
 import keras
 from absl import flags
 
-from claran.commands import data_sets, detectors
+from claran.commands import data_flags as data_sets
+from claran.commands import model_flags as detectors
 from claran.commands.common import UsageError, say
-from claran.data.augment import AddNoise, DropInfrared, Move
-from claran.data.files import replace_file
-from claran.data.parallel import cores
-from claran.data.pipeline import Source, Transform
-from claran.evaluation.detecting import Validation, network_inputs
-from claran.evaluation.fields import FieldTruth, read_truths, truth_of
-from claran.evaluation.temperature import fit_temperature
+from claran.detection.engine import Validation, network_inputs
+from claran.evaluation.truth import FieldTruth, read_truths, truth_of
+from claran.fields.augmentation import AddNoise, DropInfrared, Move
+from claran.fields.batches import Source, Transform
+from claran.io.atomic import replace_file
+from claran.io.parallel import cores
 from claran.models.faster_rcnn import FasterRcnn
 from claran.models.presets import PRESETS, preset_weights
-from claran.simulation.source import SimulatedFields
+from claran.simulation.endless import SimulatedFields
+from claran.training.calibration import fit_temperature
 from claran.training.devices import data_parallel
 from claran.training.fine_tuning import with_classes
 from claran.training.imagenet import start_from_imagenet

@@ -16,7 +16,7 @@ from claran.data.annotations import (
     Report,
     gather,
 )
-from claran.data.fits import ImageError
+from claran.errors import ImageError
 
 __all__ = ["read_coco"]
 

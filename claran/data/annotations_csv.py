@@ -35,7 +35,7 @@ from claran.data.annotations import (
     Report,
     gather,
 )
-from claran.data.fits import ImageError
+from claran.errors import ImageError
 
 __all__ = ["read_csv"]
 

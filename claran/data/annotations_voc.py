@@ -18,7 +18,7 @@ from claran.data.annotations import (
     Report,
     gather,
 )
-from claran.data.fits import ImageError
+from claran.errors import ImageError
 
 __all__ = ["parse_voc", "read_voc"]
 

@@ -20,10 +20,10 @@ from claran.data.annotations import Annotations, FieldLabels, Report
 from claran.data.annotations_coco import read_coco
 from claran.data.annotations_csv import read_csv
 from claran.data.annotations_voc import read_voc
-from claran.data.fields import FieldFiles, Place
-from claran.data.files import KINDS, field_name
-from claran.data.fits import FITS_ENDINGS, PICTURE_ENDINGS, ImageError
+from claran.data.field_files import FieldFiles, Place
 from claran.data.sky_splits import LINK_ARCMIN, complete_splits
+from claran.errors import ImageError
+from claran.io.paths import FITS_ENDINGS, KINDS, PICTURE_ENDINGS, field_name
 
 __all__ = ["TABLE", "divide", "find_coco", "find_pairs", "find_voc", "voc_folder"]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from claran.data.elements import Element
-from claran.data.fields import picture_element
+from claran.data.field_files import picture_element
+from claran.fields.field import Element
 
 __all__ = ["Records", "from_record", "open_prepared"]
 
@@ -69,7 +69,7 @@ def from_record(
 
     Labels count from 1 instead of 0, and the infrared is BGR instead of RGB. Objects
     of a class outside of the list are ignored. A ready-made picture (D1, D3, D4) gives
-    what `claran.data.fields.picture_element` says.
+    what `claran.data.field_files.picture_element` says.
 
     Args:
         record: With the features of `datasets/rgz/README.md`.

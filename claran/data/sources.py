@@ -12,8 +12,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from claran.data.annotations import Annotations, Report
-from claran.data.elements import Element
-from claran.data.fields import (
+from claran.data.field_files import (
     FieldFiles,
     Place,
     Problems,
@@ -21,7 +20,6 @@ from claran.data.fields import (
     load_field,
     sky_place,
 )
-from claran.data.fits import ImageError
 from claran.data.folders import (
     TABLE,
     divide,
@@ -30,9 +28,11 @@ from claran.data.folders import (
     find_voc,
     voc_folder,
 )
-from claran.data.parallel import parallel_map
-from claran.data.pipeline import Source
 from claran.data.records import Records, open_prepared
+from claran.errors import ImageError
+from claran.fields.batches import Source
+from claran.fields.field import Element
+from claran.io.parallel import parallel_map
 
 __all__ = ["FieldSource", "open_source"]
 
@@ -48,7 +48,7 @@ class FieldSource:
         fields: The fields.
         class_names: Names of the labels 1, 2 ...
         has_radio: False if the fields are nothing but pictures, which only
-            `claran.data.inputs.Picture(method=None)` takes.
+            `claran.fields.preprocessing.Picture(method=None)` takes.
         fingerprint: Hash of the files' names and sizes and of all labels; the same
             data give the same, wherever they lie.
         report: What was wrong, and so is not among the fields.

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from claran.data.outlines import owners
 from claran.evaluation.bootstrap import Estimate
-from claran.evaluation.fields import FieldDetections, FieldTruth
-from claran.evaluation.matching import box_iou
+from claran.evaluation.matches import box_iou
+from claran.evaluation.truth import FieldDetections, FieldTruth
+from claran.fields.outlines import owners
 
 __all__ = ["LEAST_COMPONENTS", "Association", "associate"]
 

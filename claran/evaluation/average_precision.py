@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.sparse import coo_array
 
-from claran.evaluation.matching import Matches
+from claran.evaluation.matches import Matches
 
 __all__ = [
     "COCO_IOU",

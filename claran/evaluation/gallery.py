@@ -11,13 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import Normal, Stroke
 
-from claran.data.fusion import array_to_picture
-from claran.data.inputs import Inputs
-from claran.data.pipeline import Source
-from claran.data.preview import to_picture
-from claran.evaluation.fields import FieldDetections, FieldTruth, catalog
-from claran.evaluation.matching import by_score, overlaps
+from claran.evaluation.matches import by_score, overlaps
+from claran.evaluation.truth import FieldDetections, FieldTruth, catalog
+from claran.fields.batches import Source
+from claran.fields.preprocessing import Inputs
+from claran.fields.preview import to_picture
 from claran.labels import display_name
+from claran.sky.pictures import array_to_picture
 
 __all__ = ["Case", "Shown", "false_alarms", "misses", "plot_cases"]
 

@@ -4,15 +4,15 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from claran.data.files import replace_file
-from claran.data.inputs import Channels, Inputs, Picture
-from claran.evaluation.detections import coco_files, to_table, voc_files
-from claran.evaluation.fields import FieldTruth
+from claran.catalog.tables import write_table
 from claran.evaluation.gallery import Shown, false_alarms, misses, plot_cases
 from claran.evaluation.plots import plots
+from claran.evaluation.prediction_files import coco_files, to_table, voc_files
 from claran.evaluation.report import html_report, png
 from claran.evaluation.results import Evaluation
-from claran.survey.catalog import write_table
+from claran.evaluation.truth import FieldTruth
+from claran.fields.preprocessing import Channels, Inputs, Picture
+from claran.io.atomic import replace_file
 
 __all__ = ["display_inputs", "write_detections", "write_evaluation"]
 

@@ -9,7 +9,7 @@ from jaxtyping import Int
 
 from claran.evaluation.association import LEAST_COMPONENTS, Association
 from claran.evaluation.bootstrap import Estimate
-from claran.evaluation.matching import Matches
+from claran.evaluation.matches import Matches
 from claran.evaluation.scores import Calibration, ScoreCurve
 from claran.labels import display_name
 

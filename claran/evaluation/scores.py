@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from claran.evaluation.fields import Catalog
-from claran.evaluation.matching import Matches, by_score, overlaps
+from claran.evaluation.matches import Matches, by_score, overlaps
+from claran.evaluation.truth import Catalog
 
 __all__ = [
     "Calibration",

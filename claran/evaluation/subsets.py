@@ -9,9 +9,9 @@ from jaxtyping import Bool, Int
 
 from claran.evaluation.average_precision import average_precision
 from claran.evaluation.bootstrap import Estimate
-from claran.evaluation.fields import Catalog, FieldTruth
-from claran.evaluation.matching import match_voc
+from claran.evaluation.matches import match_voc
 from claran.evaluation.results import Subset
+from claran.evaluation.truth import Catalog, FieldTruth
 
 __all__ = ["consensus_subsets", "crowded_subset", "extent_subsets"]
 

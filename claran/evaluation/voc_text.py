@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from claran.data.fits import ImageError
-from claran.evaluation.fields import FieldDetections
+from claran.errors import ImageError
+from claran.evaluation.truth import FieldDetections
 
 __all__ = ["format_voc", "read_voc_detections"]
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import keras
 from jaxtyping import Array, Bool, Float
 
-from claran.layers.detections import Detected, Detections
+from claran.layers.box_decoder import Detected, Detections
 from claran.layers.proposals import Proposals
 from claran.layers.roi_sampler import RoiSampler
 from claran.models.head import BoxHead
@@ -47,13 +47,13 @@ class FasterRcnn(keras.Model):
         detections: Turns these into detections.
         class_names: Names of the classes, without background.
         image_size: Side in pixels of the square that pictures are scaled to fit.
-        fusion: How radio and infrared become a picture (see `claran.data.fusion`), or
-            "channels" for the float channels of `claran.data.inputs.Channels`.
+        fusion: How radio and infrared become a picture (see `claran.sky.pictures`), or
+            "channels" for the float channels of `claran.fields.preprocessing.Channels`.
         beam: Pixels that "channels" scales the width of the beam to; None scales the
             field to fit `image_size`.
         count_trust: Share of a source's probability that goes to the class got by
-            counting its islands and peaks, see `claran.survey.counting`; 0 leaves boxes
-            and classes as the network has them.
+            counting its islands and peaks, see `claran.detection.counting`; 0 leaves
+            boxes and classes as the network has them.
         **kwargs: Of `keras.Model`.
 
     Raises:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from claran.labels import RGZ_CLASSES
-from claran.layers.detections import Detections
+from claran.layers.box_decoder import Detections
 from claran.layers.proposals import Proposals
 from claran.layers.roi_sampler import RoiSampler
 from claran.models.faster_rcnn import FasterRcnn
@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 COUNT_TRUST = 0.95  # Counting is right for 159 of 168 real sources; see data.islands.
-CHANNELS = 5  # Of `claran.data.inputs.CHANNELS`, which models may not import.
+CHANNELS = 5  # Of `claran.fields.preprocessing.CHANNELS`, which models may not import.
 
 
 def claran_v01(
@@ -99,8 +99,8 @@ def claran_first(
 ) -> FasterRcnn:
     """Returns the compact network for radio surveys, untrained.
 
-    It sees the float channels of `claran.data.inputs.Channels` at the survey's own
-    resolution: the beam is three pixels wide, as FIRST's is.
+    It sees the float channels of `claran.fields.preprocessing.Channels` at the survey's
+    own resolution: the beam is three pixels wide, as FIRST's is.
 
     Args:
         class_names: Names of the classes, without background.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from claran.simulation.survey import Survey
+from claran.simulation.observation import Survey
 
 __all__ = ["pixel_axis", "sum_products"]
 

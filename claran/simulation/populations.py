@@ -13,8 +13,9 @@ import numpy as np
 from scipy import special
 
 from claran.labels import RGZ_CLASSES
-from claran.simulation import morphology, radio
-from claran.simulation.survey import Survey
+from claran.simulation import morphology
+from claran.simulation import radio_sky as radio
+from claran.simulation.observation import Survey
 
 __all__ = [
     "BALANCED",

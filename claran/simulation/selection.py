@@ -10,16 +10,17 @@ import math
 import cv2
 import numpy as np
 
-from claran.data.islands import (
+from claran.simulation import populations
+from claran.simulation import radio_sky as radio
+from claran.simulation.observation import Survey
+from claran.simulation.populations import Source
+from claran.sky.islands import (
     MOST_PEAKS,
     THRESHOLD,
     class_code,
     find_islands,
     find_peaks,
 )
-from claran.simulation import populations, radio
-from claran.simulation.populations import Source
-from claran.simulation.survey import Survey
 
 __all__ = ["draw_of_class"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from claran.data.files import flush, replace_file
+from claran.io.atomic import flush, replace_file
 
 __all__ = ["Checkpoints", "save_in_vain", "write_json"]
 

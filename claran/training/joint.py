@@ -35,7 +35,7 @@ _SEED_STATE = "seed_generator_state"
 class JointTraining(keras.Model):
     """A network and what it takes to train it; `compile` with an optimizer, then `fit`.
 
-    Its data are batches of `claran.data.pipeline.Batch` without `names`. Its logs are
+    Its data are batches of `claran.fields.batches.Batch` without `names`. Its logs are
     the four losses, `loss`, their sum, and `gradient_norm`, before clipping: means over
     the epoch; and the `learning_rate` of the last step. Weights saved from it hold the
     state of all random generators too.
@@ -81,7 +81,7 @@ class JointTraining(keras.Model):
         """Returns the four losses, means over the batch.
 
         Args:
-            batch: See `claran.data.pipeline.Batch`.
+            batch: See `claran.fields.batches.Batch`.
             training: Whether dropout is on, and as many boxes proposed as for training.
         """
         info = batch["image_info"]

@@ -11,14 +11,14 @@ from typing import Any
 import jax
 import keras
 
-from claran.data.inputs import Inputs
-from claran.data.pipeline import (
+from claran.fields.batches import (
     Batches,
     PipelineOptions,
     Source,
     Transform,
     training_batches,
 )
+from claran.fields.preprocessing import Inputs
 from claran.models.faster_rcnn import FasterRcnn
 from claran.training.checkpoints import Checkpoints, replace_file, save_in_vain
 from claran.training.devices import check_same

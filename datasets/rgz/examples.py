@@ -10,10 +10,11 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from claran.data.annotations import LabelledObject
-from claran.data.fields import FieldFiles, Problems, load_field
-from claran.data.fits import ImageError, SkyImage
-from claran.data.fusion import MEAN_INFRARED
-from claran.data.radio import noise
+from claran.data.field_files import FieldFiles, Problems, load_field
+from claran.errors import ImageError
+from claran.sky.images import SkyImage
+from claran.sky.noise import noise
+from claran.sky.pictures import MEAN_INFRARED
 
 __all__ = [
     "as_rgb_png",

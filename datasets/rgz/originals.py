@@ -15,8 +15,8 @@ from tensorflow_datasets.core.download import downloader
 
 from claran.data.annotations import FieldLabels, Report, gather
 from claran.data.annotations_voc import parse_voc
-from claran.data.fits import ImageError
 from claran.data.sky_splits import complete_splits, position_from_name
+from claran.errors import ImageError
 
 from .examples import as_rgb_png, objects_example
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from claran.data.fits import ImageError
+from claran.errors import ImageError
 
 from .rgz_dataset_builder import Builder, RgzConfig
 

@@ -11,11 +11,12 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from claran.data.annotations import Report
-from claran.data.fields import FieldFiles, Place, sky_place
-from claran.data.fits import ImageError, read_sky_image
+from claran.data.field_files import FieldFiles, Place, sky_place
 from claran.data.folders import divide, find_pairs
-from claran.data.parallel import parallel_map
+from claran.errors import ImageError
+from claran.io.parallel import parallel_map
 from claran.labels import RGZ_CLASSES
+from claran.sky.images import read_sky_image
 
 from . import originals, simulated
 from .examples import pair_example, pair_features, picture_features

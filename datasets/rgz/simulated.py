@@ -7,10 +7,10 @@ import numpy as np
 from tensorflow_datasets.core.utils.lazy_imports_utils import apache_beam as beam
 
 from claran.labels import RGZ_CLASSES
-from claran.simulation.field import Field, field_wcs, simulate
-from claran.simulation.infrared import picture
+from claran.simulation.infrared_sky import picture
+from claran.simulation.observation import Survey
 from claran.simulation.populations import BALANCED, CATALOGUE
-from claran.simulation.survey import Survey
+from claran.simulation.simulated_field import Field, field_wcs, simulate
 
 from .examples import to_png
 

@@ -9,8 +9,9 @@ from claran.data.annotations import FieldLabels, LabelledObject, Report, gather
 from claran.data.annotations_coco import read_coco
 from claran.data.annotations_csv import read_csv
 from claran.data.annotations_voc import parse_voc, read_voc
-from claran.data.fits import ImageError, read_picture, read_sky_image
+from claran.errors import ImageError
 from claran.labels import RGZ_CLASSES
+from claran.sky.images import read_picture, read_sky_image
 
 HEADER = "first_id,cls,box_x0,box_y0,box_x1,box_y1"
 VOC = """<annotation><filename>F.png</filename>

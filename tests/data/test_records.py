@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from claran.data.inputs import Picture
 from claran.data.records import Records, from_record, open_prepared
+from claran.fields.preprocessing import Picture
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from claran.evaluation.fields import FieldDetections, FieldTruth
+from claran.evaluation.truth import FieldDetections, FieldTruth
 
 
 def _boxes(rng, count):

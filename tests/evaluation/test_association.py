@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from claran.evaluation.association import associate
-from claran.evaluation.fields import FieldDetections, FieldTruth
+from claran.evaluation.truth import FieldDetections, FieldTruth
 
 # Two lobes of a double, a neighbor to the right, and an island nobody labelled.
 ISLANDS = np.array(

@@ -15,9 +15,9 @@ from claran.evaluation.average_precision import (
     max_recall,
 )
 from claran.evaluation.bootstrap import interval, resamples
-from claran.evaluation.detections import coco_files
-from claran.evaluation.fields import FieldDetections, FieldTruth, catalog
-from claran.evaluation.matching import match_coco, match_voc
+from claran.evaluation.matches import match_coco, match_voc
+from claran.evaluation.prediction_files import coco_files
+from claran.evaluation.truth import FieldDetections, FieldTruth, catalog
 from claran.evaluation.voc_text import read_voc_detections
 
 METRICS = {"area": "area", "voc07": "11_points"}

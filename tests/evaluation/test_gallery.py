@@ -3,12 +3,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from claran.data.inputs import Picture
-from claran.evaluation.evaluation import EvaluationOptions, evaluate
-from claran.evaluation.fields import FieldDetections, read_truths
 from claran.evaluation.gallery import Shown, false_alarms, misses, plot_cases
+from claran.evaluation.metrics import EvaluationOptions, evaluate
 from claran.evaluation.output import display_inputs, write_evaluation
 from claran.evaluation.plots import plots
+from claran.evaluation.truth import FieldDetections, read_truths
+from claran.fields.preprocessing import Picture
 
 CLASSES = ("1_1", "1_2", "1_3", "2_2")
 TRUE = [20.0, 10.0, 40.0, 18.0]

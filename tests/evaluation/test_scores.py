@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from claran.evaluation.fields import FieldDetections, FieldTruth, catalog
-from claran.evaluation.matching import match_voc
+from claran.evaluation.matches import match_voc
 from claran.evaluation.scores import calibration, confusion, score_curve
+from claran.evaluation.truth import FieldDetections, FieldTruth, catalog
 
 A, B, C, EMPTY = ([0, 0, 9, 9], [20, 0, 29, 9], [40, 0, 49, 9], [0, 30, 9, 39])
 

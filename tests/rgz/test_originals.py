@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from claran.data.fits import ImageError
+from claran.errors import ImageError
 from claran_rgz import originals
 from claran_rgz.prepare import prepare, summary
 

@@ -7,7 +7,7 @@ import tensorflow_datasets as tfds
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from claran.data.fits import ImageError
+from claran.errors import ImageError
 from claran_rgz.prepare import prepare
 
 

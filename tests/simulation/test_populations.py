@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 from claran.labels import RGZ_CLASSES
-from claran.simulation import field, morphology, populations, radio
-from claran.simulation.source import SimulatedFields
-from claran.simulation.survey import FIRST, FIRST_NATIVE, FIRST_WIDE, Survey
+from claran.simulation import morphology, populations
+from claran.simulation import radio_sky as radio
+from claran.simulation import simulated_field as field
+from claran.simulation.endless import SimulatedFields
+from claran.simulation.observation import FIRST, FIRST_NATIVE, FIRST_WIDE, Survey
 
 
 @pytest.mark.parametrize("family", sorted(morphology._FAMILIES))

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from claran.labels import RGZ_CLASSES
-from claran.simulation import radio, selection
+from claran.simulation import radio_sky as radio
+from claran.simulation import selection
+from claran.simulation.observation import FIRST
 from claran.simulation.populations import Source
-from claran.simulation.survey import FIRST
 
 
 def test_cut_out_of_the_noise(rng):

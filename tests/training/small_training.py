@@ -11,12 +11,12 @@ import keras
 import numpy as np
 
 from claran.accelerator import join_processes
-from claran.data.augment import Move
-from claran.data.inputs import Picture
+from claran.fields.augmentation import Move
+from claran.fields.preprocessing import Picture
 from claran.models.presets import claran_v01
 from claran.ops.targets import HeadOptions, RpnOptions
+from claran.simulation.endless import SimulatedFields
 from claran.simulation.populations import BALANCED
-from claran.simulation.source import SimulatedFields
 from claran.training.devices import data_parallel
 from claran.training.recipes import Recipe
 from claran.training.trainer import TrainingOptions, train

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from claran.data.files import replace_file
+from claran.io.atomic import replace_file
 from claran.training.checkpoints import Checkpoints, write_json
 
 

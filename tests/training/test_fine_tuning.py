@@ -6,18 +6,18 @@ import jax
 import keras
 import pytest
 
-from claran.data.augment import Move
-from claran.data.inputs import Picture
-from claran.data.pipeline import PipelineOptions, training_batches
 from claran.data.sources import open_source
-from claran.evaluation.detecting import BatchDetector
-from claran.evaluation.evaluation import mean_average_precision
-from claran.evaluation.fields import read_truths
+from claran.detection.engine import BatchDetector
+from claran.evaluation.metrics import mean_average_precision
+from claran.evaluation.truth import read_truths
+from claran.fields.augmentation import Move
+from claran.fields.batches import PipelineOptions, training_batches
+from claran.fields.preprocessing import Picture
 from claran.models.faster_rcnn import FasterRcnn
 from claran.models.presets import claran_first
 from claran.models.pyramid import pyramid
+from claran.simulation.endless import SimulatedFields
 from claran.simulation.populations import BALANCED
-from claran.simulation.source import SimulatedFields
 from claran.training.fine_tuning import with_classes
 from claran.training.joint import JointTraining
 from claran.training.recipes import COMPACT

@@ -1,0 +1,1 @@
+"""Detections as catalogs: tables with units and positions on the sky."""

@@ -1,0 +1,229 @@
+"""Which detection found which source, by VOC's rule and by COCO's.
+
+Everingham et al. 2010, IJCV 88, 303; Lin et al. 2014, arXiv:1405.0312.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from claran.evaluation.truth import Catalog
+
+__all__ = [
+    "Matches",
+    "Pairs",
+    "box_iou",
+    "by_score",
+    "match_coco",
+    "match_voc",
+    "overlaps",
+]
+
+MAX_DETECTIONS = 100  # COCO's, in a field and class.
+
+
+class Pairs(NamedTuple):
+    """Every detection with every source of its field."""
+
+    found: Int[np.ndarray, "p"]  # Row of the detection.
+    true: Int[np.ndarray, "p"]  # Row of the source.
+    iou: Float[np.ndarray, "p"]
+    covered: Float[np.ndarray, "p"]  # Share of the detection's area within the source.
+
+
+class Matches(NamedTuple):
+    """Detections of one class by falling score, at each of `t` IoU thresholds.
+
+    A detection that is ignored counts neither as a hit nor as a false alarm.
+    """
+
+    scores: Float[np.ndarray, "d"]
+    fields: Int[np.ndarray, "d"]
+    hits: Bool[np.ndarray, "t d"]
+    ignored: Bool[np.ndarray, "t d"]
+    positives: Int[np.ndarray, "fields"]  # Sources to find in each field.
+
+
+def overlaps(true: Catalog, found: Catalog) -> Pairs:
+    """Returns the pairs of detection and source within each field, by detection.
+
+    Boxes are edges. With VOC's inclusive pixels turned into edges, the IoU is the one
+    that VOC computes with its "+1".
+    """
+    first = np.searchsorted(true.fields, found.fields, side="left")
+    count = np.searchsorted(true.fields, found.fields, side="right") - first
+    rows = np.repeat(np.arange(len(found)), count)
+    start = np.repeat(np.cumsum(count) - count, count)
+    others = np.arange(len(rows)) - start + np.repeat(first, count)
+    iou, covered = _overlap(found.boxes[rows], true.boxes[others])
+    return Pairs(rows, others, iou, covered)
+
+
+def box_iou(
+    a: Float[np.ndarray, "m 4"], b: Float[np.ndarray, "n 4"]
+) -> Float[np.ndarray, "m n"]:
+    """Returns the intersection over union of every box in `a` with every one in `b`."""
+    return _overlap(a[:, None], b[None])[0]
+
+
+def by_score(
+    scores: Float[np.ndarray, "d"], *, as_original: bool = False
+) -> Int[np.ndarray, "d"]:
+    """Returns the order of falling scores; equal ones stay in the order they come in.
+
+    Args:
+        scores: Confidence.
+        as_original: Leave equal scores in the order of `np.argsort` without vector
+            instructions, as in ClaRAN's results. Its text files hold three decimals,
+            so there are many.
+    """
+    if as_original:
+        # NumPy sorts float64 by vector instructions where there are any, and equal
+        # values come out otherwise. It has none for this type.
+        return np.argsort(-scores.astype(np.longdouble))
+    return np.argsort(-scores, kind="stable")
+
+
+def match_voc(
+    true: Catalog,
+    found: Catalog,
+    label: int,
+    *,
+    field_count: int,
+    iou_threshold: float = 0.5,
+    as_original: bool = False,
+) -> Matches:
+    """Returns the matches of one class by VOC's rule.
+
+    A detection tries the source it overlaps most, and no other: it hits if the IoU is
+    above the threshold and no better detection has hit the source.
+
+    Args:
+        true: Sources.
+        found: Detections.
+        label: The class.
+        field_count: Number of fields.
+        iou_threshold: See above.
+        as_original: See `by_score`.
+    """
+    found = found[found.labels == label]
+    true = _of_class(true, label)
+    order = by_score(found.scores, as_original=as_original)
+    pairs = overlaps(true, found)
+    best = _best(pairs, len(found))
+    tried = np.where(best >= 0, pairs.iou[best] if len(pairs.iou) else 0, 0)
+    over = tried > iou_threshold
+    source = np.where(over, pairs.true[best] if len(pairs.true) else -1, -1)[order]
+    ignored = (source >= 0) & _at(true.ignored, source)
+    claims = np.flatnonzero((source >= 0) & ~ignored)
+    _, first = np.unique(source[claims], return_index=True)
+    hits = np.zeros(len(found), bool)
+    hits[claims[first]] = True
+    ignored |= found.ignored[order] & ~hits
+    return Matches(
+        scores=found.scores[order],
+        fields=found.fields[order],
+        hits=hits[None],
+        ignored=ignored[None],
+        positives=np.bincount(true.fields[~true.ignored], minlength=field_count),
+    )
+
+
+def match_coco(
+    true: Catalog,
+    found: Catalog,
+    label: int,
+    *,
+    field_count: int,
+    iou_thresholds: Float[np.ndarray, "t"],
+) -> Matches:
+    """Returns the matches of one class by COCO's rule.
+
+    By falling score, a detection takes the free source that it overlaps most, if the
+    IoU reaches the threshold. Ignored sources are COCO's crowds: what is left may lie
+    on them, and then overlaps by the share of its own area that is inside.
+
+    Args:
+        true: Sources.
+        found: Detections; the best 100 of a field are used.
+        label: The class.
+        field_count: Number of fields.
+        iou_thresholds: See above.
+    """
+    found = found[found.labels == label]
+    true = _of_class(true, label)
+    found = found[_rank(found) < MAX_DETECTIONS]
+    pairs = overlaps(true, found)
+    overlap = np.where(_at(true.ignored, pairs.true), pairs.covered, pairs.iou)
+    thresholds = np.minimum(iou_thresholds, 1 - 1e-10)
+    hits = np.zeros((len(thresholds), len(found)), bool)
+    ignored = np.zeros_like(hits)
+    taken = np.zeros((len(thresholds), len(true)), bool)
+    start = np.searchsorted(pairs.found, np.arange(len(found) + 1))
+    order = by_score(found.scores)
+    for i in order[(start[1:] > start[:-1])[order]]:
+        own = slice(start[i], start[i + 1])
+        sources, reached = pairs.true[own], overlap[own] >= thresholds[:, None]
+        crowd = true.ignored[sources]
+        free = reached & ~crowd & ~taken[:, sources]
+        # Of equal overlaps COCO takes the last.
+        last = len(sources) - 1
+        choice = last - np.where(free, overlap[own], -1)[:, ::-1].argmax(axis=1)
+        hits[:, i] = free.any(axis=1)
+        ignored[:, i] = ~hits[:, i] & (reached & crowd).any(axis=1)
+        at = np.flatnonzero(hits[:, i])
+        taken[at, sources[choice[at]]] = True
+    ignored |= found.ignored & ~hits
+    return Matches(
+        scores=found.scores[order],
+        fields=found.fields[order],
+        hits=hits[:, order],
+        ignored=ignored[:, order],
+        positives=np.bincount(true.fields[~true.ignored], minlength=field_count),
+    )
+
+
+def _overlap(
+    a: Float[np.ndarray, "*#n 4"], b: Float[np.ndarray, "*#n 4"]
+) -> tuple[Float[np.ndarray, "*n"], Float[np.ndarray, "*n"]]:
+    """Returns IoU, and share of the area of `a` within `b`; 0 without any area."""
+    low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
+    common = np.maximum(high - low, 0).prod(axis=-1)
+    area_a, area_b = (
+        np.maximum(box[..., 2:] - box[..., :2], 0).prod(axis=-1) for box in (a, b)
+    )
+    union = area_a + area_b - common
+    iou, covered = (
+        np.divide(common, of, out=np.zeros_like(common), where=of > 0)
+        for of in (union, np.broadcast_to(area_a, common.shape))
+    )
+    return iou, covered
+
+
+def _of_class(true: Catalog, label: int) -> Catalog:
+    """Returns the sources of a class, and the ignored ones that may be of any."""
+    return true[(true.labels == label) | (true.ignored & (true.labels == 0))]
+
+
+def _best(pairs: Pairs, count: int) -> Int[np.ndarray, "count"]:
+    """Returns each detection's pair of largest IoU, the first of equals; or -1."""
+    # The sort is stable: of equal IoU, the pair that comes first.
+    order = np.lexsort((-pairs.iou, pairs.found))
+    owner, first = np.unique(pairs.found[order], return_index=True)
+    best = np.full(count, -1)
+    best[owner] = order[first]
+    return best
+
+
+def _rank(found: Catalog) -> Int[np.ndarray, "n"]:
+    """Returns each detection's place among those of its field, from 0."""
+    order = np.lexsort((-found.scores, found.fields))
+    rank = np.empty(len(found), int)
+    rank[order] = np.arange(len(found)) - np.searchsorted(found.fields, found.fields)
+    return rank
+
+
+def _at(values: np.ndarray, rows: Int[np.ndarray, "n"]) -> np.ndarray:
+    """Returns `values[rows]`; anything where there are no values to take from."""
+    return values[rows] if len(values) else np.zeros(len(rows), values.dtype)

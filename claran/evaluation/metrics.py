@@ -1,0 +1,262 @@
+"""All metrics of a set of fields at once, as numbers and as a table."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from claran.evaluation.association import associate
+from claran.evaluation.average_precision import (
+    COCO_IOU,
+    average_precision,
+    max_recall,
+)
+from claran.evaluation.bootstrap import Estimate, mean_over_classes, resamples
+from claran.evaluation.matches import Matches, match_coco, match_voc, overlaps
+from claran.evaluation.results import ClassResult, Evaluation
+from claran.evaluation.scores import calibration, confusion, score_curve
+from claran.evaluation.subsets import consensus_subsets, crowded_subset, extent_subsets
+from claran.evaluation.truth import Catalog, FieldDetections, FieldTruth, catalog
+
+__all__ = ["EvaluationOptions", "evaluate", "mean_average_precision"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluationOptions:
+    """How to evaluate.
+
+    Attributes:
+        score_threshold: Detections with a higher score make the catalog whose
+            association and confusion are measured.
+        ignore_unlabelled: Whether detections that touch no labelled source, ignored
+            ones included, are no false alarms: for fields not labelled completely.
+        inclusive_boxes: Whether the last edges of detections are of the last pixel
+            inside, as for ClaRAN's own evaluation those of its network are. Matters to
+            `Evaluation.voc` alone, which has the number of that evaluation so; as edges
+            the same boxes fit better by a pixel.
+        min_sources: Classes with fewer are left out of the mean over common classes.
+        resample_count: Draws of fields for the 95% intervals.
+        seed: Decides these draws.
+    """
+
+    score_threshold: float = 0.8
+    ignore_unlabelled: bool = False
+    inclusive_boxes: bool = False
+    min_sources: int = 10
+    resample_count: int = 1000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.score_threshold <= 1:
+            raise ValueError(
+                f"`score_threshold` must be in [0, 1], got {self.score_threshold}."
+            )
+        if not self.resample_count >= 1:
+            raise ValueError(
+                f"`resample_count` must be at least 1, got {self.resample_count}."
+            )
+
+
+def mean_average_precision(
+    truths: Sequence[FieldTruth],
+    detections: Sequence[FieldDetections],
+    class_count: int,
+) -> float:
+    """Returns the mean of VOC's AP at an IoU of 0.5 over the classes with a source.
+
+    NaN if there is none. What training watches: without the rest, in a moment.
+
+    Args:
+        truths: Sources of each field.
+        detections: In each of these fields.
+        class_count: Number of classes.
+    """
+    true, found = catalog(truths), catalog(detections)
+    aps = [
+        average_precision(match_voc(true, found, label, field_count=len(truths)))
+        for label in range(1, class_count + 1)
+    ]
+    return float(mean_over_classes(aps)[0])
+
+
+def evaluate(
+    truths: Sequence[FieldTruth],
+    detections: Sequence[FieldDetections],
+    class_names: Sequence[str],
+    *,
+    options: EvaluationOptions = EvaluationOptions(),
+) -> Evaluation:
+    """Returns all metrics.
+
+    Args:
+        truths: Sources of each field.
+        detections: In each of these fields, in the same order.
+        class_names: Names of the labels 1, 2 ...
+        options: See `EvaluationOptions`.
+
+    Raises:
+        ValueError: There are no fields, or not as many in both; or a label is not that
+            of a class.
+    """
+    true, found = _catalogs(truths, detections, len(class_names))
+    if options.ignore_unlabelled:
+        found = dataclasses.replace(found, ignored=_untouched(true, found))
+    weights = resamples(len(truths), count=options.resample_count, seed=options.seed)
+    labels = range(1, len(class_names) + 1)
+    count = len(truths)
+    voc = [match_voc(true, found, label, field_count=count) for label in labels]
+    coco = [
+        match_coco(true, found, label, field_count=count, iou_thresholds=COCO_IOU)
+        for label in labels
+    ]
+    spread = [average_precision(one, weights=weights) for one in voc]
+    values = [average_precision(one) for one in voc]
+    common = [
+        i for i, one in enumerate(voc) if one.positives.sum() >= options.min_sources
+    ]
+    association = associate(truths, detections, score_threshold=options.score_threshold)
+    return Evaluation(
+        class_names=tuple(class_names),
+        fields=count,
+        options=dataclasses.asdict(options),
+        classes=tuple(
+            _class_result(name, voc[i], coco[i], Estimate.of(values[i][0], spread[i]))
+            for i, name in enumerate(class_names)
+        ),
+        mean=Estimate.mean(values, spread),
+        mean_common=Estimate.mean(
+            [values[i] for i in common], [spread[i] for i in common]
+        ),
+        coco=_coco(coco, weights),
+        voc=_voc_variants(
+            true,
+            _inclusive(found) if options.inclusive_boxes else found,
+            class_names,
+            count,
+        ),
+        subsets=(
+            *consensus_subsets(truths, true, found, weights),
+            *extent_subsets(truths, true, found, weights),
+            crowded_subset(true, found, weights),
+        ),
+        association=association,
+        associated={} if association is None else association.estimates(weights),
+        matches=tuple(voc),
+        curve=score_curve(voc),
+        calibration=calibration(voc),
+        confusion=confusion(
+            true,
+            found,
+            class_count=len(class_names),
+            score_threshold=options.score_threshold,
+        ),
+    )
+
+
+def _catalogs(
+    truths: Sequence[FieldTruth],
+    detections: Sequence[FieldDetections],
+    class_count: int,
+) -> tuple[Catalog, Catalog]:
+    if not truths or len(truths) != len(detections):
+        raise ValueError(
+            "`truths` and `detections` must be of the same fields, at least one; got "
+            f"{len(truths)} and {len(detections)}."
+        )
+    true, found = catalog(truths), catalog(detections)
+    lost = (true.labels < 1) & ~true.ignored | (true.labels > class_count)
+    wrong = np.concatenate([true.labels[lost], found.labels[found.labels < 1]])
+    wrong = np.concatenate([wrong, found.labels[found.labels > class_count]])
+    if len(wrong):
+        raise ValueError(f"Labels must be from 1 to {class_count}, got {wrong[0]}.")
+    return true, found
+
+
+def _class_result(name: str, voc: Matches, coco: Matches, ap: Estimate) -> ClassResult:
+    aps = [
+        average_precision(coco, metric="101_points", threshold=t)
+        for t in range(len(COCO_IOU))
+    ]
+    return ClassResult(
+        name=name,
+        sources=int(voc.positives.sum()),
+        detections=len(voc.scores),
+        ap=ap,
+        ap_coco=float(np.mean(aps)),
+        ap50=float(aps[0][0]),
+        ap75=float(aps[5][0]),
+        ar=float(max_recall(coco).mean()),
+    )
+
+
+def _coco(
+    matches: Sequence[Matches], weights: Int[np.ndarray, "r fields"]
+) -> dict[str, Estimate]:
+    """Returns COCO's summary over the classes."""
+
+    def ap(threshold: int, drawn: Int[np.ndarray, "r fields"] | None) -> np.ndarray:
+        return mean_over_classes(
+            [
+                average_precision(
+                    one, metric="101_points", threshold=threshold, weights=drawn
+                )
+                for one in matches
+            ]
+        )
+
+    values = [ap(t, None) for t in range(len(COCO_IOU))]
+    spread = [ap(t, weights) for t in range(len(COCO_IOU))]
+    recall = mean_over_classes([max_recall(one).mean(keepdims=True) for one in matches])
+    return {
+        "AP": Estimate.of(float(np.mean(values)), np.mean(spread, axis=0)),
+        "AP50": Estimate.of(values[0][0], spread[0]),
+        "AP75": Estimate.of(values[5][0], spread[5]),
+        "AR": Estimate(float(recall[0]), np.nan, np.nan),
+    }
+
+
+def _voc_variants(
+    true: Catalog, found: Catalog, class_names: Sequence[str], count: int
+) -> dict[str, dict[str, float]]:
+    """Returns what ClaRAN's own evaluation would print, and the mean as it takes it.
+
+    There a class without a detection has -1, which the mean counts; classes without a
+    source are not in the mean here. Rounded, scores and boxes are as in text files.
+    """
+    rounded = dataclasses.replace(
+        found, scores=found.scores.round(3), boxes=found.boxes.round(1)
+    )
+    results = {}
+    for suffix, detected in (("", found), ("_rounded", rounded)):
+        matches = [
+            match_voc(true, detected, i, field_count=count, as_original=True)
+            for i in range(1, len(class_names) + 1)
+        ]
+        for metric in ("area", "11_points"):
+            row = {}
+            for name, one in zip(class_names, matches, strict=True):
+                ap = float(average_precision(one, metric=metric)[0])
+                row[name] = ap if len(one.scores) else -1.0
+            known = [
+                row[name]
+                for name, one in zip(class_names, matches, strict=True)
+                if one.positives.any()
+            ]
+            results[metric + suffix] = row | {
+                "mean": float(np.mean(known)) if known else np.nan
+            }
+    return results
+
+
+def _inclusive(found: Catalog) -> Catalog:
+    """Returns boxes longer by the pixel that their last edges are of; y is up."""
+    return dataclasses.replace(found, boxes=found.boxes + np.array([0, -1, 1, 0]))
+
+
+def _untouched(true: Catalog, found: Catalog) -> Bool[np.ndarray, "n"]:
+    """Returns which detections overlap no source at all."""
+    pairs = overlaps(true, found)
+    untouched = np.ones(len(found), bool)
+    untouched[pairs.found[pairs.iou > 0]] = False
+    return untouched

@@ -1,0 +1,255 @@
+"""Detections as files, to and from: claran's table, VOC's text, COCO's JSON.
+
+A table of FITS fields has y up, like the fields; pictures, VOC and COCO have y down.
+All are in pixels of the field's array.
+"""
+
+import dataclasses
+import itertools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from astropy.table import QTable, Table
+from jaxtyping import Float, Int
+
+from claran.catalog.tables import detection_table, table_format
+from claran.errors import ImageError
+from claran.evaluation.truth import FieldDetections, FieldTruth
+from claran.evaluation.voc_text import format_voc, read_voc_detections
+from claran.io.paths import field_name
+from claran.sky.pictures import array_to_picture
+
+__all__ = ["Predictions", "coco_files", "read_predictions", "to_table", "voc_files"]
+
+COLUMNS = ("image", "label", "score", "x0", "y0", "x1", "y1")
+
+
+class Predictions(NamedTuple):
+    """What another run or tool has found."""
+
+    fields: list[FieldDetections]  # In the frame of the truths.
+    unknown: int  # Detections in fields that are not among these.
+
+
+def read_predictions(
+    path: Path, truths: Sequence[FieldTruth], class_names: Sequence[str]
+) -> Predictions:
+    """Returns the detections in each field, from any of the three kinds of file.
+
+    Args:
+        path: A table with the columns of `claran.catalog.tables.detection_table`, a
+            COCO `.json` of results (fields counted from 1), or a folder of VOC's text.
+            A table names a field or a file of it, such as `field_radio.fits`.
+        truths: The fields.
+        class_names: Names of the labels 1, 2 ...
+
+    Raises:
+        ImageError: The file cannot be read, or is none of these; or it knows none of
+            the fields, or other classes.
+    """
+    names = [truth.name for truth in truths]
+    if path.is_dir():
+        found = read_voc_detections(path, names, class_names)
+        down = [True] * len(truths)
+        unknown = 0
+    else:
+        is_coco = path.suffix.lower() == ".json"
+        table = _read_coco(path, names, class_names) if is_coco else _read_table(path)
+        found, unknown = _by_field(path, table, names, class_names)
+        down = [is_coco or truth.islands is None for truth in truths]
+    turned = [
+        _turn(one, truth.shape) if y_down else one
+        for one, truth, y_down in zip(found, truths, down, strict=True)
+    ]
+    return Predictions(turned, unknown)
+
+
+def to_table(
+    truths: Sequence[FieldTruth],
+    detections: Sequence[FieldDetections],
+    class_names: Sequence[str],
+) -> QTable:
+    """Returns all detections as a table; y is up, but down for ready-made pictures."""
+    turned = [
+        _turn(found, truth.shape) if truth.islands is None else found
+        for truth, found in zip(truths, detections, strict=True)
+    ]
+    counts = [len(found.labels) for found in turned]
+    labels = np.concatenate([np.zeros(0, int), *(found.labels for found in turned)])
+    table = detection_table(
+        "",
+        [str(class_names[label - 1]) for label in labels],
+        np.concatenate([np.zeros(0), *(found.scores for found in turned)]),
+        np.concatenate([np.zeros((0, 4)), *(found.boxes for found in turned)]),
+    )
+    table["image"] = np.repeat(np.array([t.name for t in truths], dtype=str), counts)
+    return table
+
+
+def voc_files(
+    truths: Sequence[FieldTruth],
+    detections: Sequence[FieldDetections],
+    class_names: Sequence[str],
+) -> dict[str, str]:
+    """Returns the text of each file `CLASS.txt`; see `claran.evaluation.voc_text`."""
+    names = [truth.name for truth in truths]
+    turned = [
+        _turn(found, truth.shape)
+        for truth, found in zip(truths, detections, strict=True)
+    ]
+    return {
+        f"{name}.txt": format_voc(names, turned, label)
+        for label, name in enumerate(class_names, start=1)
+    }
+
+
+def coco_files(
+    truths: Sequence[FieldTruth],
+    detections: Sequence[FieldDetections],
+    class_names: Sequence[str],
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Returns the truth and the results as COCO's JSON, as `pycocotools` takes them.
+
+    Images and classes are counted from 1; ignored sources are crowds.
+    """
+    images, annotations, results = [], [], []
+    for number, (truth, found) in enumerate(
+        zip(truths, detections, strict=True), start=1
+    ):
+        height, width = truth.shape
+        images.append(
+            {"id": number, "file_name": truth.name, "height": height, "width": width}
+        )
+        ignored = truth.ignored
+        for i, box in enumerate(_coco_boxes(truth.boxes, truth.shape)):
+            crowd = int(ignored is not None and ignored[i])
+            # One of no class may be of any.
+            own = int(truth.labels[i])
+            for label in [own] if own else range(1, len(class_names) + 1):
+                annotations.append(
+                    {
+                        "id": len(annotations) + 1, "image_id": number,
+                        "category_id": label, "bbox": box, "area": box[2] * box[3],
+                        "iscrowd": crowd,
+                    }
+                )  # fmt: skip
+        results += [
+            {"image_id": number, "category_id": int(label), "bbox": box,
+             "score": float(score)}
+            for label, box, score in zip(
+                found.labels, _coco_boxes(found.boxes, truth.shape), found.scores,
+                strict=True,
+            )
+        ]  # fmt: skip
+    categories = [{"id": i, "name": name} for i, name in enumerate(class_names, 1)]
+    truth_file = {
+        "images": images, "categories": categories, "annotations": annotations,
+    }  # fmt: skip
+    return truth_file, results
+
+
+def _coco_boxes(boxes: np.ndarray, shape: tuple[int, int]) -> list[list[float]]:
+    turned = array_to_picture(boxes.astype(np.float64), shape, shape)
+    return np.concatenate([turned[:, :2], turned[:, 2:] - turned[:, :2]], 1).tolist()
+
+
+def _turn(found: FieldDetections, shape: tuple[int, int]) -> FieldDetections:
+    """Returns the detections with y the other way round."""
+    boxes = array_to_picture(found.boxes.astype(np.float64), shape, shape)
+    return dataclasses.replace(found, boxes=boxes)
+
+
+def _read_table(path: Path) -> Table:
+    try:
+        table = Table.read(path, format=table_format(path))
+    except Exception as error:  # Astropy's readers fail in many ways.
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ImageError(f"{path}: cannot be read as a table ({reason}).") from None
+    missing = [name for name in COLUMNS if name not in table.colnames]
+    if missing:
+        raise ImageError(
+            f"{path}: has no column {', '.join(missing)}; it needs "
+            f"{', '.join(COLUMNS)}, as --mode=predict writes them."
+        )
+    table = Table([table[name] for name in COLUMNS])  # Positions are no plain columns.
+    table.convert_bytestring_to_unicode()  # FITS tables hold bytes.
+    return table
+
+
+def _read_coco(path: Path, names: Sequence[str], class_names: Sequence[str]) -> Table:
+    rows = []
+    try:
+        for result in json.loads(path.read_text("utf-8")):
+            number, label = int(result["image_id"]), int(result["category_id"])
+            x, y, width, height = (float(value) for value in result["bbox"])
+            inside = 1 <= number <= len(names) and 1 <= label <= len(class_names)
+            place = (names[number - 1], class_names[label - 1]) if inside else ("", "")
+            rows.append((*place, float(result["score"]), x, y, x + width, y + height))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ImageError(
+            f"{path}: is not a list of COCO results ({type(error).__name__}: {error})."
+        ) from None
+    columns = zip(*rows, strict=True) if rows else [[]] * len(COLUMNS)
+    return Table(dict(zip(COLUMNS, map(list, columns), strict=True)))
+
+
+def _by_field(
+    path: Path, table: Table, names: Sequence[str], class_names: Sequence[str]
+) -> tuple[list[FieldDetections], int]:
+    """Returns the rows of each field, and how many are of no field."""
+    fields = _fields(path, table, names)
+    codes = np.array([str(code) for code in table["label"]], dtype=str)
+    others = sorted(set(codes[fields >= 0].tolist()) - set(class_names))
+    if others:
+        raise ImageError(
+            f"{path}: label {others[0]!r} is no class of the data "
+            f"({', '.join(class_names)})."
+        )
+    numbers = {name: i for i, name in enumerate(class_names, start=1)}
+    labels = np.array([numbers.get(code, 0) for code in codes], int)
+    values = _values(path, table)
+    order = np.argsort(fields, kind="stable")
+    start = np.searchsorted(fields[order], np.arange(len(names) + 1))
+    rows = [order[low:high] for low, high in itertools.pairwise(start)]
+    return [
+        FieldDetections(
+            boxes=values[own, 1:], labels=labels[own], scores=values[own, 0]
+        )
+        for own in rows
+    ], int((fields < 0).sum())
+
+
+def _fields(path: Path, table: Table, names: Sequence[str]) -> Int[np.ndarray, "n"]:
+    """Returns the number of each row's field; -1 for one that is not among them."""
+    place = {name: i for i, name in enumerate(names)}
+    images = [str(image) for image in table["image"]]
+    known = {
+        image: place.get(image, place.get(field_name(Path(image)), -1))
+        for image in set(images)
+    }
+    fields = np.array([known[image] for image in images], int)
+    if len(fields) and (fields < 0).all():
+        raise ImageError(
+            f"{path}: none of its images is a field of the data; it has {images[0]!r}, "
+            f"the data have {names[0]!r}."
+        )
+    return fields
+
+
+def _values(path: Path, table: Table) -> Float[np.ndarray, "n 5"]:
+    """Returns score and box edges of each row."""
+    numbers = COLUMNS[2:]
+    try:
+        columns = [np.ma.asarray(table[name], np.float64) for name in numbers]
+    except ValueError as error:
+        raise ImageError(f"{path}: has a word among its numbers ({error}).") from None
+    values = np.stack([np.ma.filled(column, np.nan) for column in columns], axis=1)
+    wrong = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    if len(wrong):
+        raise ImageError(
+            f"{path}: row {wrong[0] + 1} has a score or a box edge that is no number."
+        )
+    return values

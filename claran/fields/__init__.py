@@ -1,0 +1,1 @@
+"""Fields on their way to a network: images, measurements, objects; NumPy alone."""

@@ -1,0 +1,179 @@
+"""Random changes of a field that leave its labels true.
+
+Each is a frozen dataclass that takes a field and a random generator and returns a new
+field. Pixels, infrared and boxes change together.
+"""
+
+import dataclasses
+import math
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, Float32
+
+from claran.fields.field import Element, beam_pixels
+from claran.fields.outlines import components, islands
+from claran.fields.warping import about_center, rotation, warp
+
+__all__ = ["AddNoise", "DropInfrared", "Move", "ScaleFlux"]
+
+FWHM = 2 * math.sqrt(2 * math.log(2))  # Of a Gaussian, in standard deviations.
+KEPT_IOU = 0.7  # A box may change this much by added noise.
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Move:
+    """Mirrors, turns about the center, and shifts the field, all at once.
+
+    At once, so that the image is interpolated once at most; see
+    `claran.fields.warping.warp`.
+    """
+
+    flip: float = 0.5
+    """Probability of a mirror image."""
+    step: float = 0.0
+    """Angles are multiples of this, degrees. 0 draws any angle, 90 copies pixels and
+    loses no corner, 360 does not turn."""
+    shift: int = 0
+    """Largest shift along both axes, whole radio pixels; every one is as likely."""
+
+    def __post_init__(self) -> None:
+        _check_probability("flip", self.flip)
+        if not 0 <= self.step <= 360:
+            raise ValueError(f"`step` must be in [0, 360] degrees, got {self.step}.")
+        if not self.shift >= 0:
+            raise ValueError(f"`shift` must be at least 0 pixels, got {self.shift}.")
+
+    def __call__(self, element: Element, rng: np.random.Generator) -> Element:
+        mirrored = rng.random() < self.flip
+        degrees = rng.uniform(0, 360)
+        if self.step > 0:
+            degrees = self.step * math.floor(degrees / self.step)
+        linear = rotation(degrees) @ np.diag([-1.0 if mirrored else 1.0, 1.0])
+        matrix = about_center(linear, element["radio"].shape)
+        matrix[:2, 2] += rng.integers(-self.shift, self.shift, 2, endpoint=True)
+        return warp(element, matrix)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ScaleFlux:
+    """Multiplies the radio image and its noise by one factor.
+
+    All labels stay true for any factor, as they depend on the ratio of the two alone.
+    So do claran's network inputs: it is a guard against a unit that slips in, not new
+    data. To make sources fainter against the noise, see `AddNoise`.
+    """
+
+    low: float = 0.5
+    high: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.low <= self.high < math.inf:
+            raise ValueError(
+                f"`low` and `high` must satisfy 0 < low <= high, got {self.low} and "
+                f"{self.high}."
+            )
+
+    def __call__(self, element: Element, rng: np.random.Generator) -> Element:
+        factor = math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
+        scaled = element.copy()
+        scaled["radio"] = element["radio"] * np.float32(factor)
+        scaled["noise"] = element["noise"] * factor
+        return scaled
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AddNoise:
+    """Adds noise with the correlation of the beam: all sources become fainter by it.
+
+    The threshold of the labels rises with the noise, so this can change what a source
+    is. Boxes are drawn again around what remains of the islands. If an object that is
+    to be learned would gain or lose a component, or its box change to an IoU below 0.7
+    with the old one, then the field is returned as it was: 4% of simulated fields at
+    the default. Peaks are not counted again: with these, 2.5% of the objects have
+    another number of them, with a gain of 1.4 5%.
+    """
+
+    gain: float = 1.1
+    """Largest ratio of new to old noise; every one from 1 up to it is as likely."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.gain <= 2:
+            raise ValueError(f"`gain` must be in [1, 2], got {self.gain}.")
+
+    def __call__(self, element: Element, rng: np.random.Generator) -> Element:
+        gain = rng.uniform(1, self.gain)
+        radio = element["radio"]
+        strength = element["noise"] * math.sqrt(gain**2 - 1)
+        extra = _beam_noise(rng, radio.shape, beam_pixels(element))
+        noisy = element.copy()
+        noisy["radio"] = radio + np.float32(strength) * extra
+        noisy["noise"] = element["noise"] * gain
+        boxes, same = _boxes_after(element, noisy)
+        if not (same | element["ignored"]).all():
+            return element
+        noisy["boxes"], noisy["outlines"] = boxes, None
+        return noisy
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DropInfrared:
+    """Takes the infrared away, so that one network learns to see with and without.
+
+    For `claran.fields.preprocessing.Channels`; D3 and D4 need the infrared.
+    """
+
+    probability: float = 0.25
+
+    def __post_init__(self) -> None:
+        _check_probability("probability", self.probability)
+
+    def __call__(self, element: Element, rng: np.random.Generator) -> Element:
+        if not rng.random() < self.probability:
+            return element
+        bare = element.copy()
+        bare["infrared"] = None
+        return bare
+
+
+def _check_probability(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ValueError(f"`{name}` must be a probability in [0, 1], got {value}.")
+
+
+def _beam_noise(
+    rng: np.random.Generator, shape: tuple[int, int], beam: float
+) -> Float32[np.ndarray, "ny nx"]:
+    """Returns noise of standard deviation 1 whose correlation is the beam's."""
+    # White noise blurred by s is correlated over s * sqrt(2).
+    width = beam / FWHM / math.sqrt(2)
+    white = rng.standard_normal(shape, dtype=np.float32)
+    smooth = cv2.GaussianBlur(white, (0, 0), width)
+    return np.asarray(smooth) / np.float32(smooth.std())
+
+
+def _boxes_after(
+    old: Element, new: Element
+) -> tuple[Float32[np.ndarray, "n 4"], Bool[np.ndarray, "n"]]:
+    """Returns the objects' boxes in the new image, and which are still the same."""
+    before, counts = components(islands(old), old["boxes"])
+    after, new_counts = components(islands(new), old["boxes"])
+    seen = (counts > 0) & (new_counts > 0)
+    # What the box has beyond its islands, if drawn by another rule, it keeps.
+    boxes = np.where(seen[:, None], old["boxes"] + (after - before), old["boxes"])
+    ny, nx = old["radio"].shape
+    boxes = np.clip(boxes, 0, np.array([nx, ny] * 2, np.float32))
+    same = (counts == new_counts) & (_iou(old["boxes"], boxes) >= KEPT_IOU)
+    return boxes.astype(np.float32), same
+
+
+def _iou(
+    first: Float[np.ndarray, "n 4"], second: Float[np.ndarray, "n 4"]
+) -> Float[np.ndarray, "n"]:
+    """Returns the overlap of each box with its partner; see `claran.ops.boxes`."""
+    overlap = np.minimum(first[:, 2:], second[:, 2:]) - np.maximum(
+        first[:, :2], second[:, :2]
+    )
+    area = overlap.clip(min=0).prod(axis=1)
+    size = lambda box: (box[:, 2:] - box[:, :2]).clip(min=0).prod(axis=1)
+    return area / np.maximum(size(first) + size(second) - area, 1e-9)

@@ -1,0 +1,120 @@
+"""Pages of batches as the network gets them, for a person to look at first."""
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from claran.fields.batches import Batch
+from claran.fields.preprocessing import CHANNELS
+from claran.labels import RGZ_CLASSES, display_name
+
+__all__ = ["preview_page", "to_picture", "write_preview"]
+
+INCHES = 3.2  # Side of one field on a page.
+FAINT, BRIGHT = -3.0, 100.0  # Sigma: black and white of the physical channels.
+COLORS = {True: "cyan", False: "lightgrey"}  # To be learned, and ignored.
+
+
+def write_preview(
+    batches: Iterable[Batch],
+    folder: Path,
+    *,
+    pages: int,
+    class_names: Sequence[str] = RGZ_CLASSES,
+) -> list[Path]:
+    """Writes the first batches as `batch_0000.png` and so on; returns the paths.
+
+    Args:
+        batches: From `claran.fields.batches`; no more are taken than there are pages.
+        folder: Made if need be.
+        pages: Number of batches.
+        class_names: Names of the labels 1, 2 ...
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for page, batch in zip(range(pages), batches, strict=False):
+        path = folder / f"batch_{page:04d}.png"
+        preview_page(batch, class_names=class_names).savefig(path)
+        paths.append(path)
+    return paths
+
+
+def preview_page(batch: Batch, *, class_names: Sequence[str] = RGZ_CLASSES) -> Figure:
+    """Returns a figure of all fields of a batch with their boxes.
+
+    Objects to be learned are cyan, ignored ones grey and dashed; the dotted frame is
+    where the field ends and padding begins.
+
+    Args:
+        batch: From `claran.fields.batches`.
+        class_names: Names of the labels 1, 2 ...
+    """
+    fields = np.flatnonzero(batch["names"] != "")
+    columns = max(1, math.ceil(math.sqrt(len(fields))))
+    rows = max(1, math.ceil(len(fields) / columns))
+    figure = Figure((INCHES * columns, (INCHES + 0.25) * rows), dpi=120)
+    FigureCanvasAgg(figure)  # Without pyplot: no display, no global list of figures.
+    figure.set_layout_engine("constrained")
+    for place, i in enumerate(fields):
+        axes = figure.add_subplot(rows, columns, place + 1)
+        size = batch["images"].shape[1]
+        axes.imshow(to_picture(batch["images"][i]), extent=(0, size, size, 0))
+        height, width, _ = batch["image_info"][i]
+        if height < size or width < size:
+            _draw(axes, np.array([0, 0, width, height]), "white", ":")
+        _draw_objects(axes, batch, int(i), class_names)
+        axes.set_title(str(batch["names"][i]), fontsize=8)
+        axes.set_axis_off()
+    return figure
+
+
+def to_picture(image: Float32[np.ndarray, "h w c"]) -> UInt8[np.ndarray, "h w 3"]:
+    """Returns an RGB picture of a network's input.
+
+    A BGR picture is shown as it is. Of the physical channels the signal is shown from
+    -3 to 100 sigma, brighter from contour to contour; blank pixels are dark blue, and
+    the infrared is in the background in red.
+    """
+    if image.shape[2] == 3:
+        return np.rint(image[..., ::-1]).clip(0, 255).astype(np.uint8)
+    signal, contours, valid, infrared, has_infrared = (
+        image[..., CHANNELS.index(name)] for name in CHANNELS
+    )
+    low, high = (np.arcsinh(limit) / np.arcsinh(1000) for limit in (FAINT, BRIGHT))
+    shade = np.clip((signal - low) / (high - low), 0, 1)
+    shade = np.where(contours > 0, 0.45 + 0.55 * contours, 0.45 * shade)
+    rgb = colormaps["gray"](shade)[..., :3]
+    sky = np.where(has_infrared > 0, np.clip(infrared, 0, 1), 0) * (contours == 0)
+    rgb[..., 0] = np.clip(rgb[..., 0] + sky, 0, 1)
+    rgb[valid == 0] = (0.0, 0.0, 0.3)
+    return np.rint(255 * rgb).astype(np.uint8)
+
+
+def _draw_objects(axes: Axes, batch: Batch, i: int, class_names: Sequence[str]) -> None:
+    for slot in np.flatnonzero(batch["valid"][i] | batch["ignored"][i]):
+        box, label = batch["boxes"][i, slot], int(batch["labels"][i, slot])
+        learned = bool(batch["valid"][i, slot])
+        color = COLORS[learned]
+        _draw(axes, box, color, "-" if learned else "--")
+        name = display_name(class_names[label - 1]) if label else "?"
+        axes.annotate(
+            name, (box[0], box[1]), xytext=(0, 1), textcoords="offset points",
+            color=color, fontsize=7, annotation_clip=True,
+        )  # fmt: skip
+
+
+def _draw(axes: Axes, box: np.ndarray, color: str, line: str) -> None:
+    x0, y0, x1, y1 = (float(edge) for edge in box)
+    axes.add_patch(
+        Rectangle(
+            (x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=color, linestyle=line
+        )
+    )

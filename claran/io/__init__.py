@@ -1,0 +1,1 @@
+"""Files written whole, names of outputs, resuming, parallel work."""

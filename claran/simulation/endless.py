@@ -1,0 +1,93 @@
+"""Simulated fields by number, made when asked for: training data without end."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from claran.fields.field import Element
+from claran.labels import RGZ_CLASSES
+from claran.simulation.infrared_sky import picture
+from claran.simulation.observation import FIRST, FIRST_NATIVE, FIRST_WIDE, Survey
+from claran.simulation.populations import BALANCED, CATALOGUE, Population
+from claran.simulation.simulated_field import simulate
+
+__all__ = ["SIMULATED", "SimulatedFields"]
+
+SIMULATED: dict[str, dict[str, Any]] = {
+    "simulated": {"population": CATALOGUE},
+    "simulated/balanced": {"population": BALANCED},
+    # Most cutouts of FIRST have its own pixels, Radio Galaxy Zoo's are resampled. Every
+    # second field is wide: what to leave apart is learned from neighbours far away.
+    "simulated/first": {
+        "population": BALANCED,
+        "surveys": (FIRST_WIDE, FIRST_NATIVE, FIRST_WIDE, FIRST),
+    },
+}  # fmt: skip
+"""Arguments of `SimulatedFields` by the name that `--data` has for them."""
+
+
+class SimulatedFields:
+    """As many fields as wanted, none of them ever in memory or on disk.
+
+    Field `i` of a seed is the same on every machine with the same NumPy; fields of
+    other seeds have nothing in common with it.
+
+    Args:
+        count: Number of fields.
+        seed: Decides all of them.
+        population: See `claran.simulation.populations`.
+        surveys: Field `i` is of the survey `i` modulo their number; see
+            `claran.simulation.observation`.
+    """
+
+    class_names: ClassVar[tuple[str, ...]] = RGZ_CLASSES
+    has_radio: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        count: int,
+        *,
+        seed: int = 0,
+        population: Population = CATALOGUE,
+        surveys: Sequence[Survey] = (FIRST,),
+    ) -> None:
+        self.count = count
+        self.seed = seed
+        self.population = population
+        self.surveys = tuple(surveys)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all that decides the fields, but for the simulator's own code."""
+        about = [self.count, self.seed, repr(self.population), repr(self.surveys)]
+        return hashlib.sha256(json.dumps(about).encode()).hexdigest()
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Element:
+        if not 0 <= index < self.count:
+            raise IndexError(f"`index` must be in [0, {self.count}), got {index}.")
+        survey = self.surveys[index % len(self.surveys)]
+        field = simulate(
+            np.random.default_rng([self.seed, index]),
+            population=self.population,
+            survey=survey,
+        )
+        codes = {code: label for label, code in enumerate(self.class_names, start=1)}
+        boxes = np.array([source.box for source in field.sources], np.float32)
+        labels = [codes.get(source.code, 0) for source in field.sources]
+        return Element(
+            name=f"SIM{self.seed:04d}_{index:09d}",
+            radio=field.radio,
+            noise=field.sigma,
+            beam=survey.beam_arcsec / survey.pixel_arcsec,
+            pixel_arcsec=survey.pixel_arcsec,
+            infrared=np.ascontiguousarray(picture(field.infrared)[::-1]),
+            boxes=boxes.reshape(-1, 4),
+            labels=np.array(labels, np.int32),
+            ignored=np.array([source.ignore for source in field.sources], bool),
+        )

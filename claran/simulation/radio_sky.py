@@ -1,0 +1,358 @@
+"""Radio sky to radio image: beam, correlated noise, stripes and sidelobes.
+
+A source is a set of round Gaussians, "blobs": an (n, 4) float array of
+`(x, y, flux, sigma)`, x to the west and y to the north of the field's centre in arcsec,
+flux in Jy, sigma in arcsec. Convolved with the beam they stay Gaussians, so that an
+image is exact, whatever the pixels; and a Gaussian along the axes is a product of a row
+and a column, so that a whole source is one small matrix product.
+"""
+
+import dataclasses
+import functools
+import math
+
+import cv2
+import numpy as np
+from scipy import fft
+
+from claran.simulation.grid import pixel_axis, sum_products
+from claran.simulation.observation import Survey
+
+__all__ = [
+    "bowl",
+    "draw_blank",
+    "draw_noise",
+    "draw_sidelobes",
+    "draw_stripes",
+    "peak_brightness",
+    "render",
+]
+
+_TO_SIGMA = 1 / math.sqrt(8 * math.log(2))  # Full width at half maximum to sigma.
+
+# Longest baseline times beam: the VLA's B array reaches 0.257 cycles/arcsec at 1.4 GHz,
+# where the noise of real FIRST cutouts ends too, for a beam of 5.4".
+_LONGEST = 1.388
+
+# Directions, from west through north, in which the noise of FIRST has most waves: those
+# between stations of one arm of the VLA.
+_ARM_WAVES = np.radians([-32.0, 27.0, 90.0])
+
+_PER_WAVE = 64  # Places at which a stripe is worked out.
+
+# Pointings whose noise is drawn, and how much of it has their own grain.
+_POINTINGS, _OWN_GRAIN = 40, 0.9
+_HOUR_ANGLE = -0.15
+
+
+@functools.lru_cache(maxsize=32)
+def beam_covariance(survey: Survey) -> np.ndarray:
+    """Returns the beam's covariance in (x, y), (2, 2), arcsec squared."""
+    major = (survey.beam_major_arcsec * _TO_SIGMA) ** 2
+    minor = (survey.beam_minor_arcsec * _TO_SIGMA) ** 2
+    # East is -x, so a position angle from north through east turns towards -x.
+    angle = math.radians(survey.beam_angle_deg)
+    along = np.array([-math.sin(angle), math.cos(angle)])
+    across = np.array([along[1], -along[0]])
+    return major * np.outer(along, along) + minor * np.outer(across, across)
+
+
+def peak_brightness(blobs: np.ndarray, survey: Survey) -> float:
+    """Returns the brightest value at the blobs' centres, Jy/beam, without pixels."""
+    values = _evaluate(blobs, survey, blobs[:, 0], blobs[:, 1])
+    return float(values.max(initial=0.0))
+
+
+def render(blobs: np.ndarray, survey: Survey, *, size: int | None = None) -> np.ndarray:
+    """Returns the noise-free image of a source, (size, size) float32, Jy/beam.
+
+    Row 0 is the southernmost, as in a FITS array; column 0 the easternmost.
+
+    Args:
+        blobs: (n, 4) blobs.
+        survey: Beam and pixels.
+        size: Rows and columns about the same centre; by default the field's.
+    """
+    beam = beam_covariance(survey)
+    axis = pixel_axis(survey, size)
+    if abs(beam[0, 1]) > 1e-6 * beam[0, 0]:
+        x, y = np.meshgrid(axis, axis)
+        flat = _evaluate(blobs, survey, x.ravel(), y.ravel())
+        return flat.reshape(x.shape).astype(np.float32)
+    x, y, flux, sigma = blobs.T.astype(np.float32)
+    across, along = np.diag(beam).astype(np.float32)
+    wide, high = sigma**2 + across, sigma**2 + along
+    peak = flux * np.sqrt(across * along / (wide * high))
+    rows = peak * np.exp((axis[:, None] - y) ** 2 * (-0.5 / high))
+    columns = np.exp((axis[:, None] - x) ** 2 * (-0.5 / wide))
+    return sum_products(rows, columns)
+
+
+def bowl(blobs: np.ndarray, survey: Survey) -> np.ndarray:
+    """Returns the negative bowl of a source, as one blob, (1, 4).
+
+    An interferometer without short spacings sees no total flux; cleaning brings back
+    part of it.
+    """
+    total = blobs[:, 2].sum()
+    x, y = blobs[:, 2] @ blobs[:, :2] / total
+    width = survey.largest_arcsec * _TO_SIGMA
+    return np.array([[x, y, -survey.bowl * total, width]])
+
+
+def draw_noise(rng: np.random.Generator, survey: Survey, sigma: float) -> np.ndarray:
+    """Returns noise of the given standard deviation, correlated as the array saw it."""
+    spectra = _noise_spectra(survey)
+    amplitude = spectra.amplitudes[rng.integers(len(spectra.amplitudes))]
+    parts = rng.standard_normal((amplitude.size, 2), dtype=np.float32)
+    spectrum = np.zeros((spectra.side, spectra.columns), np.complex64)
+    spectrum.ravel()[spectra.places] = amplitude * parts.view(np.complex64)[:, 0]
+    # `irfft2` in two steps, of which the second is done for the rows that are kept.
+    rows = fft.ifft(spectrum, axis=0, overwrite_x=True)[: survey.size]
+    noise = np.asarray(fft.irfft(rows, n=spectra.side, axis=1))
+    return noise[:, : survey.size] * np.float32(sigma)
+
+
+def draw_stripes(
+    rng: np.random.Generator,
+    survey: Survey,
+    centers: np.ndarray,
+    peaks: np.ndarray,
+    sigma: float,
+) -> np.ndarray:
+    """Returns the stripes that gain errors leave, (size, size) float32, Jy/beam.
+
+    The error of a baseline is a wave on the sky, that of similar baselines a packet of
+    waves through the source that they saw wrong: a band as long as the field. The
+    VLA's arms leave three directions; in real cutouts these bands hold much of the
+    power below 0.04 cycles per arcsec. Errors grow with the source.
+
+    Args:
+        rng: Source of randomness.
+        survey: Beam and pixels.
+        centers: (n, 2) positions of the sources, arcsec from the field's centre.
+        peaks: (n,) their peak brightness, Jy/beam.
+        sigma: Noise, the unit of `Survey.stripes`.
+    """
+    axis = pixel_axis(survey)
+    image = np.zeros((survey.size, survey.size), np.float32)
+    longest = _LONGEST / survey.beam_arcsec
+    for _ in range(rng.poisson(2)):
+        # A third of the bands belongs to sources outside the field.
+        anchor, peak = rng.uniform(-0.5, 0.5, 2) * survey.field_arcsec, 0.0
+        phase = rng.uniform(0, 2 * np.pi)
+        if peaks.any() and rng.random() < 2 / 3:
+            index = rng.choice(len(peaks), p=peaks / peaks.sum())
+            anchor, peak = centers[index], float(peaks[index])
+            phase = rng.normal(0, 1)  # Mostly cleaned too little: a bright band.
+        amplitude = rng.gamma(2, (survey.stripes * sigma + 0.001 * peak) / 2)
+        spacing = longest * 10 ** rng.uniform(-1.4, -0.6)
+        angle = rng.uniform(0, np.pi)
+        if survey.snapshot:
+            angle = rng.choice(_ARM_WAVES) + rng.normal(0, 0.06)
+        width = rng.uniform(0.3, 1.0)
+        x = (math.cos(angle) * (axis - anchor[0])).astype(np.float32)
+        y = (math.sin(angle) * (axis - anchor[1])).astype(np.float32)
+        across = (x + y[:, None]) * np.float32(spacing * _PER_WAVE)
+        # The band has one dimension: it is looked up, at 64 places a wave.
+        place = (across - across.min()).astype(np.intp)
+        waves = (np.arange(place.max() + 1) + float(across.min())) / _PER_WAVE
+        band = amplitude * np.cos(2 * np.pi * waves + phase)
+        band *= np.exp(-((waves / width) ** 2))
+        image += band.astype(np.float32)[place]
+    return image
+
+
+def draw_sidelobes(
+    rng: np.random.Generator,
+    survey: Survey,
+    centers: np.ndarray,
+    peaks: np.ndarray,
+    sigma: float,
+) -> np.ndarray:
+    """Returns what cleaning left of the beam's sidelobes around bright sources.
+
+    Args:
+        rng: Source of randomness.
+        survey: Beam and pixels.
+        centers: (n, 2) positions, arcsec from the field's centre.
+        peaks: (n,) peak brightness, Jy/beam.
+        sigma: Noise; sidelobes far below it are not worth drawing.
+    """
+    image = np.zeros((survey.size, survey.size), np.float32)
+    if not survey.sidelobes:
+        return image
+    kernels = _sidelobe_kernels(survey)
+    for center, peak in zip(centers, peaks, strict=True):
+        strength = peak * survey.sidelobes * rng.lognormal(0, 0.7)
+        if strength < 0.2 * sigma:
+            continue
+        kernel = kernels[rng.integers(len(kernels))]
+        shift = np.rint(center / survey.pixel_arcsec + (survey.size - 1) / 2)
+        column, row = np.clip(shift.astype(int), 0, survey.size - 1)
+        top, left = survey.size - row, survey.size - column
+        window = kernel[top : top + survey.size, left : left + survey.size]
+        image += np.float32(strength * rng.choice((-1, 1))) * window
+    return image
+
+
+def draw_blank(rng: np.random.Generator, survey: Survey) -> np.ndarray:
+    """Returns where the field lies beyond the survey's edge, (size, size) bool.
+
+    The edge cuts a strip off one side; cut-outs of FIRST's images have strips of 2%,
+    sometimes far more.
+    """
+    blank = np.zeros((survey.size, survey.size), bool)
+    if rng.random() < survey.edges:
+        strip = min(rng.exponential(0.08), 0.4) * survey.size
+        blank[: math.ceil(strip)] = True
+        blank = np.rot90(blank, int(rng.integers(4)))
+    return blank
+
+
+def _evaluate(
+    blobs: np.ndarray, survey: Survey, x: np.ndarray, y: np.ndarray
+) -> np.ndarray:
+    """Returns the brightness at the points (x, y), (n,), for a beam at any angle."""
+    (across, slant), (_, along) = beam_covariance(survey).tolist()
+    left, down, flux, sigma = blobs.T
+    variance = sigma**2
+    xx, yy = across + variance, along + variance
+    determinant = xx * yy - slant**2
+    dx, dy = x[:, None] - left, y[:, None] - down
+    distance = (yy * dx**2 - 2 * slant * dx * dy + xx * dy**2) / determinant
+    peak = flux * np.sqrt((across * along - slant**2) / determinant)
+    return np.exp(-distance / 2) @ peak
+
+
+def _baselines() -> np.ndarray:
+    """Returns the VLA's baselines, east and north, in units of the longest, (b, 2).
+
+    Antenna `n` of an arm stands at `n ** 1.716`; the arms point to azimuths of -5, 115
+    and 236 degrees (Thompson et al. 1980, ApJS 44, 151).
+    """
+    radius = np.arange(1, 10) ** 1.716
+    azimuth = np.radians([-5.0, 115.0, 236.0])[:, None]
+    east, north = radius * np.sin(azimuth), radius * np.cos(azimuth)
+    stations = np.stack([east.ravel(), north.ravel()], axis=1)
+    pairs = (stations[:, None] - stations).reshape(-1, 2)
+    length = np.hypot(*pairs.T)
+    return pairs[length > 0] / length.max()
+
+
+def _coverage(survey: Survey, side: int, hour_angle: float, dec: float) -> np.ndarray:
+    """Returns how often a snapshot measured each spatial frequency, (side, side).
+
+    Zero frequency is at `[side // 2, side // 2]`. Angles are in radians.
+    """
+    east, north = _baselines().T
+    latitude = math.radians(34.08)
+    bx, by, bz = -north * math.sin(latitude), east, north * math.cos(latitude)
+    u = math.sin(hour_angle) * bx + math.cos(hour_angle) * by
+    v = math.sin(dec) * (math.sin(hour_angle) * by - math.cos(hour_angle) * bx)
+    v += math.cos(dec) * bz
+    scale = _LONGEST / survey.beam_arcsec * survey.pixel_arcsec * side
+    cells = np.rint(np.stack([v, u]) * scale).astype(int) + side // 2
+    inside = ((cells >= 0) & (cells < side)).all(axis=0)
+    counts = np.zeros((side, side), np.float32)
+    np.add.at(counts, tuple(cells[:, inside]), 1)
+    return counts
+
+
+def _fast_length(minimum: int) -> int:
+    length = fft.next_fast_len(minimum, real=True)
+    return minimum if length is None else int(length)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Spectra:
+    """Spectra of the noise where the array measured any, as roots of the power.
+
+    Attributes:
+        side: Rows of the transform, and pixels that it gives along an axis.
+        columns: Columns of the half plane of `rfft2` up to the last that is not 0.
+        places: (k,) places of the amplitudes in (side, columns), flat.
+        amplitudes: (n, k) float32, one row for each pointing of the survey.
+    """
+
+    side: int
+    columns: int
+    places: np.ndarray
+    amplitudes: np.ndarray
+
+
+@functools.lru_cache(maxsize=8)
+def _noise_spectra(survey: Survey) -> _Spectra:
+    """Returns the spectra of noise of unit variance.
+
+    The power follows the density of the array's baselines: partly that of the snapshots
+    that made up the field, which gives it a grain of its own, partly the mean over the
+    survey. Two corrections were fitted to the spectrum of 153 real FIRST cutouts
+    outside their sources: the longest baselines weigh less, and below 0.03 cycles per
+    arcsec there is up to twice the power (faint and badly cleaned emission).
+    """
+    # Wider than the field, so that its opposite edges are not correlated.
+    margin = round(3 * survey.beam_arcsec / survey.pixel_arcsec)
+    side = _fast_length(survey.size + margin)
+    frequency = fft.fftshift(fft.fftfreq(side, survey.pixel_arcsec))
+    radius = np.hypot(frequency[:, None], frequency) * survey.beam_arcsec
+    if survey.snapshot:
+        power = _snapshot_powers(survey, side)
+    else:
+        power = np.maximum(1 - radius / _LONGEST, 0)[None]
+    power = power * np.exp(-((radius / 1.25) ** 6))
+    power *= 1 + 1.0 * np.exp(-((radius / 0.16) ** 2))
+    power = fft.ifftshift(power, axes=(1, 2))
+    power[:, power.max(axis=0) < 1e-5 * power.max()] = 0
+    power /= power.sum(axis=(1, 2), keepdims=True)
+    half = power[:, :, : side // 2 + 1]
+    columns = int(np.flatnonzero(half.any(axis=(0, 1)))[-1]) + 1
+    half = half[:, :, :columns].reshape(len(half), -1)
+    places = np.flatnonzero(half.any(axis=0))
+    # The transform divides by side squared and gives both halves of the plane.
+    amplitudes = np.sqrt(half[:, places] / 2) * side**2
+    return _Spectra(side, columns, places, amplitudes.astype(np.float32))
+
+
+def _snapshot_powers(survey: Survey, side: int) -> np.ndarray:
+    """Returns the power of noise of a survey of snapshots, (n, side, side)."""
+    rng = np.random.default_rng(0)  # A fixed set of pointings; the field draws one.
+    own = []
+    for _ in range(_POINTINGS):
+        dec = math.radians(rng.uniform(0, 60))
+        # A field lies in several pointings, seen at about the same hour angle.
+        hours = rng.normal(_HOUR_ANGLE, 0.25) + rng.normal(0, 0.05, 3)
+        counts = sum(_coverage(survey, side, hour_angle, dec) for hour_angle in hours)
+        own.append(cv2.GaussianBlur(np.asarray(counts), (0, 0), 0.7))
+    mean = cv2.GaussianBlur(np.mean(own, axis=0), (0, 0), 1.5)
+    return _OWN_GRAIN * np.array(own) + (1 - _OWN_GRAIN) * mean
+
+
+@functools.lru_cache(maxsize=8)
+def _sidelobe_kernels(survey: Survey) -> np.ndarray:
+    """Returns sidelobe patterns of unit peak, (16, 2 size + 1, 2 size + 1) float32.
+
+    A pattern is the dirty beam of one snapshot at a random place and hour angle, less
+    its centre, which cleaning removes.
+    """
+    rng = np.random.default_rng(1)  # A fixed set of patterns; the field draws one.
+    side = 2 * survey.size + 1
+    padded = _fast_length(side)
+    axis = np.arange(side) - survey.size
+    radius = np.hypot(axis[:, None], axis) * survey.pixel_arcsec / survey.beam_arcsec
+    kernels = []
+    for _ in range(16):
+        if survey.snapshot:
+            dec = math.radians(rng.uniform(0, 60))
+            sampled = _coverage(survey, padded, rng.normal(0, 0.5), dec)
+        else:
+            frequency = fft.fftshift(fft.fftfreq(padded, survey.pixel_arcsec))
+            spacing = np.hypot(frequency[:, None], frequency) * survey.beam_arcsec
+            ring = rng.uniform(0.2, 0.9) * _LONGEST
+            sampled = (np.abs(spacing - ring) < 0.05).astype(np.float32)
+        dirty = fft.fftshift(fft.ifft2(fft.ifftshift(sampled))).real
+        start = padded // 2 - survey.size
+        dirty = dirty[start : start + side, start : start + side]
+        dirty = dirty * (1 - np.exp(-((radius / 1.2) ** 4)))
+        kernels.append(dirty / np.abs(dirty).max())
+    return np.array(kernels, np.float32)

@@ -1,0 +1,161 @@
+"""One simulated field: radio and infrared of the same sky, and its labels.
+
+Frames: arrays are as in a FITS file, row 0 southernmost. Boxes and positions are in
+pixel edges of that array: column `i` covers `[i, i + 1]`; `wcs_x = x - 0.5`.
+"""
+
+import dataclasses
+
+import numpy as np
+from astropy.wcs import WCS
+
+from claran.simulation import infrared_sky as infrared
+from claran.simulation import populations
+from claran.simulation import radio_sky as radio
+from claran.simulation import rgz_labels as labels
+from claran.simulation.observation import FIRST, Survey
+from claran.simulation.populations import Population, Source
+from claran.simulation.rgz_labels import LabelledSource
+from claran.simulation.selection import draw_of_class
+from claran.sky.noise import noise
+
+__all__ = ["Field", "field_wcs", "observe", "simulate"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Field:
+    """One labelled field; frames as in the module.
+
+    Attributes:
+        radio: (h, w) float32, Jy/beam.
+        infrared: (h, w) float32, W1 in DN.
+        survey: Beam, pixels and frequency.
+        center: Right ascension and declination of the field's centre, degrees.
+        sigma: Noise as `claran.sky.contours.noise` measures it, Jy/beam.
+        sources: All sources, those to be ignored included.
+        membership: (h, w) uint8, `i + 1` on the islands of `sources[i]`, else 0.
+    """
+
+    radio: np.ndarray
+    infrared: np.ndarray
+    survey: Survey
+    center: tuple[float, float]
+    sigma: float
+    sources: tuple[LabelledSource, ...]
+    membership: np.ndarray
+
+    @property
+    def wcs(self) -> WCS:
+        """The celestial coordinates of the arrays."""
+        return field_wcs(self.survey, self.center)
+
+
+def field_wcs(survey: Survey, center: tuple[float, float]) -> WCS:
+    """Returns the WCS of a field, RA---SIN as FIRST's, its centre on `center`."""
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = ["RA---SIN", "DEC--SIN"]
+    wcs.wcs.cunit = ["deg", "deg"]
+    wcs.wcs.crval = center
+    wcs.wcs.crpix = [(survey.size + 1) / 2] * 2
+    wcs.wcs.cdelt = [-survey.pixel_arcsec / 3600, survey.pixel_arcsec / 3600]
+    wcs.wcs.radesys, wcs.wcs.equinox = "FK5", 2000.0
+    wcs.wcs.set()
+    return wcs
+
+
+def simulate(
+    rng: np.random.Generator,
+    *,
+    population: Population = populations.CATALOGUE,
+    survey: Survey = FIRST,
+) -> Field:
+    """Returns one field; the same generator state gives the same field."""
+    sigma = survey.noise_jy * rng.lognormal(0, survey.noise_scatter)
+    background = radio.draw_noise(rng, survey, sigma)
+    sources = _draw_sources(rng, population, survey, background, sigma)
+    return _observe(rng, sources, background, sigma=sigma, survey=survey)
+
+
+def observe(
+    rng: np.random.Generator, sources: list[Source], *, sigma: float, survey: Survey
+) -> Field:
+    """Returns the field of given sources, with noise, infrared and labels."""
+    background = radio.draw_noise(rng, survey, sigma)
+    return _observe(rng, sources, background, sigma=sigma, survey=survey)
+
+
+def _observe(
+    rng: np.random.Generator,
+    sources: list[Source],
+    background: np.ndarray,
+    *,
+    sigma: float,
+    survey: Survey,
+) -> Field:
+    models = [radio.render(source.blobs, survey) for source in sources]
+    models = np.array(models, np.float32).reshape(-1, survey.size, survey.size)
+    image = models.sum(axis=0) + background
+    brightest = [s.blobs[s.blobs[:, 2].argmax(), :2] for s in sources]
+    brightest = np.array(brightest).reshape(-1, 2)
+    peaks = np.array([float(model.max()) for model in models])
+    image += radio.draw_stripes(rng, survey, brightest, peaks, sigma)
+    image += radio.draw_sidelobes(rng, survey, brightest, peaks, sigma)
+    if sources:
+        bowls = [radio.bowl(source.blobs, survey) for source in sources]
+        image += radio.render(np.concatenate(bowls), survey)
+    blank = radio.draw_blank(rng, survey)
+    if blank.any():
+        image[blank] = np.nan
+        models[:, blank] = 0
+    hosts = np.array([s.host for s in sources]).reshape(-1, 3)
+    sky = infrared.draw_infrared(rng, survey, hosts[np.isfinite(hosts[:, 2])])
+    measured = noise(image)
+    labelled, membership = labels.label(image, models, sources, survey, sigma=measured)
+    # FIRST covers the two galactic caps; most of it is north of the equator.
+    center = rng.uniform(110, 260), np.degrees(np.arcsin(rng.uniform(-0.1, 0.85)))
+    return Field(
+        radio=image, infrared=sky, survey=survey, center=(center[0], float(center[1])),
+        sigma=measured, sources=labelled, membership=membership,
+    )  # fmt: skip
+
+
+def _draw_sources(
+    rng: np.random.Generator,
+    population: Population,
+    survey: Survey,
+    background: np.ndarray,
+    sigma: float,
+) -> list[Source]:
+    """Returns the sources of a field, the main one first."""
+    sources = []
+    half = survey.field_arcsec / 2
+    if rng.random() < population.chance_pairs:
+        sources += _draw_chance_pair(rng, survey)
+    elif rng.random() >= population.empty:
+        code = population.draw_class(rng)
+        factors = population.draw_factors(rng, code)
+        sources.append(
+            draw_of_class(
+                rng, code, factors, survey, background=background, sigma=sigma,
+                whole=population.whole,
+            )
+        )  # fmt: skip
+    area = (1.15 * survey.field_arcsec / 180) ** 2
+    for _ in range(rng.poisson(population.neighbours * area)):
+        compact = rng.random() < population.neighbour_compact
+        code = "compact" if compact else populations.CATALOGUE.draw_class(rng)
+        place = rng.uniform(-1.15, 1.15, 2) * half
+        size, _ = population.draw_factors(rng)
+        # Bright extended pairs are rare on the sky: most are one source.
+        peak = populations.peak_at("compact", rng.random())
+        source = populations.draw_source(rng, code, survey, size=size, peak=peak)
+        sources.append(source.moved(*place))
+    return sources
+
+
+def _draw_chance_pair(rng: np.random.Generator, survey: Survey) -> list[Source]:
+    """Returns two unrelated compact sources where the lobes of a double would be."""
+    angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(12, 45) / 2
+    first, second = (populations.draw_source(rng, "compact", survey) for _ in "ab")
+    x, y = distance * np.cos(angle), distance * np.sin(angle)
+    return [first.moved(x, y), second.moved(-x, -y)]

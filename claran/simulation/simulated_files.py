@@ -1,0 +1,113 @@
+"""Simulated fields as files: radio FITS, infrared PNG or FITS, a table of boxes."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from astropy.io import fits
+
+from claran.simulation.infrared_sky import ZERO_POINT, picture
+from claran.simulation.simulated_field import Field
+
+__all__ = ["COLUMNS", "rows", "to_hdu", "write_field", "write_fields"]
+
+# The table is read like that of real cutouts: boxes in pixel edges of the FITS array.
+COLUMNS = (
+    "first_id", "cls", "num_cpnts", "num_peaks", "consensus", "ignore", "family",
+    "peak_ras", "peak_decs", "host_ra", "host_dec",
+    "box_x0", "box_y0", "box_x1", "box_y1", "sigma_jy",
+)  # fmt: skip
+
+
+def to_hdu(field: Field, image: np.ndarray, unit: str) -> fits.PrimaryHDU:
+    """Returns an image of the field with its celestial WCS."""
+    hdu = fits.PrimaryHDU(image.astype(np.float32), header=field.wcs.to_header())
+    hdu.header["BUNIT"] = unit
+    hdu.header["ORIGIN"] = ("claran.simulation", "simulated, not observed")
+    return hdu
+
+
+def write_field(
+    field: Field, folder: Path, name: str, *, infrared_fits: bool = False
+) -> tuple[Path, Path]:
+    """Writes `{name}_radio.fits` and `{name}_infrared.png`, and returns their paths.
+
+    The PNG is an 8-bit colour picture of the same pixels with north up, so its first
+    row is the last of the FITS array.
+
+    Args:
+        field: The field.
+        folder: An existing folder.
+        name: Start of the file names.
+        infrared_fits: Whether to write the infrared as FITS (DN) instead.
+    """
+    survey = field.survey
+    hdu = to_hdu(field, field.radio, "JY/BEAM")
+    hdu.header["BMAJ"] = (survey.beam_major_arcsec / 3600, "[deg]")
+    hdu.header["BMIN"] = (survey.beam_minor_arcsec / 3600, "[deg]")
+    hdu.header["BPA"] = (survey.beam_angle_deg, "[deg]")
+    hdu.header["FREQ"] = (survey.frequency_hz, "[Hz]")
+    hdu.header["SURVEY"] = f"{survey.name} (simulated)"
+    radio_path = folder / f"{name}_radio.fits"
+    hdu.writeto(radio_path, overwrite=True)
+    if infrared_fits:
+        infrared_path = folder / f"{name}_infrared.fits"
+        hdu = to_hdu(field, field.infrared, "DN")
+        hdu.header["MAGZP"] = (ZERO_POINT, "[mag] Vega")
+        hdu.writeto(infrared_path, overwrite=True)
+    else:
+        infrared_path = folder / f"{name}_infrared.png"
+        encoded = cv2.imencode(".png", picture(field.infrared)[::-1])[1]
+        infrared_path.write_bytes(encoded.tobytes())
+    return radio_path, infrared_path
+
+
+def rows(field: Field, name: str) -> Iterator[dict[str, object]]:
+    """Yields one row of the table of boxes for each source; sky positions in degrees.
+
+    Positions of a source are those of the brightest peak of each component, joined
+    with ";", as in the Radio Galaxy Zoo catalogue.
+    """
+    wcs = field.wcs
+    for source in field.sources:
+        # A WCS counts from the centre of the first pixel, positions from its edge.
+        places = np.vstack([source.host, source.component_positions]) - 0.5
+        sky = np.asarray(wcs.all_pix2world(places, 0))
+        ra, dec = ([f"{value:.7f}" for value in axis] for axis in sky.T)
+        components, _, peaks = source.code.partition("_")
+        x0, y0, x1, y1 = source.box.astype(int).tolist()
+        yield {
+            "first_id": name, "cls": source.code, "num_cpnts": components,
+            "num_peaks": peaks, "consensus": int(source.consensus),
+            "ignore": int(source.ignore), "family": source.family,
+            "peak_ras": ";".join(ra[1:]), "peak_decs": ";".join(dec[1:]),
+            "host_ra": ra[0], "host_dec": dec[0],
+            "box_x0": x0, "box_y0": y0, "box_x1": x1, "box_y1": y1,
+            "sigma_jy": f"{field.sigma:.4e}",
+        }  # fmt: skip
+
+
+def write_fields(
+    fields: Iterable[Field], folder: Path, *, infrared_fits: bool = False
+) -> int:
+    """Writes numbered fields and `annotations.csv` into a folder; returns their number.
+
+    The table appears last, so that a folder without it is unfinished; an old one goes
+    first, as it would be that of other fields.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "annotations.csv").unlink(missing_ok=True)
+    table, count = [], 0
+    for count, field in enumerate(fields, start=1):
+        name = f"SIM{count - 1:07d}"
+        write_field(field, folder, name, infrared_fits=infrared_fits)
+        table += rows(field, name)
+    temporary = folder / "annotations.csv.part"
+    with temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(table)
+    temporary.replace(folder / "annotations.csv")
+    return count

@@ -1,0 +1,1 @@
+"""Images of the sky and what is measured on them; NumPy alone."""

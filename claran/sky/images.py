@@ -1,0 +1,247 @@
+"""FITS images and pictures in, with one exception class for everything unreadable."""
+
+import dataclasses
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from astropy import units
+from astropy.io import fits
+from astropy.wcs import WCS
+from astropy.wcs.utils import proj_plane_pixel_area, wcs_to_celestial_frame
+from jaxtyping import Bool, Float32, Shaped, UInt8
+
+from claran.errors import ImageError
+
+__all__ = [
+    "SkyImage",
+    "read_picture",
+    "read_sky_image",
+]
+
+Source = (
+    str
+    | os.PathLike
+    | fits.HDUList
+    | fits.PrimaryHDU
+    | fits.ImageHDU
+    | fits.CompImageHDU
+    | np.ndarray
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class SkyImage:
+    """One plane of a FITS image, in the FITS array frame: row 0 first, y up.
+
+    Attributes:
+        values: float32, (ny, nx), in `unit`; blank pixels are NaN.
+        wcs: Celestial WCS of the two axes; None if there is none that works.
+        name: File name, for messages and tables; "array" if there is no file.
+        unit: `BUNIT` as the file spells it, unchecked: headers are often wrong, and
+            all of claran needs only the ratio to the noise. "" if there is none.
+        beam: Full widths of the major and the minor axis in arcsec, position angle in
+            degrees, from `BMAJ`, `BMIN`, `BPA`; None if they are missing.
+    """
+
+    values: Float32[np.ndarray, "ny nx"]
+    wcs: WCS | None = None
+    name: str = "array"
+    unit: str = ""
+    beam: tuple[float, float, float] | None = None
+
+    @property
+    def pixel_arcsec(self) -> float | None:
+        """Side of a square of one pixel's area, in arcsec; None without a WCS."""
+        if self.wcs is None:
+            return None
+        return 3600 * float(np.sqrt(proj_plane_pixel_area(self.wcs)))
+
+
+def read_sky_image(
+    source: Source, *, wcs: WCS | None = None, name: str | None = None
+) -> SkyImage:
+    """Returns the image in a FITS file, an HDU or an array.
+
+    Of several HDUs it takes the first that holds an image. Axes of length 1 beyond two
+    are dropped, infinite values become NaN, and so do blocks of zeros, with which
+    mosaics are padded. A header without a celestial WCS, or with a broken one, or one
+    in a frame that Astropy does not know, is no error: the result has none.
+
+    Args:
+        source: Path (`.fits`, `.fits.gz`), HDU, HDUList or array; masked pixels of an
+            array become NaN, the unit of a Quantity is kept.
+        wcs: Replaces the WCS of the header; its first two axes are used.
+        name: Replaces the file name.
+
+    Raises:
+        ImageError: The file is missing, damaged, not FITS, or holds no image of two
+            axes with at least one finite pixel.
+        ValueError: `wcs` is not celestial.
+    """
+    if wcs is not None and not _is_celestial(wcs.sub(2)):
+        raise ValueError(
+            "`wcs` must be celestial, in a frame that Astropy knows, got "
+            f"{list(wcs.wcs.ctype)} {wcs.wcs.radesys}."
+        )
+    with warnings.catch_warnings(), np.errstate(over="ignore"):
+        warnings.simplefilter("ignore")  # Old headers: FITSFixed, Verify, BLANK ...
+        if isinstance(source, (str, os.PathLike)):
+            path = Path(source)
+            label, default = str(path), path.name
+            raw, header = _read_file(path)
+        elif isinstance(source, np.ndarray):
+            default = "array"
+            label = name or default
+            raw, header = source, fits.Header()
+        else:
+            hdus = source if isinstance(source, fits.HDUList) else [source]
+            default = Path(_file_name(hdus) or "array").name
+            label = name or default
+            raw, header = _first_image(hdus, label)
+        values = _plane(raw, label)
+        sky = _celestial(header) if wcs is None else wcs.sub(2)
+    unit = raw.unit if isinstance(raw, units.Quantity) else header.get("BUNIT", "")
+    return SkyImage(
+        values=values,
+        wcs=sky,
+        name=default if name is None else name,
+        unit=str(unit).strip(),
+        beam=_beam(header),
+    )
+
+
+def read_picture(path: str | os.PathLike) -> UInt8[np.ndarray, "h w 3"]:
+    """Returns a PNG, JPEG or TIFF picture in OpenCV's order: BGR, row 0 on top.
+
+    Grey becomes three equal channels, transparency is dropped, 16 bits become the
+    upper 8.
+
+    Raises:
+        ImageError: The file is missing or not a picture OpenCV can decode.
+    """
+    try:
+        content = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise _unreadable(Path(path), error) from None
+    picture = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+    if picture is None:
+        raise ImageError(
+            f"{path}: not a picture (PNG, JPEG, TIFF), or damaged; a FITS file goes "
+            "through read_sky_image."
+        )
+    return np.asarray(picture, np.uint8)
+
+
+def _read_file(path: Path) -> tuple[np.ndarray, fits.Header]:
+    try:
+        # Without memory mapping, as big-endian, scaled or zipped data is copied anyway.
+        with path.open("rb") as file, fits.open(file, memmap=False) as hdus:
+            return _first_image(hdus, str(path))
+    except ImageError:
+        raise
+    except Exception as error:  # Astropy has a dozen ways to fail on a damaged file.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise _unreadable(path, error) from None
+        raise ImageError(
+            f"{path}: not a FITS file, or a truncated one; fetch it again."
+        ) from None
+
+
+def _unreadable(path: Path, error: OSError) -> ImageError:
+    return ImageError(f"{path}: cannot be read ({error.strerror}); check the path.")
+
+
+def _first_image(hdus: Any, label: str) -> tuple[np.ndarray, fits.Header]:
+    for hdu in hdus:
+        if hdu.is_image and hdu.header.get("NAXIS", 0) > 0:
+            if 0 in hdu.shape:
+                raise ImageError(_wrong_shape(label, hdu.shape))
+            try:
+                data = hdu.data
+            except Exception as error:
+                raise ImageError(
+                    f"{label}: truncated or damaged ({error}); fetch it again."
+                ) from None
+            return data, hdu.header
+    raise ImageError(
+        f"{label}: holds no image in its {len(hdus)} HDU(s), or a damaged one; give a "
+        "file with an image in it."
+    )
+
+
+def _file_name(hdus: Any) -> str | None:
+    info = hdus[0].fileinfo() if len(hdus) else None
+    return info["file"].name if info and info["file"] else None
+
+
+def _plane(raw: Shaped[np.ndarray, "..."], label: str) -> Float32[np.ndarray, "ny nx"]:
+    if raw.ndim < 2 or raw.size == 0:
+        raise ImageError(_wrong_shape(label, raw.shape))
+    if max(raw.shape[:-2], default=1) > 1:
+        raise ImageError(
+            f"{label}: is a cube of shape {raw.shape}; cut one plane first, such as "
+            f"`data[{', '.join('0' * (raw.ndim - 2))}]`, and give its `wcs=`."
+        )
+    if raw.dtype.kind not in "buif":
+        raise ImageError(f"{label}: holds {raw.dtype} values; give real numbers.")
+    # A copy in native byte order, of a plain array: no mask, no unit.
+    values = np.array(np.ma.getdata(raw), np.float32).reshape(raw.shape[-2:])
+    mask = np.ma.getmaskarray(raw).reshape(values.shape)
+    values[mask | ~np.isfinite(values)] = np.nan
+    values[_padding(values)] = np.nan
+    if np.isnan(values).all():
+        raise ImageError(
+            f"{label}: has no finite pixel; cut the image where it has data."
+        )
+    return values
+
+
+def _padding(values: Float32[np.ndarray, "ny nx"]) -> Bool[np.ndarray, "ny nx"]:
+    """Returns which pixels are in squares of three by three exact zeros.
+
+    None if half of the image is: that is a model without noise, not a padded image.
+    """
+    zeros = (values == 0).view(np.uint8)
+    squares = cv2.morphologyEx(
+        zeros, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8),
+        borderType=cv2.BORDER_CONSTANT, borderValue=0,
+    ).astype(bool)  # fmt: skip
+    return squares if squares.mean() < 0.5 else np.zeros_like(squares)
+
+
+def _wrong_shape(label: str, shape: tuple[int, ...]) -> str:
+    return f"{label}: has shape {tuple(shape)}; give an image of two axes, none empty."
+
+
+def _celestial(header: Any) -> WCS | None:
+    """Returns the WCS of the first two axes if it maps the image onto the sky."""
+    try:
+        wcs = WCS(header, naxis=2)
+        center = [0.5 * header["NAXIS1"], 0.5 * header["NAXIS2"]]
+        works = _is_celestial(wcs) and np.isfinite(wcs.wcs_pix2world([center], 0)).all()
+    except Exception:  # A broken header has a dozen ways to fail.
+        return None
+    return wcs if works and proj_plane_pixel_area(wcs) > 0 else None
+
+
+def _is_celestial(wcs: WCS) -> bool:
+    try:
+        wcs.wcs.set()
+        wcs_to_celestial_frame(wcs)
+    except ValueError:  # Such as RADESYS = 'J2000', which nobody defines.
+        return False
+    # Astropy takes ecliptic longitudes for right ascensions.
+    return wcs.has_celestial and wcs.wcs.lngtyp in ("RA", "GLON")
+
+
+def _beam(header: Any) -> tuple[float, float, float] | None:
+    try:
+        major, minor = 3600 * header["BMAJ"], 3600 * header["BMIN"]
+        beam = float(major), float(minor), float(header.get("BPA", 0.0))
+    except (KeyError, TypeError, ValueError):
+        return None
+    return beam if beam[0] > 0 and beam[1] > 0 else None

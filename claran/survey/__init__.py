@@ -1,1 +1,0 @@
-"""From detections in pixels to catalogues on the sky."""

@@ -1,0 +1,400 @@
+import math
+import warnings
+
+import cv2
+import keras
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.io import fits
+from astropy.table import QTable
+from astropy.wcs import WCS
+
+from claran.detection.detector import Detector, Found, UntrainedWarning, read_infrared
+from claran.errors import ImageError
+from claran.fields.preprocessing import NetworkInput
+from claran.models.weights import WeightsError
+from claran.sky.images import SkyImage, read_sky_image
+
+COLUMNS = ["image", "label", "score", "x0", "y0", "x1", "y1"]
+SKY = ["center", "width", "height"]
+
+
+@pytest.fixture(scope="module")
+def detector(narrow):
+    keras.utils.set_random_seed(1)
+    return Detector(narrow())
+
+
+@pytest.fixture(scope="module")
+def d1_detector(narrow):
+    return Detector(narrow(fusion="D1"))
+
+
+@pytest.fixture(scope="module")
+def channels_detector(tiny_channels):
+    keras.utils.set_random_seed(1)
+    return Detector(tiny_channels())
+
+
+@pytest.fixture
+def field(rng):
+    """A noisy field with one source and a WCS, 40 rows by 60 columns of 2 arcsec."""
+    values = rng.normal(size=(40, 60)).astype(np.float32)
+    values[25:30, 10:20] += 100
+    header = fits.Header({"CTYPE1": "RA---SIN", "CTYPE2": "DEC--SIN"})
+    header["CRVAL1"], header["CRVAL2"] = 180.0, 30.0
+    header["CRPIX1"], header["CRPIX2"] = 30.5, 20.5
+    header["CDELT1"], header["CDELT2"] = -2 / 3600, 2 / 3600
+    return fits.PrimaryHDU(values, header)
+
+
+@pytest.fixture
+def infrared(rng):
+    return rng.integers(0, 255, (80, 120, 3), np.uint8)
+
+
+@pytest.fixture
+def pictures(rng):
+    shapes = [(64, 64), (40, 90), (132, 132), (1, 7), (300, 20)]
+    return [rng.integers(0, 255, (*shape, 3), np.uint8) for shape in shapes]
+
+
+class TestDetect:
+    @pytest.fixture
+    def expected(self, detector, field, infrared):
+        table = detector.detect(field, infrared, score_threshold=0)
+        assert len(table) > 1
+        return table
+
+    @staticmethod
+    def assert_same(found, expected):
+        assert found.colnames == expected.colnames
+        for name in COLUMNS[2:]:
+            np.testing.assert_allclose(found[name], expected[name], atol=1e-3)
+
+    def test_table(self, expected):
+        assert isinstance(expected, QTable)
+        assert expected.colnames == COLUMNS + SKY
+        assert expected["center"].frame.name == "icrs"
+        assert (np.diff(expected["score"]) <= 0).all()
+        assert set(expected["label"]) <= {"1_1", "1_2", "1_3", "2_2", "2_3", "3_3"}
+        np.testing.assert_allclose(
+            expected["width"].to_value(u.arcsec), 2 * (expected["x1"] - expected["x0"])
+        )
+        # In pixels of the field, not of the picture, which is twice as large.
+        assert 30 < expected["x1"].max() <= 60 and expected["y1"].max() <= 40
+
+    @pytest.mark.parametrize("kind", ["path", "str", "HDUList", "array", "SkyImage"])
+    def test_kinds_of_radio(self, detector, field, infrared, expected, kind, tmp_path):
+        path, wcs = tmp_path / "field.fits", None
+        field.writeto(path)
+        if kind == "array":
+            source, wcs = field.data, WCS(field.header)
+        elif kind == "HDUList":
+            source = fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(*_parts(field))])
+        elif kind == "SkyImage":
+            source = SkyImage(values=field.data, wcs=WCS(field.header), name="field")
+        else:
+            source = path if kind == "path" else str(path)
+        found = detector.detect(source, infrared, wcs=wcs, score_threshold=0)
+        self.assert_same(found, expected)
+        name = {"HDUList": "array", "array": "array", "SkyImage": "field"}
+        assert set(found["image"]) == {name.get(kind, "field.fits")}
+
+    def test_infrared_picture_file(self, detector, field, infrared, expected, tmp_path):
+        cv2.imwrite(str(tmp_path / "x.png"), infrared)
+        found = detector.detect(field, tmp_path / "x.png", score_threshold=0)
+        self.assert_same(found, expected)
+
+    def test_infrared_fits_file(self, detector, field, rng, tmp_path):
+        values = rng.normal(size=(40, 60)).astype(np.float32)
+        hdu = fits.PrimaryHDU(values, field.header)
+        hdu.writeto(tmp_path / "x.FITS")
+        found = detector.detect(field, tmp_path / "x.FITS", score_threshold=0)
+        self.assert_same(found, detector.detect(field, hdu, score_threshold=0))
+        # On another part of the sky there is nothing to see.
+        hdu.header["CRVAL1"] = 190.0
+        with pytest.raises(ImageError, match="shows nothing of the sky area of array"):
+            detector.detect(field, hdu)
+
+    def test_without_wcs(self, detector, field, infrared, expected):
+        found = detector.detect(field.data, infrared, score_threshold=0)
+        assert found.colnames == COLUMNS
+        np.testing.assert_array_equal(found["x0"], expected["x0"])
+
+    def test_radio_alone(self, d1_detector, field):
+        assert len(d1_detector.detect(field, score_threshold=0))
+
+    def test_infrared_is_needed(self, detector, field):
+        with pytest.raises(ValueError, match="D4 needs `infrared`; D1 works without"):
+            detector.detect(field)
+
+    def test_score_threshold(self, detector, field, infrared, expected):
+        middle = expected["score"][len(expected) // 2]
+        found = detector.detect(field, infrared, score_threshold=middle)
+        assert len(found) == (expected["score"] > middle).sum() < len(expected)
+        assert not len(detector.detect(field, infrared, score_threshold=1))
+
+    def test_plot(self, detector, field, infrared, expected):
+        (axes,) = detector.plot(field, infrared, expected).axes
+        assert len(axes.patches) == len(expected)
+        (axes,) = detector.plot(field, infrared, score_threshold=1).axes
+        assert not axes.patches and axes.get_title() == "array: 0 sources"
+
+
+class TestChannels:
+    """A network that sees the survey's own pixels, here of 1.8" for a 5.4" beam."""
+
+    @pytest.fixture
+    def detector(self, channels_detector):
+        return channels_detector
+
+    @pytest.mark.parametrize("shape", [(40, 60), (300, 7)], ids=str)
+    def test_any_size_of_field(self, detector, field, shape):
+        field.data = np.resize(field.data, shape)
+        field.header["CDELT1"], field.header["CDELT2"] = -1.2 / 3600, 1.2 / 3600
+        field.header["BMAJ"] = field.header["BMIN"] = 5.4 / 3600
+        seen = detector.look(read_sky_image(field))
+        scale = 3 / (5.4 / 1.2)  # A beam of three pixels.
+        assert seen.image.shape == (math.ceil(max(shape) * scale / 16) * 16,) * 2 + (5,)
+        assert seen.image_info[2] == pytest.approx(scale, rel=1e-6)
+        table = detector.detect(field, score_threshold=0)
+        assert len(table) and (table["x1"] <= shape[1]).all()
+        assert (table["y1"] <= shape[0]).all() and (table["y0"] >= 0).all()
+
+    def test_beam_may_be_given(self, detector, field):
+        header = detector.detect(field, score_threshold=0)
+        given = detector.detect(field, beam_arcsec=5.4, score_threshold=0)
+        np.testing.assert_array_equal(given["x0"], header["x0"])  # FIRST's, by default.
+        wider = detector.detect(field, beam_arcsec=10.8, score_threshold=0)
+        # Counting gives the same boxes, but the network sees another picture.
+        assert list(wider["score"]) != list(header["score"])
+        with pytest.raises(ValueError, match="`beam_arcsec` must be above 0, got -1"):
+            detector.detect(field, beam_arcsec=-1)
+
+    def test_a_beam_needs_the_size_of_a_pixel(self, detector, field):
+        with pytest.raises(ImageError, match=r"array: has no WCS, so that a beam in"):
+            detector.detect(field.data, beam_arcsec=5.4)
+
+    def test_a_wcs_may_be_given(self, detector, field):
+        image, moved = read_sky_image(field), WCS(field.header)
+        moved.wcs.crval += (0, 1)
+        found = detector.detect(image, wcs=moved, score_threshold=0)["center"].dec.deg
+        own = detector.detect(image, score_threshold=0)["center"].dec.deg
+        np.testing.assert_allclose(found - own, 1, rtol=1e-3)
+
+    def test_a_plot_is_of_the_beam_given(self, detector, field, monkeypatch):
+        beams = []
+        look = detector.look
+        monkeypatch.setattr(
+            detector,
+            "look",
+            lambda image, ir: beams.append(image.beam) or look(image, ir),
+        )
+        detector.plot(field, beam_arcsec=7.0)
+        assert beams == [(7.0, 7.0, 0.0)]
+
+    def test_no_pictures(self, detector, infrared):
+        with pytest.raises(ValueError, match="looks at radio images, not at pictures"):
+            detector.look_at_picture(infrared)
+
+    def test_large_fields_come_in_few_sizes(self, detector, rng):
+        sizes = {
+            detector.look(
+                SkyImage(values=rng.normal(size=(n, n)).astype("f4"))
+            ).image.shape[0]
+            for n in range(257, 321, 7)
+        }
+        assert sizes == {320}
+
+    def test_infrared_may_be_there(self, detector, field, infrared):
+        without = detector.look(field).image  # An HDU does, too.
+        with_it = detector.look(read_sky_image(field), infrared).image
+        np.testing.assert_array_equal(with_it[..., :3], without[..., :3])
+        assert not without[..., 3:].any() and with_it[..., 4].any()
+
+    def test_order_in_batches_of_mixed_sizes(self, detector, rng):
+        fields = [
+            SkyImage(values=rng.normal(size=(n, n)).astype(np.float32))
+            for n in (30, 40, 60, 30, 30)
+        ]
+        inputs = [detector.look(one) for one in fields]
+        alone = [
+            next(detector.detect_inputs([one], score_threshold=0)) for one in inputs
+        ]
+        together = detector.detect_inputs(inputs, score_threshold=0, batch_size=2)
+        for found, expected in zip(together, alone, strict=True):
+            np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
+
+    def test_saved_and_loaded(self, detector, field, tmp_path):
+        detector.model.save(tmp_path / "tiny.keras")
+        loaded = Detector.from_preset(tmp_path / "tiny.keras")
+        found, expected = (
+            one.detect(field, score_threshold=0) for one in (loaded, detector)
+        )
+        np.testing.assert_allclose(found["score"], expected["score"], atol=1e-6)
+
+
+def _parts(hdu):
+    return hdu.data, hdu.header
+
+
+def test_place_of_a_known_detection(detector, field):
+    """Near the top and left of the picture: large y and right ascension."""
+    wcs = WCS(field.header)
+    image = SkyImage(values=field.data, wcs=wcs, name="field.fits")
+    boxes = np.array([[4.0, 2.0, 24.0, 12.0]], np.float32)
+    canvas, info = np.zeros((64, 64, 3), np.float32), np.zeros(3, np.float32)
+    seen = NetworkInput(canvas, info, boxes[:0], (80, 120))  # Twice as large.
+    found = Found(boxes, np.array([5]), np.array([0.75], np.float32))
+    (row,) = detector.field_table(image, seen, found)
+    assert (row["image"], row["label"], row["score"]) == ("field.fits", "2_3", 0.75)
+    # Half as large; y counts from the lower edge, where 40 rows end.
+    assert [row[name] for name in COLUMNS[3:]] == [2, 40 - 6, 12, 40 - 1]
+    # The middle, x 7, y 36.5, lies half a pixel beyond a pixel's center.
+    want = wcs.pixel_to_world(6.5, 36.0).icrs
+    assert row["center"].ra.deg == pytest.approx(want.ra.deg, abs=1e-9)
+    assert row["center"].dec.deg == pytest.approx(want.dec.deg, abs=1e-9)
+    assert row["center"].ra.deg > 180 and row["center"].dec.deg > 30
+    assert row["width"].to_value(u.arcsec) == pytest.approx(20)
+    assert row["height"].to_value(u.arcsec) == pytest.approx(10)
+
+
+class TestPictures:
+    @pytest.mark.parametrize("batch_size", [2, 5])
+    def test_batches_change_nothing(self, detector, pictures, batch_size):
+        one_by_one = list(detector.detect_pictures(pictures, score_threshold=0))
+        batches = list(
+            detector.detect_pictures(
+                iter(pictures), score_threshold=0, batch_size=batch_size
+            )
+        )
+        assert len(batches) == len(one_by_one) == len(pictures)
+        for found, alone, picture in zip(batches, one_by_one, pictures, strict=True):
+            np.testing.assert_array_equal(found.labels, alone.labels)
+            np.testing.assert_allclose(found.boxes, alone.boxes, atol=1e-3)
+            np.testing.assert_allclose(found.scores, alone.scores, atol=1e-5)
+            height, width = picture.shape[:2]
+            assert (found.boxes[:, 2] <= width).all()
+            assert (found.boxes[:, 3] <= height).all()
+
+    def test_no_picture(self, detector):
+        assert list(detector.detect_pictures([])) == []
+
+    @pytest.mark.parametrize(
+        "picture, message",
+        [
+            pytest.param(np.ones((9, 9), "u1"), r"got uint8 \(9, 9\)", id="grey"),
+            pytest.param(np.ones((9, 9, 4), "u1"), r"\(9, 9, 4\)", id="alpha"),
+            pytest.param(np.ones((9, 9, 3)), r"got float64 \(9, 9, 3\)", id="float"),
+            pytest.param(np.ones((0, 9, 3), "u1"), r"\(0, 9, 3\)", id="empty"),
+        ],
+    )
+    def test_no_pictures(self, detector, picture, message):
+        with pytest.raises(ValueError, match=f"`pictures` must be uint8 .*{message}"):
+            list(detector.detect_pictures([picture]))
+
+    def test_batch_size(self, detector):
+        with pytest.raises(ValueError, match="`batch_size` must be positive, got 0"):
+            list(detector.detect_pictures([], batch_size=0))
+
+
+def test_read_infrared(infrared, field, tmp_path):
+    assert read_infrared(None) is None
+    assert read_infrared(infrared) is infrared
+    assert isinstance(read_infrared(field), SkyImage)
+    (tmp_path / "x.png").write_bytes(b"no picture")
+    with pytest.raises(ImageError, match=r"x\.png: not a picture"):
+        read_infrared(tmp_path / "x.png")
+
+
+class TestPreset:
+    @pytest.fixture
+    def path(self, narrow_path):
+        return narrow_path
+
+    @pytest.mark.parametrize("kind", [str, lambda path: path], ids=["str", "path"])
+    def test_file(self, path, kind):
+        detector = Detector.from_preset(kind(path))
+        assert detector.trained and detector.model.image_size == 64
+        assert detector.model.detections.iou_threshold == 0.3
+        assert detector.model.proposals.iou_threshold == 0.7
+
+    def test_thresholds(self, path):
+        detector = Detector.from_preset(path, nms_threshold=0, rpn_nms_threshold=1)
+        assert detector.model.detections.iou_threshold == 0
+        assert detector.model.proposals.iou_threshold == 1
+
+    def test_threshold_is_used(self, path, pictures):
+        counts = [
+            len(next(detector.detect_pictures(pictures, score_threshold=0)).boxes)
+            for detector in (
+                Detector.from_preset(path, nms_threshold=0),
+                Detector.from_preset(path, nms_threshold=1),
+            )
+        ]
+        assert counts[0] < counts[1]
+
+    @pytest.mark.parametrize("name", ["nms_threshold", "rpn_nms_threshold"])
+    @pytest.mark.parametrize("value", [-0.1, 1.5, float("nan")])
+    def test_no_threshold(self, path, name, value):
+        message = rf"`{name}` must be in \[0, 1\], got {value}"
+        with pytest.raises(ValueError, match=message):
+            Detector.from_preset(path, **{name: value})
+
+    def test_untrained(self, narrow, monkeypatch):
+        monkeypatch.setitem(Detector.from_preset.__globals__["PRESETS"], "x", narrow)
+        with pytest.warns(UntrainedWarning, match="weights of x are untrained"):
+            assert not Detector.from_preset("x").trained
+
+    def test_trained_weights_give_no_warning(self, path):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            Detector.from_preset(path)
+
+    def test_preset_with_weights(self, path, narrow, monkeypatch):
+        found = Detector.from_preset.__globals__
+        monkeypatch.setitem(found["PRESETS"], "x", narrow)
+        monkeypatch.setitem(found, "preset_weights", lambda name: path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            detector = Detector.from_preset("x")
+        expected = Detector.from_preset(path).model.get_weights()
+        np.testing.assert_array_equal(detector.model.get_weights()[0], expected[0])
+
+    @pytest.mark.parametrize("name", ["claran_v9", "x/model.keras", "."])
+    def test_unknown(self, name):
+        message = r"no such file, and no preset of that name \(claran_v0\.1, claran"
+        with pytest.raises(WeightsError, match=message):
+            Detector.from_preset(name)
+
+    @pytest.mark.parametrize("keep", [0, 10, 0.3, 0.99], ids=str)
+    def test_truncated(self, path, tmp_path, keep):
+        content = path.read_bytes()
+        end = keep if keep > 1 else int(keep * len(content))
+        (tmp_path / "x.keras").write_bytes(content[:end])
+        message = r"x\.keras: not a model of claran, or damaged .*--mode=convert"
+        with pytest.raises(WeightsError, match=message):
+            Detector.from_preset(tmp_path / "x.keras")
+
+    @pytest.mark.parametrize("where", [0.1, 0.5, 0.9])
+    def test_damaged(self, path, tmp_path, where):
+        content = bytearray(path.read_bytes())
+        start = int(where * len(content))
+        content[start : start + 2000] = bytes(2000)
+        (tmp_path / "x.keras").write_bytes(content)
+        with pytest.raises(WeightsError, match="not a model of claran, or damaged"):
+            Detector.from_preset(tmp_path / "x.keras")
+
+    @pytest.mark.parametrize("name", ["x.keras", "x.txt", "x.h5"])
+    def test_other_file(self, tmp_path, name):
+        (tmp_path / name).write_text("weights")
+        with pytest.raises(WeightsError, match=f"{name}: not a model of claran"):
+            Detector.from_preset(tmp_path / name)
+
+    def test_other_model(self, tmp_path):
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Flatten()])
+        model.save(tmp_path / "x.keras")
+        with pytest.raises(WeightsError, match=r"holds a Sequential, not a claran\.F"):
+            Detector.from_preset(tmp_path / "x.keras")

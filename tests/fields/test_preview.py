@@ -1,0 +1,50 @@
+"""Pages to look at before training."""
+
+import numpy as np
+import pytest
+
+from claran.fields.batches import PipelineOptions, validation_batches
+from claran.fields.preprocessing import Channels, Picture
+from claran.fields.preview import preview_page, to_picture, write_preview
+from claran.sky.images import read_picture
+
+SOURCES = ([(20.5, 20.5)], [(40.5, 40.5)])
+
+
+@pytest.mark.parametrize("inputs", [Channels(size=96, beam=4), Picture(size=64)])
+def test_pages_are_pictures(tmp_path, make_field, inputs):
+    fields = [make_field(*SOURCES[: i % 3], seed=i) for i in range(5)]
+    fields[2]["ignored"][:] = fields[2]["labels"][:] = 0
+    fields[2]["ignored"][0] = True
+    options = PipelineOptions(batch_size=3, slots=2)
+    with validation_batches(fields, inputs, options=options) as batches:
+        paths = write_preview(batches, tmp_path / "new", pages=7)
+    assert [path.name for path in paths] == ["batch_0000.png", "batch_0001.png"]
+    assert all(read_picture(path).std() > 1 for path in paths)
+
+
+def test_no_more_batches_are_taken_than_pages(tmp_path, make_field):
+    options = PipelineOptions(slots=2)
+    with validation_batches([make_field()] * 5, Channels(), options=options) as batches:
+        assert len(write_preview(batches, tmp_path, pages=2)) == 2
+        assert batches.get_state()["next_batch"] == 2
+
+
+def test_boxes_are_drawn_on_the_source(make_field):
+    with validation_batches(
+        [make_field(SOURCES[0])], Channels(size=64), options=PipelineOptions(slots=2)
+    ) as batches:
+        (batch,) = batches
+    (axes,) = preview_page(batch).axes
+    (box,) = axes.patches
+    x0, y0, x1, y1 = batch["boxes"][0, 0]
+    assert box.get_bbox().extents.tolist() == [x0, y0, x1, y1]
+    picture = to_picture(batch["images"][0])
+    row, column = np.unravel_index(picture[..., 1].argmax(), (64, 64))
+    assert x0 <= column <= x1 and y0 <= row <= y1
+    assert axes.texts[0].get_text() == "1C_1P"
+
+
+def test_colors_of_a_picture_are_as_they_are(rng):
+    bgr = rng.integers(0, 256, (4, 5, 3))
+    np.testing.assert_array_equal(to_picture(bgr.astype(np.float32)), bgr[..., ::-1])
