@@ -9,9 +9,24 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from claran.detection.detections import Detections as Detections
     from claran.detection.detector import Detector as Detector
+    from claran.fields.field import Field as Field
+    from claran.fields.reading import read_field as read_field
+    from claran.sky.surveys import SURVEYS as SURVEYS
+    from claran.sky.surveys import Survey as Survey
 
-__all__ = ["Detector", "__version__"]
+_HOMES = {
+    "SURVEYS": "claran.sky.surveys",
+    "Detections": "claran.detection.detections",
+    "Detector": "claran.detection.detector",
+    "Field": "claran.fields.field",
+    "Survey": "claran.sky.surveys",
+    "read_field": "claran.fields.reading",
+}
+"""Where the public names live; imported when first asked for."""
+
+__all__ = ["__version__", *_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
 __version__ = "0.1.0"
 
 
@@ -37,7 +52,11 @@ _select_jax_backend()
 
 
 def __getattr__(name: str) -> Any:
-    # Lazy, so that NumPy-only parts (claran.data in worker processes) stay free of JAX.
-    if name == "Detector":
-        return importlib.import_module("claran.detection.detector").Detector
+    # Lazy, so that NumPy-only parts (claran.sky in worker processes) stay free of JAX.
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'claran' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

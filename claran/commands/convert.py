@@ -1,8 +1,11 @@
-r"""The mode convert: a checkpoint of the original ClaRAN becomes a model.
+r"""The mode convert: a checkpoint of the original, or an older model, becomes a model.
 
 A checkpoint of the original ClaRAN into a model:
   python -m claran.main --mode=convert --tf_checkpoint=VGGnet_fast_rcnn-80000 \
       --output=model.keras
+
+A model that claran saved before detectors were saved whole:
+  python -m claran.main --mode=convert --old_model=best.keras --output=model.keras
 """
 
 from pathlib import Path
@@ -10,14 +13,18 @@ from pathlib import Path
 from absl import flags
 
 from claran.commands.common import UsageError, say
-from claran.io.atomic import replace_file
-from claran.models.weights import load_claran_checkpoint
+from claran.detection.detection_model import DetectionModel
+from claran.detection.loading import convert_old_model, save_model
+from claran.detection.presets import import_claran
 from claran.sky.pictures import METHODS
 
 __all__ = ["convert"]
 
 flags.DEFINE_string(
     "tf_checkpoint", None, "Checkpoint of the original, path without its ending."
+)
+flags.DEFINE_string(
+    "old_model", None, "A .keras file of an older claran, in place of --tf_checkpoint."
 )
 flags.DEFINE_integer(
     "image_size", 600, "Side of the network's input, pixels.", lower_bound=16
@@ -31,24 +38,31 @@ FLAGS = flags.FLAGS
 
 
 def convert() -> None:
-    """Imports a checkpoint of the original; writes a `.keras` model."""
-    if not FLAGS.tf_checkpoint:
-        raise UsageError("Give --tf_checkpoint, the path without .index or .data-....")
+    """Writes a checkpoint of the original, or an older model, as a `.keras` file."""
+    if bool(FLAGS.tf_checkpoint) == bool(FLAGS.old_model):
+        raise UsageError(
+            "Give --tf_checkpoint, the path without .index or .data-..., or else "
+            "--old_model."
+        )
     output = Path(FLAGS.output or "model.keras")
     if output.suffix != ".keras":
         raise UsageError(f"--output must end in .keras, got {output}.")
-    model = load_claran_checkpoint(
-        FLAGS.tf_checkpoint,
-        image_size=FLAGS.image_size,
-        fusion=FLAGS.fusion,
-        class_names=FLAGS.class_names,
-        anchor_scales=_numbers("anchor_scales"),
-        anchor_ratios=_numbers("anchor_ratios"),
-    )
-    replace_file(output, model.save)
+    model = _import() if FLAGS.tf_checkpoint else convert_old_model(FLAGS.old_model)
+    save_model(model, output)
     say(
         f"{model.count_params():,} weights, classes {', '.join(model.class_names)}, "
-        f"input {model.image_size} px ({model.fusion}): {output}"
+        f"sees {model.preprocessor}: {output}"
+    )
+
+
+def _import() -> DetectionModel:
+    return import_claran(
+        FLAGS.tf_checkpoint,
+        class_names=FLAGS.class_names,
+        method=FLAGS.fusion,
+        image_size=FLAGS.image_size,
+        anchor_scales=_numbers("anchor_scales"),
+        anchor_ratios=_numbers("anchor_ratios"),
     )
 
 

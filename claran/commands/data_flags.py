@@ -7,6 +7,7 @@ from typing import Any
 
 from absl import flags
 
+from claran.commands import survey_flags
 from claran.commands.common import UsageError, say
 from claran.data.sources import FieldSource, open_source
 from claran.simulation.endless import SIMULATED, SimulatedFields
@@ -84,14 +85,15 @@ def labelled_fields(
         class_names: Likewise; None for what `--class_names` says.
     """
     data, names = FLAGS.data or "", class_names or FLAGS.class_names
+    about = {"survey": survey_flags.survey(), "beam_arcsec": survey_flags.beam()}
     if not data or data.startswith("rgz/"):
-        return open_source(data_set().data_dir, split, class_names=class_names)
+        return open_source(data_set().data_dir, split, class_names=class_names, **about)
     if not Path(data).expanduser().exists():
         raise UsageError(
             f"--data={data}: no such file or folder; give one with labelled fields, or "
             "a data set such as rgz/pairs or rgz/simulated_12k."
         )
-    source = open_source(data, split, class_names=names)
+    source = open_source(data, split, class_names=names, **about)
     say(f"{data}: {len(source)} fields ({split}); {', '.join(source.class_names)}")
     if source.report.counts:
         say(str(source.report))

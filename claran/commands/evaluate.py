@@ -16,39 +16,28 @@ The finder without a network (islands, joined within 45 arcsec), to compare with
 What any tool has found, as the table of --mode=predict, VOC's text or COCO's results:
   python -m claran.main --mode=eval --predictions=catalog.ecsv --data=FOLDER
 
-Killed while a network detects, the same command goes on from what DIR/unfinished holds,
-unless network, data or a setting changed; that folder goes when the report is there.
+An interrupted run resumes from what DIR/unfinished holds, unless network, data or a
+setting has changed; that folder goes when the report is there.
 """
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import jax
 from absl import flags
-from tqdm.auto import tqdm
 
-import claran
 from claran.commands.common import UsageError, say
 from claran.commands.data_flags import (
     are_simulated,
     labelled_fields,
     simulated_fields,
 )
-from claran.commands.model_flags import batch_size, catalog_score, load_detector
+from claran.commands.model_flags import catalog_score, load_detector
 from claran.data.sources import FieldSource
-from claran.detection.counting import first_threshold
-from claran.detection.engine import BatchDetector, network_inputs
-from claran.evaluation.classical_run import detect_classically
-from claran.evaluation.gallery import Shown
-from claran.evaluation.metrics import EvaluationOptions, evaluate
-from claran.evaluation.output import display_inputs, write_detections, write_evaluation
-from claran.evaluation.prediction_files import read_predictions
-from claran.evaluation.resuming_evaluation import Unfinished
-from claran.evaluation.truth import FieldDetections, read_truths
+from claran.detection.classical_engine import ClassicalEngine
+from claran.detection.detector import Detector
+from claran.evaluation.metrics import EvaluationOptions
+from claran.evaluation.running import evaluate_detector, evaluate_predictions
 from claran.io.parallel import cores
-from claran.io.resuming import code_fingerprint
-from claran.models.faster_rcnn import FasterRcnn
-from claran.models.weights import model_fingerprint
 from claran.simulation.endless import SimulatedFields
 
 __all__ = ["eval"]
@@ -70,10 +59,8 @@ flags.DEFINE_integer(
 )
 FLAGS = flags.FLAGS
 
-LOWEST_SCORE = 0.05  # As in the original's evaluation.
 SIMULATED_FIELDS = 1000
-Fields = FieldSource | SimulatedFields
-UNFINISHED = "unfinished"  # Folder in the output.
+FEW = 128  # Fields for which it does not pay to start processes.
 
 
 def eval() -> None:  # noqa: A001 - the mode's name
@@ -81,115 +68,43 @@ def eval() -> None:  # noqa: A001 - the mode's name
     folder = Path(FLAGS.output or "evaluation")
     if folder.is_file():
         raise UsageError(f"--output must be a folder, {folder} is a file.")
-    model, unfinished = None, None
+    about = {"data": FLAGS.data or "", "split": _split()}
     if FLAGS.predictions:
-        shown, about = _predicted()
-    elif FLAGS.model == "classical":
-        shown, about = _classical()
+        source = _source()
+        evaluation = evaluate_predictions(
+            FLAGS.predictions, source, folder, options=_options(None),
+            about={"predictions": FLAGS.predictions, **about}, workers=FLAGS.workers,
+            tell=say,
+        )  # fmt: skip
     else:
-        model = load_detector().model
-        shown, about, unfinished = _detected(model, folder / UNFINISHED)
-    # First of all what took long: --predictions takes it from there.
-    paths = write_detections(folder, shown)
-    options = EvaluationOptions(
-        score_threshold=catalog_score(model),
+        detector = None if FLAGS.model == "classical" else load_detector()
+        source = _source(None if detector is None else detector.model.class_names)
+        engine = detector and detector.engine
+        evaluation = evaluate_detector(
+            engine or ClassicalEngine(source.class_names), source, folder, options=_options(detector),
+            about={"model": FLAGS.model, **about}, workers=_workers(len(source)),
+            tell=say,
+        )  # fmt: skip
+    say(evaluation.table())
+    say("")
+    for name in ("report.html", "metrics.json", "detections.ecsv"):
+        say(str(folder / name))
+
+
+def _options(detector: Detector | None) -> EvaluationOptions:
+    network = None if detector is None else detector.model.network
+    return EvaluationOptions(
+        score_threshold=catalog_score(detector),
         ignore_unlabelled=FLAGS.ignore_unlabelled,
-        inclusive_boxes=model is not None and model.detections.offset == 1,
+        inclusive_boxes=network is not None and network.decoder.offset == 1,
         resample_count=FLAGS.resamples,
         seed=FLAGS.seed,
     )
-    evaluation = evaluate(
-        shown.truths, shown.detections, shown.class_names, options=options
-    )
-    paths = write_evaluation(folder, evaluation, shown, about=about) + paths
-    if unfinished is not None:
-        unfinished.remove()
-    say(evaluation.table())
-    say("")
-    if "time" in about:
-        say(f"Detection took {about['time']}.")
-    for path in paths:
-        say(str(path))
 
 
-def _detected(
-    model: FasterRcnn, folder: Path
-) -> tuple[Shown, dict[str, str], Unfinished]:
-    """Returns what the model finds, what was done, and what is kept of it meanwhile."""
-    classes = model.class_names
-    source = _source(classes)
-    truths = read_truths(source, workers=FLAGS.workers)
-    inputs = network_inputs(model, truths)
-    size, device = batch_size(), jax.devices()[0].device_kind
-    lowest = first_threshold(LOWEST_SCORE, model.count_trust)
-    decisive = {
-        "model": model_fingerprint(model),
-        "data": source.fingerprint,
-        "split": _split(),
-        "input": repr(inputs),
-        "lowest score": lowest,
-        "batch size": size,
-        "device": device,
-        "version of claran": code_fingerprint(),
-    }
-    unfinished = Unfinished(folder, decisive, tell=say)
-    detections = unfinished.read()
-    done = len(detections)
-    if done:
-        say(f"Goes on: {done} of {len(source)} fields are done.")
-    found = BatchDetector(model).detect(
-        source,
-        truths,
-        inputs,
-        score_threshold=lowest,
-        batch_size=size,
-        workers=_workers(len(source)),
-        start=done,
-    )
-    kept = unfinished.keep(found, start=done, batch_size=size)
-    detections += _bar(kept, len(source), done)
-    seconds = unfinished.seconds
-    about = {
-        "model": FLAGS.model,
-        **_about(source),
-        "device": device,
-        "time": f"{seconds:.1f} s, {len(source) / seconds:.1f} fields/s",
-    }
-    shown = Shown(source, inputs, truths, detections, classes)
-    return shown, about, unfinished
-
-
-def _classical() -> tuple[Shown, dict[str, str]]:
-    """Returns what is found without a network, and what was done."""
-    source = _source()
-    truths = read_truths(source, workers=FLAGS.workers)
-    found = detect_classically(source, source.class_names, workers=FLAGS.workers)
-    detections = list(_bar(found, len(source)))
-    inputs = display_inputs(truths)
-    about = {"model": "classical", **_about(source)}
-    return Shown(source, inputs, truths, detections, source.class_names), about
-
-
-def _predicted() -> tuple[Shown, dict[str, str]]:
-    """Returns what a table says was found, and what was done."""
-    source = _source()
-    truths = read_truths(source, workers=FLAGS.workers)
-    path = Path(FLAGS.predictions)
-    found = read_predictions(path, truths, source.class_names)
-    if found.unknown:
-        say(f"Note: {found.unknown} detections of {path} are in none of these fields.")
-    about = {"predictions": str(path), **_about(source)}
-    inputs = display_inputs(truths)
-    return Shown(source, inputs, truths, found.fields, source.class_names), about
-
-
-def _bar(
-    found: Iterable[FieldDetections], count: int, done: int = 0
-) -> Iterable[FieldDetections]:
-    return tqdm(found, "Detecting", count, initial=done, unit="field", disable=None)
-
-
-def _source(class_names: Sequence[str] | None = None) -> Fields:
+def _source(
+    class_names: tuple[str, ...] | None = None,
+) -> FieldSource | SimulatedFields:
     if are_simulated():
         return simulated_fields(SIMULATED_FIELDS, _split())
     source = labelled_fields(_split(), class_names=class_names)
@@ -202,19 +117,8 @@ def _split() -> str:
     return FLAGS.split or "test"
 
 
-def _about(source: Fields) -> dict[str, str]:
-    return {
-        "data": FLAGS.data,
-        "split": _split(),
-        "fields": str(len(source)),
-        "fingerprint of the data": source.fingerprint,
-        "claran": claran.__version__,
-    }
-
-
 def _workers(fields: int) -> int:
-    """Returns how many processes make batches; on a CPU the network needs the cores."""
+    """Returns how many processes make fields; on a CPU the network needs the cores."""
     if FLAGS.workers is not None:
         return FLAGS.workers
-    small = fields < 8 * batch_size()
-    return 0 if small or jax.default_backend() == "cpu" else cores()
+    return 0 if fields < FEW or jax.default_backend() == "cpu" else cores()

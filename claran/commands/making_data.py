@@ -21,7 +21,7 @@ from claran.commands.common import UsageError, say
 from claran.commands.data_flags import data_set, labelled_fields, rgz
 from claran.fields.augmentation import AddNoise, DropInfrared, Move
 from claran.fields.batches import PipelineOptions, Transform, training_batches
-from claran.fields.preprocessing import Channels, Picture
+from claran.fields.preprocessing import Channels, Picture, Preprocessor
 from claran.fields.preview import write_preview
 from claran.simulation import simulated_field as simulated
 from claran.simulation.populations import BALANCED, CATALOGUE
@@ -47,6 +47,8 @@ flags.DEFINE_enum(
 flags.DEFINE_boolean("augment", True, "preview: with random changes, as in training.")
 flags.DEFINE_integer("pages", 4, "preview: pages of 16 fields.", lower_bound=1)
 FLAGS = flags.FLAGS
+
+PREVIEW_PIXELS = 264  # Side of a field on a page.
 
 
 def simulate() -> None:
@@ -75,9 +77,13 @@ def preview() -> None:
     if not source.has_radio and seen != "picture":
         raise UsageError(f"{FLAGS.data} holds pictures: give --inputs=picture.")
     if seen == "channels":
-        inputs = Channels(size=160)
+        preprocessor: Preprocessor = Channels(
+            beam_pixels=None, image_size=PREVIEW_PIXELS
+        )
     else:
-        inputs = Picture(method=None if seen == "picture" else seen, size=264)
+        preprocessor = Picture(
+            method="D3" if seen == "picture" else seen, image_size=PREVIEW_PIXELS
+        )
     augment: list[Transform] = []
     if FLAGS.augment:
         # Of a source in a picture nobody knows the outline: quarter turns are exact.
@@ -86,8 +92,12 @@ def preview() -> None:
             augment.append(AddNoise())
         if seen == "channels":
             augment.append(DropInfrared())
-    options = PipelineOptions(batch_size=16, slots=64, seed=FLAGS.seed)
-    with training_batches(source, inputs, augment=augment, options=options) as batches:
+    options = PipelineOptions(
+        batch_size=16, slots=64, size=(PREVIEW_PIXELS, PREVIEW_PIXELS), seed=FLAGS.seed
+    )
+    with training_batches(
+        source, preprocessor, augment=augment, options=options
+    ) as batches:
         folder = Path(FLAGS.output or "preview")
         pages = write_preview(
             batches, folder, pages=FLAGS.pages, class_names=source.class_names

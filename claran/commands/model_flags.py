@@ -2,14 +2,12 @@
 
 import warnings
 
-import jax
 from absl import flags
 
 from claran.commands.common import say
 from claran.detection.detector import Detector, UntrainedWarning
-from claran.models.faster_rcnn import FasterRcnn
 
-__all__ = ["batch_size", "catalog_score", "load_detector"]
+__all__ = ["catalog_score", "load_detector"]
 
 flags.DEFINE_string(
     "model",
@@ -43,7 +41,8 @@ flags.DEFINE_float(
 flags.DEFINE_integer(
     "batch_size",
     None,
-    "Fields at once; default 1 on a CPU, 16 elsewhere.",
+    "Fields that the network sees at once, on GPUs and TPUs; default: as many as pay. On "
+    "a CPU fields go one by one, several side by side. train: fields in a batch.",
     lower_bound=1,
 )
 FLAGS = flags.FLAGS
@@ -57,26 +56,19 @@ def load_detector() -> Detector:
             FLAGS.model,
             nms_threshold=FLAGS.nms_threshold,
             rpn_nms_threshold=FLAGS.rpn_nms_threshold,
+            batch_size=FLAGS.batch_size,
         )
     for warning in caught:
         say(f"Note: {warning.message}")
     return detector
 
 
-def catalog_score(model: FasterRcnn | None = None) -> float:
+def catalog_score(detector: Detector | None = None) -> float:
     """Returns the score above which detections make a catalog.
 
-    Where islands are counted, no two sources above 0.5 share one; ClaRAN's demo takes
-    0.8.
-
     Args:
-        model: The network; None for detections of other tools.
+        detector: The detector; None for detections of other tools.
     """
     if FLAGS.score_threshold is not None:
         return FLAGS.score_threshold
-    return 0.8 if model is not None and not model.count_trust else 0.5
-
-
-def batch_size() -> int:
-    """Returns how many fields to detect in at once."""
-    return FLAGS.batch_size or (1 if jax.default_backend() == "cpu" else 16)
+    return 0.5 if detector is None else detector.model.finisher.catalog_threshold

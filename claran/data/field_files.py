@@ -4,29 +4,29 @@ import dataclasses
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
-from jaxtyping import Float, Float32, Int32, UInt8
+from jaxtyping import Float, UInt8
 
 from claran.data.annotations import FieldLabels, LabelledObject
 from claran.data.sky_splits import position_from_name
 from claran.errors import ImageError
-from claran.fields.field import Element
+from claran.fields.field import Field
+from claran.fields.objects import Objects
 from claran.io.paths import FITS_ENDINGS
 from claran.sky.images import SkyImage, read_picture, read_sky_image
-from claran.sky.noise import noise
 from claran.sky.pictures import infrared_field, picture_to_array
+from claran.sky.surveys import Survey
 
 __all__ = [
     "FieldFiles",
-    "LoadedField",
+    "Loaded",
     "Place",
     "Problems",
-    "field_element",
     "load_field",
-    "picture_element",
     "sky_place",
 ]
 
@@ -54,116 +54,38 @@ class FieldFiles:
     picture: Path | None
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class LoadedField:
-    """A field in memory; positions are in the frame of its labels.
+class Loaded(NamedTuple):
+    """A field in memory, and its labels as they were read."""
 
-    Attributes:
-        name: Name of the field.
-        radio: In Jy/beam; None for a field that is nothing but a picture.
-        sigma: Noise of the radio image, Jy/beam; 0 without one.
-        picture: BGR, row 0 on top: the infrared, or the field itself; None without.
-        objects: Its sources; all boxes are inside the image.
-        host: Pixel of each object's host galaxy, edges; NaN where unknown.
-        component_positions: Pixels of the components' brightest peaks, edges.
-        component_objects: Which object each of them belongs to.
-    """
-
-    name: str
-    radio: SkyImage | None
-    sigma: float
-    picture: UInt8[np.ndarray, "h w 3"] | None
-    objects: tuple[LabelledObject, ...]
-    host: Float32[np.ndarray, "n 2"]
-    component_positions: Float32[np.ndarray, "m 2"]
-    component_objects: Int32[np.ndarray, "m"]
+    field: Field
+    labelled: tuple[LabelledObject, ...]  # Boxes cut to the image; one an object.
 
 
-def load_field(files: FieldFiles) -> tuple[LoadedField | None, Problems]:
-    """Returns the field, and what was wrong.
+def load_field(
+    files: FieldFiles,
+    classes: Sequence[str],
+    *,
+    survey: Survey | None = None,
+    noise: float | None = None,
+) -> tuple[Loaded | None, Problems]:
+    """Returns the field, radio in Jy/beam, and what was wrong.
 
     It is None if the radio image, or the picture without one, cannot be used. An
-    infrared image that cannot be is left out.
+    infrared image that cannot be is left out. An object of a class outside of the list
+    is ignored.
+
+    Args:
+        files: Labels and images.
+        classes: The class list.
+        survey: What the header does not say; see `Field`.
+        noise: See `Field`.
     """
     try:
         if files.radio is None:
-            return _load_picture(files)
-        return _load_pair(files, files.radio)
+            return _load_picture(files, classes)
+        return _load_pair(files, files.radio, classes, survey=survey, noise=noise)
     except ImageError as error:
         return None, [("unusable image", str(error))]
-
-
-def field_element(field: LoadedField, classes: Sequence[str]) -> Element:
-    """Returns the field as it goes into a pipeline.
-
-    Args:
-        field: From `load_field`.
-        classes: The class list; an object of a class outside of it is ignored.
-    """
-    label = {code: number for number, code in enumerate(classes, start=1)}
-    objects = field.objects
-    labels = np.array([label.get(o.code, 0) for o in objects], np.int32)
-    ignored = np.array([o.ignore for o in objects], bool) | (labels < 1)
-    boxes = np.array([o.box for o in objects], np.float32).reshape(-1, 4)
-    consensus = np.array([o.consensus for o in objects], np.float32)
-    if field.radio is None:
-        assert field.picture is not None  # noqa: S101 - `load_field` sees to it.
-        element = picture_element(
-            field.name, field.picture, boxes=boxes, labels=labels, ignored=ignored
-        )
-        x, y = field.host.T
-        # The picture's y runs down.
-        element["host"] = np.stack([x, len(field.picture) - y], axis=1)
-        element["consensus"] = consensus
-        return element
-    beam, pixel = field.radio.beam, field.radio.pixel_arcsec or np.nan
-    return Element(
-        name=field.name,
-        radio=field.radio.values,
-        noise=field.sigma,
-        beam=float(np.sqrt(beam[0] * beam[1]) / pixel) if beam else np.nan,
-        pixel_arcsec=pixel,
-        infrared=field.picture,
-        boxes=boxes,
-        labels=labels,
-        ignored=ignored,
-        consensus=consensus,
-        host=field.host,
-        component_positions=field.component_positions,
-        component_objects=field.component_objects,
-    )
-
-
-def picture_element(
-    name: str,
-    picture: UInt8[np.ndarray, "h w 3"],
-    *,
-    boxes: Float32[np.ndarray, "n 4"],
-    labels: Int32[np.ndarray, "n"],
-    ignored: np.ndarray,
-) -> Element:
-    """Returns a field that is nothing but a picture.
-
-    It stands as the infrared of a radio image of the same size without a source in it,
-    for `claran.fields.preprocessing.Picture(method=None)`.
-
-    Args:
-        name: Name of the field.
-        picture: BGR, row 0 on top.
-        boxes: In the picture, edges, y down.
-        labels: Classes, from 1.
-        ignored: See `Element`.
-    """
-    shape = picture.shape[:2]
-    return Element(
-        name=name,
-        radio=np.zeros(shape, np.float32),
-        noise=0.0,
-        infrared=np.ascontiguousarray(picture),
-        boxes=picture_to_array(boxes, shape, shape),
-        labels=labels,
-        ignored=ignored,
-    )
 
 
 def sky_place(name: str, radio: SkyImage | None) -> Place:
@@ -175,37 +97,46 @@ def sky_place(name: str, radio: SkyImage | None) -> Place:
     return (center.ra.deg, center.dec.deg), max(nx, ny) * radio.pixel_arcsec / 60
 
 
-def _load_pair(files: FieldFiles, path: Path) -> tuple[LoadedField, Problems]:
-    name = files.labels.name
+def _load_pair(
+    files: FieldFiles,
+    path: Path,
+    classes: Sequence[str],
+    *,
+    survey: Survey | None,
+    noise: float | None,
+) -> tuple[Loaded, Problems]:
     radio = read_sky_image(path)
     radio = dataclasses.replace(
         radio, values=radio.values * np.float32(_to_jansky(radio.unit))
     )
-    sigma = noise(radio.values)
-    if not sigma > 0:
-        raise ImageError(
-            f"{path}: most of its pixels have one value, so that it has no noise to "
-            "measure; make blank pixels NaN."
-        )
     picture, problems = None, []
     if files.picture is not None:
         try:
             picture = _infrared(radio, files.picture)
         except ImageError as error:
             problems.append(("unusable infrared image", str(error)))
-    objects, cut = _inside(files.labels, radio.values.shape)
-    field = LoadedField(
-        name=name,
-        radio=radio,
-        sigma=sigma,
+    labelled, cut = _inside(files.labels, radio.values.shape)
+    field = Field(
+        files.labels.name,
+        image=radio,
         picture=picture,
-        objects=objects,
-        **_positions(objects, radio.wcs),
+        objects=_objects(labelled, classes, radio.wcs),
+        survey=survey,
+        noise=noise,
     )
-    return field, problems + cut
+    try:
+        field.noise  # noqa: B018 - an image without noise is found out now.
+    except ImageError:
+        raise ImageError(
+            f"{path}: most of its pixels have one value, so that it has no noise to "
+            "measure; make blank pixels NaN."
+        ) from None
+    return Loaded(field, labelled), problems + cut
 
 
-def _load_picture(files: FieldFiles) -> tuple[LoadedField | None, Problems]:
+def _load_picture(
+    files: FieldFiles, classes: Sequence[str]
+) -> tuple[Loaded | None, Problems]:
     labels = files.labels
     assert files.picture is not None  # noqa: S101 - a field has an image.
     picture = read_picture(files.picture)
@@ -216,16 +147,29 @@ def _load_picture(files: FieldFiles) -> tuple[LoadedField | None, Problems]:
             f"the annotation says {labels.shape[0]} and {labels.shape[1]}"
         )
         return None, [("malformed", message)]
-    objects, cut = _inside(labels, shape)
-    field = LoadedField(
-        name=labels.name,
-        radio=None,
-        sigma=0.0,
-        picture=picture,
-        objects=objects,
-        **_positions(objects, None),
+    labelled, cut = _inside(labels, shape)
+    objects = _objects(labelled, classes, None)
+    if objects.host is not None:
+        x, y = objects.host.T  # The picture's y runs down.
+        host = np.stack([x, len(picture) - y], axis=1)
+        boxes = picture_to_array(objects.boxes, shape, shape)
+        objects = dataclasses.replace(objects, host=host, boxes=boxes)
+    field = Field(labels.name, picture=picture, objects=objects)
+    return Loaded(field, labelled), cut
+
+
+def _objects(
+    labelled: Sequence[LabelledObject], classes: Sequence[str], wcs: WCS | None
+) -> Objects:
+    numbers = {code: number for number, code in enumerate(classes, start=1)}
+    labels = np.array([numbers.get(o.code, 0) for o in labelled], np.int32)
+    return Objects(
+        boxes=np.array([o.box for o in labelled], np.float32).reshape(-1, 4),
+        labels=labels,
+        ignored=np.array([o.ignore for o in labelled], bool) | (labels < 1),
+        consensus=np.array([o.consensus for o in labelled], np.float32),
+        **_positions(labelled, wcs),
     )
-    return field, cut
 
 
 def _positions(

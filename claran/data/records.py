@@ -1,13 +1,17 @@
 """Fields out of a prepared data set of TensorFlow Datasets."""
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from claran.data.field_files import picture_element
-from claran.fields.field import Element
+from claran.fields.field import Field
+from claran.fields.objects import Objects
+from claran.sky.images import SkyImage
+from claran.sky.pictures import picture_to_array
+from claran.sky.surveys import Survey
 
 __all__ = ["Records", "from_record", "open_prepared"]
 
@@ -20,17 +24,25 @@ class Records:
             features of `datasets/rgz/README.md`.
         labels: The label of each class of the data set, from 1; 0 for one that is to be
             ignored. None for the data set's own order.
+        survey: What the records do not say; see `claran.fields.field.Field`.
     """
 
-    def __init__(self, records: Any, labels: Sequence[int] | None = None) -> None:
+    def __init__(
+        self,
+        records: Any,
+        labels: Sequence[int] | None = None,
+        *,
+        survey: Survey | None = None,
+    ) -> None:
         self._records = records
         self._labels = labels
+        self._survey = survey
 
     def __len__(self) -> int:
         return len(self._records)
 
-    def __getitem__(self, index: int) -> Element:
-        return from_record(self._records[index], self._labels)
+    def __getitem__(self, index: int) -> Field:
+        return from_record(self._records[index], self._labels, survey=self._survey)
 
 
 def open_prepared(folder: str | os.PathLike, split: str) -> tuple[Any, tuple[str, ...]]:
@@ -63,50 +75,69 @@ def open_prepared(folder: str | os.PathLike, split: str) -> tuple[Any, tuple[str
 
 
 def from_record(
-    record: Mapping[str, Any], classes: Sequence[int] | None = None
-) -> Element:
+    record: Mapping[str, Any],
+    classes: Sequence[int] | None = None,
+    *,
+    survey: Survey | None = None,
+) -> Field:
     """Returns the field of a decoded example.
 
-    Labels count from 1 instead of 0, and the infrared is BGR instead of RGB. Objects
-    of a class outside of the list are ignored. A ready-made picture (D1, D3, D4) gives
-    what `claran.data.field_files.picture_element` says.
+    Labels count from 1 instead of 0, and pictures are BGR instead of RGB. Objects of a
+    class outside of the list are ignored. A ready-made picture (D1, D3, D4) is a field
+    without a radio image.
 
     Args:
         record: With the features of `datasets/rgz/README.md`.
         classes: See `Records`.
+        survey: What the record does not say.
     """
-    objects = record["objects"]
-    labels = np.asarray(objects["labels"], np.int32) + np.int32(1)
-    if classes is not None:
-        labels = np.array([0, *classes], np.int32)[labels]
-    boxes = np.asarray(objects["boxes"], np.float32)
-    ignored = np.asarray(objects["ignore"], bool) | (labels < 1)
-    consensus = np.asarray(objects["consensus"], np.float32)
     name = record["name"]
     name = name.decode() if isinstance(name, bytes) else str(name)
     if "radio" not in record:
-        picture = record["image"][..., ::-1]
-        element = picture_element(
-            name, picture, boxes=boxes, labels=labels, ignored=ignored
-        )
-        element["consensus"] = consensus
-        return element
-    infrared = None
+        picture = np.ascontiguousarray(record["image"][..., ::-1])
+        shape = picture.shape[:2]
+        objects = _objects(record["objects"], classes)
+        boxes = picture_to_array(objects.boxes, shape, shape)
+        objects = dataclasses.replace(objects, boxes=boxes)
+        return Field(name, picture=picture, objects=objects)
+    picture = None
     if record["has_infrared"]:
-        infrared = np.ascontiguousarray(record["infrared"][..., ::-1])
-    major, minor = record["beam"][:2]
-    return Element(
+        picture = np.ascontiguousarray(record["infrared"][..., ::-1])
+    beam = tuple(map(float, record["beam"]))
+    pixel = float(record["pixel_arcsec"])
+    image = SkyImage(
+        values=np.asarray(record["radio"], np.float32),
+        pixel_arcsec=pixel if pixel > 0 else None,
         name=name,
-        radio=np.asarray(record["radio"], np.float32),
+        beam=beam if beam[0] > 0 and beam[1] > 0 else None,
+    )
+    return Field(
+        name,
+        image=image,
+        picture=picture,
+        objects=_objects(record["objects"], classes),
+        survey=survey,
         noise=float(record["noise"]),
-        beam=float(np.sqrt(major * minor) / record["pixel_arcsec"]),
-        pixel_arcsec=float(record["pixel_arcsec"]),
-        infrared=infrared,
-        boxes=boxes,
+    )
+
+
+def _objects(columns: Mapping[str, Any], classes: Sequence[int] | None) -> Objects:
+    labels = np.asarray(columns["labels"], np.int32) + np.int32(1)
+    if classes is not None:
+        labels = np.array([0, *classes], np.int32)[labels]
+    known = {
+        name: np.asarray(columns[name], dtype)
+        for name, dtype in (
+            ("host", np.float32),
+            ("component_positions", np.float32),
+            ("component_objects", np.int32),
+        )
+        if name in columns
+    }
+    return Objects(
+        boxes=np.asarray(columns["boxes"], np.float32),
         labels=labels,
-        ignored=ignored,
-        consensus=consensus,
-        host=np.asarray(objects["host"], np.float32),
-        component_positions=np.asarray(objects["component_positions"], np.float32),
-        component_objects=np.asarray(objects["component_objects"], np.int32),
+        ignored=np.asarray(columns["ignore"], bool) | (labels < 1),
+        consensus=np.asarray(columns["consensus"], np.float32),
+        **known,
     )

@@ -1,11 +1,12 @@
 """Opens whatever labelled data a user names, for training, evaluation and preview."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
 import types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from claran.data.field_files import (
     FieldFiles,
     Place,
     Problems,
-    field_element,
     load_field,
     sky_place,
 )
@@ -31,8 +31,10 @@ from claran.data.folders import (
 from claran.data.records import Records, open_prepared
 from claran.errors import ImageError
 from claran.fields.batches import Source
-from claran.fields.field import Element
+from claran.fields.field import Field
+from claran.fields.reading import with_beam
 from claran.io.parallel import parallel_map
+from claran.sky.surveys import Survey
 
 __all__ = ["FieldSource", "open_source"]
 
@@ -52,6 +54,7 @@ class FieldSource:
         fingerprint: Hash of the files' names and sizes and of all labels; the same
             data give the same, wherever they lie.
         report: What was wrong, and so is not among the fields.
+        beam_arcsec: Width of the beam in place of the images'; None for theirs.
     """
 
     fields: Source
@@ -59,12 +62,18 @@ class FieldSource:
     has_radio: bool
     fingerprint: str
     report: Report
+    beam_arcsec: float | None = None
 
     def __len__(self) -> int:
         return len(self.fields)
 
-    def __getitem__(self, index: int) -> Element:
-        return self.fields[index]
+    def __getitem__(self, index: int) -> Field:
+        field = self.fields[index]
+        if self.beam_arcsec is None or field.image is None:
+            return field
+        return field.replace(
+            image=with_beam(field.image, self.beam_arcsec), noise=field.noise
+        )
 
 
 def open_source(
@@ -72,6 +81,8 @@ def open_source(
     split: str = "train",
     *,
     class_names: Sequence[str] | None = None,
+    survey: Survey | None = None,
+    beam_arcsec: float | None = None,
 ) -> FieldSource:
     """Returns the fields of a split of any of these.
 
@@ -92,6 +103,9 @@ def open_source(
             sum of them: "train[:100]", "train+validation[50%:]".
         class_names: Names of the labels 1, 2 ...; None for those the data name. Objects
             of other classes are ignored.
+        survey: What the images do not say, such as their beam; None for what is written
+            in `claran.fields.field.Field`.
+        beam_arcsec: Full width at half maximum of the beam, in place of the images'.
 
     Raises:
         ImageError: `data` is none of these, or cannot be used; says what to do.
@@ -99,7 +113,8 @@ def open_source(
     """
     path = Path(data).expanduser()
     if (path / INFO).is_file():
-        return _open_prepared(path, split, class_names)
+        source = _open_prepared(path, split, class_names, survey)
+        return _with_beam(source, survey, beam_arcsec)
     find = _finder(path)
     if find is None:
         what = "no labelled data" if path.exists() else "no such file or folder"
@@ -109,7 +124,20 @@ def open_source(
             "file."
         )
     files, labels = find(path, class_names)
-    return _open_files(path, files, labels, split)
+    source = _open_files(path, files, labels, split, survey)
+    return _with_beam(source, survey, beam_arcsec)
+
+
+def _with_beam(
+    source: FieldSource, survey: Survey | None, beam_arcsec: float | None
+) -> FieldSource:
+    """Returns the fields with a beam, and a fingerprint that tells what was assumed."""
+    if survey is None and beam_arcsec is None:
+        return source
+    about = [source.fingerprint, survey and dataclasses.asdict(survey), beam_arcsec]
+    return dataclasses.replace(
+        source, fingerprint=_hash(about), beam_arcsec=beam_arcsec
+    )
 
 
 def _finder(path: Path) -> Any:
@@ -121,7 +149,10 @@ def _finder(path: Path) -> Any:
 
 
 def _open_prepared(
-    folder: Path, split: str, class_names: Sequence[str] | None
+    folder: Path,
+    split: str,
+    class_names: Sequence[str] | None,
+    survey: Survey | None,
 ) -> FieldSource:
     records, own = open_prepared(folder, split)
     names = own if class_names is None else tuple(class_names)
@@ -133,7 +164,7 @@ def _open_prepared(
     about: list[Any] = [split, names, (folder / INFO).read_text("utf-8")]
     about += [[p.name, p.stat().st_size] for p in sorted(folder.iterdir())]
     return FieldSource(
-        fields=Records(records, labels),
+        fields=Records(records, labels, survey=survey),
         class_names=names,
         has_radio="radio" in records.dataset_info.features,
         fingerprint=_hash(about),
@@ -142,11 +173,16 @@ def _open_prepared(
 
 
 def _open_files(
-    path: Path, files: Sequence[FieldFiles], labels: Annotations, split: str
+    path: Path,
+    files: Sequence[FieldFiles],
+    labels: Annotations,
+    split: str,
+    survey: Survey | None,
 ) -> FieldSource:
     report = labels.report
     workers = None if len(files) >= MANY else 1
-    checked = parallel_map(_check, files, workers=workers)
+    check = functools.partial(_check, classes=labels.classes)
+    checked = parallel_map(check, files, workers=workers)
     shown = tqdm(
         checked,
         "Checking",
@@ -157,12 +193,14 @@ def _open_files(
         leave=False,
     )
     usable, places = [], []
-    for field, (problems, place) in zip(files, shown, strict=True):
+    noise: dict[str, float | None] = {}
+    for field, (problems, place, sigma) in zip(files, shown, strict=True):
         for kind, message in problems:
             report.add(kind, message)
         if place is not None:
             usable.append(field)
             places.append(place)
+            noise[field.labels.name] = sigma
     if not usable:
         raise ImageError(f"{path}: no usable field; {report}.")
     chosen = usable
@@ -171,7 +209,7 @@ def _open_files(
     root = path if path.is_dir() else path.parent
     about = [_describe(field, root) for field in chosen]
     return FieldSource(
-        fields=_Fields(chosen, labels.classes),
+        fields=_Fields(chosen, labels.classes, noise, survey),
         class_names=labels.classes,
         has_radio=all(field.radio is not None for field in chosen),
         fingerprint=_hash([labels.classes, about]),
@@ -180,28 +218,56 @@ def _open_files(
 
 
 class _Fields:
-    """Fields by number out of their files."""
+    """Fields by number out of their files.
 
-    def __init__(self, files: Sequence[FieldFiles], classes: tuple[str, ...]) -> None:
+    Args:
+        files: Labels and images of each.
+        classes: Names of the labels 1, 2 ...
+        noise: Measured when the files were checked, by name: once is enough.
+        survey: See `open_source`.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[FieldFiles],
+        classes: tuple[str, ...],
+        noise: Mapping[str, float | None],
+        survey: Survey | None,
+    ) -> None:
         self._files = files
         self._classes = classes
+        self._noise = {f.labels.name: noise[f.labels.name] for f in files}
+        self._survey = survey
 
     def __len__(self) -> int:
         return len(self._files)
 
-    def __getitem__(self, index: int) -> Element:
-        field, problems = load_field(self._files[index])
-        if field is None:  # It was there when the source was opened.
+    def __getitem__(self, index: int) -> Field:
+        files = self._files[index]
+        loaded, problems = load_field(
+            files,
+            self._classes,
+            survey=self._survey,
+            noise=self._noise[files.labels.name],
+        )
+        if loaded is None:  # It was there when the source was opened.
             raise ImageError("; ".join(message for _, message in problems))
-        return field_element(field, self._classes)
+        return loaded.field
 
 
-def _check(files: FieldFiles) -> tuple[Problems, Place | None]:
-    """Returns what is wrong with a field, and its place if it can be used."""
-    field, problems = load_field(files)
-    if field is None:
-        return problems, None
-    return problems, sky_place(field.name, field.radio)
+def _check(
+    files: FieldFiles, classes: Sequence[str]
+) -> tuple[Problems, Place | None, float | None]:
+    """Returns what is wrong with a field, its place and its noise if it can be used."""
+    loaded, problems = load_field(files, classes)
+    if loaded is None:
+        return problems, None, None
+    field = loaded.field
+    return (
+        problems,
+        sky_place(field.name, field.image),
+        field.noise if field.has_radio else None,
+    )
 
 
 def _choose(

@@ -10,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from claran.detection.detections import Detections
 from claran.evaluation.bootstrap import Estimate
-from claran.evaluation.matches import box_iou
-from claran.evaluation.truth import FieldDetections, FieldTruth
+from claran.fields.field import Field
 from claran.fields.outlines import owners
+from claran.sky.box_arrays import pairwise_iou
 
 __all__ = ["LEAST_COMPONENTS", "Association", "associate"]
 
@@ -58,8 +59,8 @@ class Association(NamedTuple):
 
 
 def associate(
-    truths: Sequence[FieldTruth],
-    detections: Sequence[FieldDetections],
+    fields: Sequence[Field],
+    detections: Sequence[Detections],
     *,
     score_threshold: float,
 ) -> Association | None:
@@ -71,7 +72,7 @@ def associate(
     0.5, the one with the higher score.
 
     Args:
-        truths: Sources and islands of each field.
+        fields: The fields, labelled.
         detections: In each of these fields.
         score_threshold: See above.
 
@@ -80,33 +81,34 @@ def associate(
     """
     rows: list[tuple[int, int, int, bool]] = []
     known = False
-    for field, (truth, found) in enumerate(zip(truths, detections, strict=True)):
-        if truth.islands is None:
+    for number, (field, found) in enumerate(zip(fields, detections, strict=True)):
+        if not field.has_radio:
             continue
         known = True
-        if not len(truth.islands) or not len(truth.labels):
+        islands, objects = field.islands.boxes.astype(np.float64), field.objects
+        if not len(islands) or not len(objects):
             continue
         boxes = _distinct(found, score_threshold)
-        wanted = owners(truth.islands, truth.boxes)
-        given = owners(truth.islands, boxes)
-        best = _best(truth.boxes, boxes)
-        for i in range(len(truth.labels)):
+        wanted = owners(islands, objects.boxes)
+        given = owners(islands, boxes)
+        best = _best(objects.boxes, boxes)
+        for i in np.flatnonzero(~objects.ignored):
             own = wanted == i
-            if own.any() and (truth.ignored is None or not truth.ignored[i]):
+            if own.any():
                 right = best[i] >= 0 and bool(((given == best[i]) == own).all())
-                rows.append((field, i, int(own.sum()), right))
+                rows.append((number, int(i), int(own.sum()), right))
     if not known:
         return None
     table = np.array(rows, int).reshape(-1, 4)
     return Association(table[:, 0], table[:, 1], table[:, 2], table[:, 3] == 1)
 
 
-def _distinct(found: FieldDetections, threshold: float) -> Float[np.ndarray, "k 4"]:
+def _distinct(found: Detections, threshold: float) -> Float[np.ndarray, "k 4"]:
     """Returns the boxes above the threshold, one for each place."""
     used = found.scores > threshold
     boxes = found.boxes[used][np.argsort(-found.scores[used], kind="stable")]
     kept: list[int] = []
-    iou = box_iou(boxes, boxes)
+    iou = pairwise_iou(boxes, boxes)
     for i in range(len(boxes)):
         if not (iou[i, kept] > MIN_IOU).any():
             kept.append(i)
@@ -118,5 +120,5 @@ def _best(
 ) -> Int[np.ndarray, "n"]:
     if not len(boxes):
         return np.full(len(true), -1)
-    iou = box_iou(true, boxes)
+    iou = pairwise_iou(true, boxes)
     return np.where(iou.max(axis=1) > MIN_IOU, iou.argmax(axis=1), -1)

@@ -5,17 +5,20 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import UInt8
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import Normal, Stroke
 
+from claran.detection.detections import Detections
+from claran.evaluation.catalogs import detected_catalog, true_catalog
 from claran.evaluation.matches import by_score, overlaps
-from claran.evaluation.truth import FieldDetections, FieldTruth, catalog
 from claran.fields.batches import Source
-from claran.fields.preprocessing import Inputs
-from claran.fields.preview import to_picture
+from claran.fields.field import Field
+from claran.fields.preprocessing import Preprocessor
+from claran.fields.preview import field_picture, to_picture
 from claran.labels import display_name
 from claran.sky.pictures import array_to_picture
 
@@ -25,6 +28,7 @@ INCHES = 2.9  # Side of one field.
 COLUMNS = 4
 OUTLINE = [Stroke(linewidth=1.5, foreground="black"), Normal()]  # Of text.
 TRUE, FOUND, CHOSEN = "lime", "orange", "white"
+BGR = "BGR"
 
 
 class Case(NamedTuple):
@@ -39,9 +43,9 @@ class Shown(NamedTuple):
     """Fields, and what was found in them."""
 
     source: Source
-    inputs: Inputs  # What a network sees of a field, and so the picture of it.
-    truths: Sequence[FieldTruth]
-    detections: Sequence[FieldDetections]
+    preprocessor: Preprocessor | None  # Of the network; None if none looked.
+    fields: Sequence[Field]  # Measured, without pixels.
+    detections: Sequence[Detections]
     class_names: Sequence[str]
 
 
@@ -56,7 +60,8 @@ def misses(shown: Shown, *, count: int = 12, iou_threshold: float = 0.5) -> list
         count: At most so many; one for each source that is not ignored.
         iou_threshold: See above.
     """
-    true, found = catalog(shown.truths), catalog(shown.detections)
+    true = true_catalog(shown.fields)
+    found = detected_catalog(shown.detections)
     pairs = overlaps(true, found)
     right = found.labels[pairs.found] == true.labels[pairs.true]
     hit = right & (pairs.iou > iou_threshold)
@@ -65,14 +70,14 @@ def misses(shown: Shown, *, count: int = 12, iou_threshold: float = 0.5) -> list
     np.maximum.at(iou, pairs.true, pairs.iou)
     order = np.lexsort((iou, score))
     cases = []
-    for i in order[~true.ignored[order]][:count]:
+    for i in order[~true["ignored"][order]][:count]:
         name = display_name(shown.class_names[int(true.labels[i]) - 1])
         best = "nothing there"
         if score[i]:
             best = f"found with a score of {score[i]:.2f}"
         elif iou[i]:
             best = f"largest IoU {iou[i]:.2f}"
-        cases.append(Case(int(true.fields[i]), true.boxes[i], f"{name}: {best}"))
+        cases.append(Case(int(true["field"][i]), true.boxes[i], f"{name}: {best}"))
     return cases
 
 
@@ -91,10 +96,11 @@ def false_alarms(
         iou_threshold: A source has a larger IoU. So has an ignored one, of any class.
         ignore_unlabelled: Leave out what overlaps no source at all.
     """
-    true, found = catalog(shown.truths), catalog(shown.detections)
+    true = true_catalog(shown.fields)
+    found = detected_catalog(shown.detections)
     pairs = overlaps(true, found)
     right = found.labels[pairs.found] == true.labels[pairs.true]
-    right |= true.ignored[pairs.true]
+    right |= true["ignored"][pairs.true]
     wrong = np.ones(len(found), bool)
     wrong[pairs.found[right & (pairs.iou > iou_threshold)]] = False
     if ignore_unlabelled:
@@ -102,7 +108,7 @@ def false_alarms(
     order = by_score(found.scores)
     return [
         Case(
-            int(found.fields[i]),
+            int(found["field"][i]),
             found.boxes[i],
             f"{display_name(shown.class_names[int(found.labels[i]) - 1])}: "
             f"score {found.scores[i]:.2f}",
@@ -130,27 +136,38 @@ def plot_cases(
     figure.set_layout_engine("constrained")
     for place, case in enumerate(cases, start=1):
         axes = figure.add_subplot(rows, COLUMNS, place)
-        seen = shown.inputs(shown.source[case.field])
-        height, width = (int(side) for side in seen.image_info[:2])
-        picture = to_picture(seen.image[:height, :width])
+        field = shown.fields[case.field]
+        picture = _picture(shown, case.field)
+        height, width = picture.shape[:2]
         axes.imshow(picture, extent=(0, width, height, 0))
-        frame = _Frame(axes, shown.truths[case.field].shape, (height, width))
+        frame = _Frame(axes, field.shape, (height, width))
         _draw_objects(frame, case.field, shown, score_threshold)
         frame.draw(case.box, CHOSEN, "--", margin=2.5)
-        name = shown.truths[case.field].name
-        axes.set_title(f"{name}\n{case.reason}", fontsize=7)
+        axes.set_title(f"{field.name}\n{case.reason}", fontsize=7)
         axes.set_axis_off()
     return figure
 
 
+def _picture(shown: Shown, number: int) -> UInt8[np.ndarray, "h w 3"]:
+    """Returns a field as the network saw it, RGB; the noise is not measured again."""
+    field, measured = shown.source[number], shown.fields[number]
+    if measured.has_radio:
+        field = field.replace(noise=measured.noise)
+    seen = shown.preprocessor
+    if seen is not None and seen.channels == len(BGR):
+        return to_picture(seen(field).view().image)
+    return field_picture(field)
+
+
 def _draw_objects(
-    frame: "_Frame", field: int, shown: Shown, score_threshold: float
+    frame: "_Frame", number: int, shown: Shown, score_threshold: float
 ) -> None:
-    truth, found = shown.truths[field], shown.detections[field]
+    objects, found = shown.fields[number].objects, shown.detections[number]
     names = ["", *(display_name(name) for name in shown.class_names)]
-    for i, box in enumerate(truth.boxes):
-        ignored = truth.ignored is not None and bool(truth.ignored[i])
-        frame.draw(box, TRUE, "--" if ignored else "-", names[int(truth.labels[i])])
+    for box, label, ignored in zip(
+        objects.boxes, objects.labels, objects.ignored, strict=True
+    ):
+        frame.draw(box, TRUE, "--" if ignored else "-", names[int(label)])
     for i in np.flatnonzero(found.scores > score_threshold):
         text = f"{names[int(found.labels[i])]} {found.scores[i]:.2f}"
         frame.draw(found.boxes[i], FOUND, ":", text, above=False)

@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from claran.evaluation.truth import Catalog
+from claran.detection.detections import Detections
+from claran.sky.box_arrays import area, intersection
 
 __all__ = [
     "Matches",
     "Pairs",
-    "box_iou",
     "by_score",
     "match_coco",
     "match_voc",
@@ -45,26 +45,19 @@ class Matches(NamedTuple):
     positives: Int[np.ndarray, "fields"]  # Sources to find in each field.
 
 
-def overlaps(true: Catalog, found: Catalog) -> Pairs:
+def overlaps(true: Detections, found: Detections) -> Pairs:
     """Returns the pairs of detection and source within each field, by detection.
 
     Boxes are edges. With VOC's inclusive pixels turned into edges, the IoU is the one
     that VOC computes with its "+1".
     """
-    first = np.searchsorted(true.fields, found.fields, side="left")
-    count = np.searchsorted(true.fields, found.fields, side="right") - first
+    first = np.searchsorted(true["field"], found["field"], side="left")
+    count = np.searchsorted(true["field"], found["field"], side="right") - first
     rows = np.repeat(np.arange(len(found)), count)
     start = np.repeat(np.cumsum(count) - count, count)
     others = np.arange(len(rows)) - start + np.repeat(first, count)
     iou, covered = _overlap(found.boxes[rows], true.boxes[others])
     return Pairs(rows, others, iou, covered)
-
-
-def box_iou(
-    a: Float[np.ndarray, "m 4"], b: Float[np.ndarray, "n 4"]
-) -> Float[np.ndarray, "m n"]:
-    """Returns the intersection over union of every box in `a` with every one in `b`."""
-    return _overlap(a[:, None], b[None])[0]
 
 
 def by_score(
@@ -86,8 +79,8 @@ def by_score(
 
 
 def match_voc(
-    true: Catalog,
-    found: Catalog,
+    true: Detections,
+    found: Detections,
     label: int,
     *,
     field_count: int,
@@ -115,24 +108,24 @@ def match_voc(
     tried = np.where(best >= 0, pairs.iou[best] if len(pairs.iou) else 0, 0)
     over = tried > iou_threshold
     source = np.where(over, pairs.true[best] if len(pairs.true) else -1, -1)[order]
-    ignored = (source >= 0) & _at(true.ignored, source)
+    ignored = (source >= 0) & _at(true["ignored"], source)
     claims = np.flatnonzero((source >= 0) & ~ignored)
     _, first = np.unique(source[claims], return_index=True)
     hits = np.zeros(len(found), bool)
     hits[claims[first]] = True
-    ignored |= found.ignored[order] & ~hits
+    ignored |= found["ignored"][order] & ~hits
     return Matches(
         scores=found.scores[order],
-        fields=found.fields[order],
+        fields=found["field"][order],
         hits=hits[None],
         ignored=ignored[None],
-        positives=np.bincount(true.fields[~true.ignored], minlength=field_count),
+        positives=np.bincount(true["field"][~true["ignored"]], minlength=field_count),
     )
 
 
 def match_coco(
-    true: Catalog,
-    found: Catalog,
+    true: Detections,
+    found: Detections,
     label: int,
     *,
     field_count: int,
@@ -155,7 +148,7 @@ def match_coco(
     true = _of_class(true, label)
     found = found[_rank(found) < MAX_DETECTIONS]
     pairs = overlaps(true, found)
-    overlap = np.where(_at(true.ignored, pairs.true), pairs.covered, pairs.iou)
+    overlap = np.where(_at(true["ignored"], pairs.true), pairs.covered, pairs.iou)
     thresholds = np.minimum(iou_thresholds, 1 - 1e-10)
     hits = np.zeros((len(thresholds), len(found)), bool)
     ignored = np.zeros_like(hits)
@@ -165,7 +158,7 @@ def match_coco(
     for i in order[(start[1:] > start[:-1])[order]]:
         own = slice(start[i], start[i + 1])
         sources, reached = pairs.true[own], overlap[own] >= thresholds[:, None]
-        crowd = true.ignored[sources]
+        crowd = true["ignored"][sources]
         free = reached & ~crowd & ~taken[:, sources]
         # Of equal overlaps COCO takes the last.
         last = len(sources) - 1
@@ -174,36 +167,32 @@ def match_coco(
         ignored[:, i] = ~hits[:, i] & (reached & crowd).any(axis=1)
         at = np.flatnonzero(hits[:, i])
         taken[at, sources[choice[at]]] = True
-    ignored |= found.ignored & ~hits
+    ignored |= found["ignored"] & ~hits
     return Matches(
         scores=found.scores[order],
-        fields=found.fields[order],
+        fields=found["field"][order],
         hits=hits[:, order],
         ignored=ignored[:, order],
-        positives=np.bincount(true.fields[~true.ignored], minlength=field_count),
+        positives=np.bincount(true["field"][~true["ignored"]], minlength=field_count),
     )
 
 
 def _overlap(
-    a: Float[np.ndarray, "*#n 4"], b: Float[np.ndarray, "*#n 4"]
-) -> tuple[Float[np.ndarray, "*n"], Float[np.ndarray, "*n"]]:
+    a: Float[np.ndarray, "n 4"], b: Float[np.ndarray, "n 4"]
+) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
     """Returns IoU, and share of the area of `a` within `b`; 0 without any area."""
-    low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
-    common = np.maximum(high - low, 0).prod(axis=-1)
-    area_a, area_b = (
-        np.maximum(box[..., 2:] - box[..., :2], 0).prod(axis=-1) for box in (a, b)
-    )
-    union = area_a + area_b - common
+    common, area_a = intersection(a, b), area(a)
+    union = area_a + area(b) - common
     iou, covered = (
         np.divide(common, of, out=np.zeros_like(common), where=of > 0)
-        for of in (union, np.broadcast_to(area_a, common.shape))
+        for of in (union, area_a)
     )
     return iou, covered
 
 
-def _of_class(true: Catalog, label: int) -> Catalog:
+def _of_class(true: Detections, label: int) -> Detections:
     """Returns the sources of a class, and the ignored ones that may be of any."""
-    return true[(true.labels == label) | (true.ignored & (true.labels == 0))]
+    return true[(true.labels == label) | (true["ignored"] & (true.labels == 0))]
 
 
 def _best(pairs: Pairs, count: int) -> Int[np.ndarray, "count"]:
@@ -216,11 +205,13 @@ def _best(pairs: Pairs, count: int) -> Int[np.ndarray, "count"]:
     return best
 
 
-def _rank(found: Catalog) -> Int[np.ndarray, "n"]:
+def _rank(found: Detections) -> Int[np.ndarray, "n"]:
     """Returns each detection's place among those of its field, from 0."""
-    order = np.lexsort((-found.scores, found.fields))
+    order = np.lexsort((-found.scores, found["field"]))
     rank = np.empty(len(found), int)
-    rank[order] = np.arange(len(found)) - np.searchsorted(found.fields, found.fields)
+    rank[order] = np.arange(len(found)) - np.searchsorted(
+        found["field"], found["field"]
+    )
     return rank
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Int
 
+from claran.detection.detections import Detections
 from claran.evaluation.association import associate
 from claran.evaluation.average_precision import (
     COCO_IOU,
@@ -13,11 +14,12 @@ from claran.evaluation.average_precision import (
     max_recall,
 )
 from claran.evaluation.bootstrap import Estimate, mean_over_classes, resamples
+from claran.evaluation.catalogs import detected_catalog, true_catalog
 from claran.evaluation.matches import Matches, match_coco, match_voc, overlaps
 from claran.evaluation.results import ClassResult, Evaluation
 from claran.evaluation.scores import calibration, confusion, score_curve
 from claran.evaluation.subsets import consensus_subsets, crowded_subset, extent_subsets
-from claran.evaluation.truth import Catalog, FieldDetections, FieldTruth, catalog
+from claran.fields.field import Field
 
 __all__ = ["EvaluationOptions", "evaluate", "mean_average_precision"]
 
@@ -59,8 +61,8 @@ class EvaluationOptions:
 
 
 def mean_average_precision(
-    truths: Sequence[FieldTruth],
-    detections: Sequence[FieldDetections],
+    fields: Sequence[Field],
+    detections: Sequence[Detections],
     class_count: int,
 ) -> float:
     """Returns the mean of VOC's AP at an IoU of 0.5 over the classes with a source.
@@ -68,21 +70,21 @@ def mean_average_precision(
     NaN if there is none. What training watches: without the rest, in a moment.
 
     Args:
-        truths: Sources of each field.
-        detections: In each of these fields.
+        fields: The fields, labelled.
+        detections: In each of them.
         class_count: Number of classes.
     """
-    true, found = catalog(truths), catalog(detections)
+    true, found = true_catalog(fields), detected_catalog(detections)
     aps = [
-        average_precision(match_voc(true, found, label, field_count=len(truths)))
+        average_precision(match_voc(true, found, label, field_count=len(fields)))
         for label in range(1, class_count + 1)
     ]
     return float(mean_over_classes(aps)[0])
 
 
 def evaluate(
-    truths: Sequence[FieldTruth],
-    detections: Sequence[FieldDetections],
+    fields: Sequence[Field],
+    detections: Sequence[Detections],
     class_names: Sequence[str],
     *,
     options: EvaluationOptions = EvaluationOptions(),
@@ -90,8 +92,8 @@ def evaluate(
     """Returns all metrics.
 
     Args:
-        truths: Sources of each field.
-        detections: In each of these fields, in the same order.
+        fields: The fields, labelled.
+        detections: In each of them, in the same order.
         class_names: Names of the labels 1, 2 ...
         options: See `EvaluationOptions`.
 
@@ -99,12 +101,12 @@ def evaluate(
         ValueError: There are no fields, or not as many in both; or a label is not that
             of a class.
     """
-    true, found = _catalogs(truths, detections, len(class_names))
+    true, found = _catalogs(fields, detections, len(class_names))
     if options.ignore_unlabelled:
-        found = dataclasses.replace(found, ignored=_untouched(true, found))
-    weights = resamples(len(truths), count=options.resample_count, seed=options.seed)
+        found = found.with_columns(ignored=_untouched(true, found))
+    weights = resamples(len(fields), count=options.resample_count, seed=options.seed)
     labels = range(1, len(class_names) + 1)
-    count = len(truths)
+    count = len(fields)
     voc = [match_voc(true, found, label, field_count=count) for label in labels]
     coco = [
         match_coco(true, found, label, field_count=count, iou_thresholds=COCO_IOU)
@@ -115,7 +117,7 @@ def evaluate(
     common = [
         i for i, one in enumerate(voc) if one.positives.sum() >= options.min_sources
     ]
-    association = associate(truths, detections, score_threshold=options.score_threshold)
+    association = associate(fields, detections, score_threshold=options.score_threshold)
     return Evaluation(
         class_names=tuple(class_names),
         fields=count,
@@ -136,8 +138,8 @@ def evaluate(
             count,
         ),
         subsets=(
-            *consensus_subsets(truths, true, found, weights),
-            *extent_subsets(truths, true, found, weights),
+            *consensus_subsets(fields, true, found, weights),
+            *extent_subsets(fields, true, found, weights),
             crowded_subset(true, found, weights),
         ),
         association=association,
@@ -155,17 +157,17 @@ def evaluate(
 
 
 def _catalogs(
-    truths: Sequence[FieldTruth],
-    detections: Sequence[FieldDetections],
+    fields: Sequence[Field],
+    detections: Sequence[Detections],
     class_count: int,
-) -> tuple[Catalog, Catalog]:
-    if not truths or len(truths) != len(detections):
+) -> tuple[Detections, Detections]:
+    if not fields or len(fields) != len(detections):
         raise ValueError(
-            "`truths` and `detections` must be of the same fields, at least one; got "
-            f"{len(truths)} and {len(detections)}."
+            "`fields` and `detections` must be of the same fields, at least one; got "
+            f"{len(fields)} and {len(detections)}."
         )
-    true, found = catalog(truths), catalog(detections)
-    lost = (true.labels < 1) & ~true.ignored | (true.labels > class_count)
+    true, found = true_catalog(fields), detected_catalog(detections)
+    lost = (true.labels < 1) & ~true["ignored"] | (true.labels > class_count)
     wrong = np.concatenate([true.labels[lost], found.labels[found.labels < 1]])
     wrong = np.concatenate([wrong, found.labels[found.labels > class_count]])
     if len(wrong):
@@ -217,7 +219,7 @@ def _coco(
 
 
 def _voc_variants(
-    true: Catalog, found: Catalog, class_names: Sequence[str], count: int
+    true: Detections, found: Detections, class_names: Sequence[str], count: int
 ) -> dict[str, dict[str, float]]:
     """Returns what ClaRAN's own evaluation would print, and the mean as it takes it.
 
@@ -249,12 +251,12 @@ def _voc_variants(
     return results
 
 
-def _inclusive(found: Catalog) -> Catalog:
+def _inclusive(found: Detections) -> Detections:
     """Returns boxes longer by the pixel that their last edges are of; y is up."""
     return dataclasses.replace(found, boxes=found.boxes + np.array([0, -1, 1, 0]))
 
 
-def _untouched(true: Catalog, found: Catalog) -> Bool[np.ndarray, "n"]:
+def _untouched(true: Detections, found: Detections) -> Bool[np.ndarray, "n"]:
     """Returns which detections overlap no source at all."""
     pairs = overlaps(true, found)
     untouched = np.ones(len(found), bool)

@@ -10,11 +10,9 @@ from claran.evaluation.plots import plots
 from claran.evaluation.prediction_files import coco_files, to_table, voc_files
 from claran.evaluation.report import html_report, png
 from claran.evaluation.results import Evaluation
-from claran.evaluation.truth import FieldTruth
-from claran.fields.preprocessing import Channels, Inputs, Picture
 from claran.io.atomic import replace_file
 
-__all__ = ["display_inputs", "write_detections", "write_evaluation"]
+__all__ = ["write_detections", "write_evaluation"]
 
 
 def write_detections(folder: Path, shown: Shown) -> list[Path]:
@@ -29,7 +27,7 @@ def write_detections(folder: Path, shown: Shown) -> list[Path]:
     Returns:
         The path of the table.
     """
-    parts = shown.truths, shown.detections, shown.class_names
+    parts = shown.fields, shown.detections, shown.class_names
     table = folder / "detections.ecsv"
     write_table(to_table(*parts), table)
     truth, results = coco_files(*parts)
@@ -84,14 +82,6 @@ def write_evaluation(
     for name, data in files.items():
         _write(folder / name, data)
     return [folder / "report.html", folder / "metrics.json"]
-
-
-def display_inputs(truths: list[FieldTruth]) -> Inputs:
-    """Returns how to show fields that no network of ours looked at."""
-    size = max([64, *(max(truth.shape) for truth in truths)])
-    if all(truth.islands is None for truth in truths):
-        return Picture(method=None, size=size)
-    return Channels(size=size, beam=None)
 
 
 def _file_name(title: str) -> str:

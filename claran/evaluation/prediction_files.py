@@ -16,9 +16,10 @@ from astropy.table import QTable, Table
 from jaxtyping import Float, Int
 
 from claran.catalog.tables import detection_table, table_format
+from claran.detection.detections import Detections
 from claran.errors import ImageError
-from claran.evaluation.truth import FieldDetections, FieldTruth
 from claran.evaluation.voc_text import format_voc, read_voc_detections
+from claran.fields.field import Field
 from claran.io.paths import field_name
 from claran.sky.pictures import array_to_picture
 
@@ -30,12 +31,12 @@ COLUMNS = ("image", "label", "score", "x0", "y0", "x1", "y1")
 class Predictions(NamedTuple):
     """What another run or tool has found."""
 
-    fields: list[FieldDetections]  # In the frame of the truths.
+    fields: list[Detections]  # In the frame of the truths.
     unknown: int  # Detections in fields that are not among these.
 
 
 def read_predictions(
-    path: Path, truths: Sequence[FieldTruth], class_names: Sequence[str]
+    path: Path, fields: Sequence[Field], class_names: Sequence[str]
 ) -> Predictions:
     """Returns the detections in each field, from any of the three kinds of file.
 
@@ -43,62 +44,61 @@ def read_predictions(
         path: A table with the columns of `claran.catalog.tables.detection_table`, a
             COCO `.json` of results (fields counted from 1), or a folder of VOC's text.
             A table names a field or a file of it, such as `field_radio.fits`.
-        truths: The fields.
+        fields: The fields.
         class_names: Names of the labels 1, 2 ...
 
     Raises:
         ImageError: The file cannot be read, or is none of these; or it knows none of
             the fields, or other classes.
     """
-    names = [truth.name for truth in truths]
+    names = [field.name for field in fields]
     if path.is_dir():
         found = read_voc_detections(path, names, class_names)
-        down = [True] * len(truths)
+        down = [True] * len(fields)
         unknown = 0
     else:
         is_coco = path.suffix.lower() == ".json"
         table = _read_coco(path, names, class_names) if is_coco else _read_table(path)
         found, unknown = _by_field(path, table, names, class_names)
-        down = [is_coco or truth.islands is None for truth in truths]
+        down = [is_coco or not field.has_radio for field in fields]
     turned = [
-        _turn(one, truth.shape) if y_down else one
-        for one, truth, y_down in zip(found, truths, down, strict=True)
+        _turn(one, field.shape) if y_down else one
+        for one, field, y_down in zip(found, fields, down, strict=True)
     ]
     return Predictions(turned, unknown)
 
 
 def to_table(
-    truths: Sequence[FieldTruth],
-    detections: Sequence[FieldDetections],
+    fields: Sequence[Field],
+    detections: Sequence[Detections],
     class_names: Sequence[str],
 ) -> QTable:
     """Returns all detections as a table; y is up, but down for ready-made pictures."""
     turned = [
-        _turn(found, truth.shape) if truth.islands is None else found
-        for truth, found in zip(truths, detections, strict=True)
+        _turn(found, field.shape) if not field.has_radio else found
+        for field, found in zip(fields, detections, strict=True)
     ]
-    counts = [len(found.labels) for found in turned]
-    labels = np.concatenate([np.zeros(0, int), *(found.labels for found in turned)])
-    table = detection_table(
-        "",
-        [str(class_names[label - 1]) for label in labels],
-        np.concatenate([np.zeros(0), *(found.scores for found in turned)]),
-        np.concatenate([np.zeros((0, 4)), *(found.boxes for found in turned)]),
+    found = Detections.concatenate(turned)
+    counts = [len(one) for one in turned]
+    names = np.repeat(np.array([field.name for field in fields], dtype=str), counts)
+    return detection_table(
+        names.tolist(),
+        [str(class_names[label - 1]) for label in found.labels],
+        found.scores,
+        found.boxes,
     )
-    table["image"] = np.repeat(np.array([t.name for t in truths], dtype=str), counts)
-    return table
 
 
 def voc_files(
-    truths: Sequence[FieldTruth],
-    detections: Sequence[FieldDetections],
+    fields: Sequence[Field],
+    detections: Sequence[Detections],
     class_names: Sequence[str],
 ) -> dict[str, str]:
     """Returns the text of each file `CLASS.txt`; see `claran.evaluation.voc_text`."""
-    names = [truth.name for truth in truths]
+    names = [field.name for field in fields]
     turned = [
-        _turn(found, truth.shape)
-        for truth, found in zip(truths, detections, strict=True)
+        _turn(found, field.shape)
+        for field, found in zip(fields, detections, strict=True)
     ]
     return {
         f"{name}.txt": format_voc(names, turned, label)
@@ -107,8 +107,8 @@ def voc_files(
 
 
 def coco_files(
-    truths: Sequence[FieldTruth],
-    detections: Sequence[FieldDetections],
+    fields: Sequence[Field],
+    detections: Sequence[Detections],
     class_names: Sequence[str],
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Returns the truth and the results as COCO's JSON, as `pycocotools` takes them.
@@ -116,18 +116,18 @@ def coco_files(
     Images and classes are counted from 1; ignored sources are crowds.
     """
     images, annotations, results = [], [], []
-    for number, (truth, found) in enumerate(
-        zip(truths, detections, strict=True), start=1
+    for number, (field, found) in enumerate(
+        zip(fields, detections, strict=True), start=1
     ):
-        height, width = truth.shape
+        height, width = field.shape
         images.append(
-            {"id": number, "file_name": truth.name, "height": height, "width": width}
+            {"id": number, "file_name": field.name, "height": height, "width": width}
         )
-        ignored = truth.ignored
-        for i, box in enumerate(_coco_boxes(truth.boxes, truth.shape)):
+        ignored = field.objects.ignored
+        for i, box in enumerate(_coco_boxes(field.objects.boxes, field.shape)):
             crowd = int(ignored is not None and ignored[i])
             # One of no class may be of any.
-            own = int(truth.labels[i])
+            own = int(field.objects.labels[i])
             for label in [own] if own else range(1, len(class_names) + 1):
                 annotations.append(
                     {
@@ -140,7 +140,7 @@ def coco_files(
             {"image_id": number, "category_id": int(label), "bbox": box,
              "score": float(score)}
             for label, box, score in zip(
-                found.labels, _coco_boxes(found.boxes, truth.shape), found.scores,
+                found.labels, _coco_boxes(found.boxes, field.shape), found.scores,
                 strict=True,
             )
         ]  # fmt: skip
@@ -156,7 +156,7 @@ def _coco_boxes(boxes: np.ndarray, shape: tuple[int, int]) -> list[list[float]]:
     return np.concatenate([turned[:, :2], turned[:, 2:] - turned[:, :2]], 1).tolist()
 
 
-def _turn(found: FieldDetections, shape: tuple[int, int]) -> FieldDetections:
+def _turn(found: Detections, shape: tuple[int, int]) -> Detections:
     """Returns the detections with y the other way round."""
     boxes = array_to_picture(found.boxes.astype(np.float64), shape, shape)
     return dataclasses.replace(found, boxes=boxes)
@@ -198,7 +198,7 @@ def _read_coco(path: Path, names: Sequence[str], class_names: Sequence[str]) -> 
 
 def _by_field(
     path: Path, table: Table, names: Sequence[str], class_names: Sequence[str]
-) -> tuple[list[FieldDetections], int]:
+) -> tuple[list[Detections], int]:
     """Returns the rows of each field, and how many are of no field."""
     fields = _fields(path, table, names)
     codes = np.array([str(code) for code in table["label"]], dtype=str)
@@ -215,9 +215,7 @@ def _by_field(
     start = np.searchsorted(fields[order], np.arange(len(names) + 1))
     rows = [order[low:high] for low, high in itertools.pairwise(start)]
     return [
-        FieldDetections(
-            boxes=values[own, 1:], labels=labels[own], scores=values[own, 0]
-        )
+        Detections(boxes=values[own, 1:], labels=labels[own], scores=values[own, 0])
         for own in rows
     ], int((fields < 0).sum())
 

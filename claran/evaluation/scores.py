@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from claran.detection.detections import Detections
 from claran.evaluation.matches import Matches, by_score, overlaps
-from claran.evaluation.truth import Catalog
 
 __all__ = [
     "Calibration",
@@ -89,8 +89,8 @@ def calibration(
 
 
 def confusion(
-    true: Catalog,
-    found: Catalog,
+    true: Detections,
+    found: Detections,
     *,
     class_count: int,
     score_threshold: float,
@@ -122,16 +122,16 @@ def confusion(
     table = np.zeros((class_count + 1, class_count + 1), int)
     for i in by_score(found.scores):
         sources = pairs.true[start[i] : start[i + 1]]
-        free = ~taken[sources] & ~true.ignored[sources]
+        free = ~taken[sources] & ~true["ignored"][sources]
         label = found.labels[i] - 1
         if free.any():
             iou = pairs.iou[start[i] : start[i + 1]]
             chosen = sources[np.where(free, iou, -1).argmax()]
             taken[chosen] = True
             table[true.labels[chosen] - 1, label] += 1
-        elif not (found.ignored[i] or true.ignored[sources].any()):
+        elif not (found["ignored"][i] or true["ignored"][sources].any()):
             table[-1, label] += 1
-    missed = true.labels[~taken & ~true.ignored] - 1
+    missed = true.labels[~taken & ~true["ignored"]] - 1
     table[:, -1] += np.bincount(missed, minlength=class_count + 1)
     return table
 

@@ -1,17 +1,17 @@
 """The same metric for some of the sources: by consensus, by size, in crowded fields."""
 
-import dataclasses
 import itertools
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Int
 
+from claran.detection.detections import Detections
 from claran.evaluation.average_precision import average_precision
 from claran.evaluation.bootstrap import Estimate
 from claran.evaluation.matches import match_voc
 from claran.evaluation.results import Subset
-from claran.evaluation.truth import Catalog, FieldTruth
+from claran.fields.field import Field
 
 __all__ = ["consensus_subsets", "crowded_subset", "extent_subsets"]
 
@@ -22,23 +22,23 @@ Weights = Int[np.ndarray, "r fields"]
 
 
 def consensus_subsets(
-    truths: Sequence[FieldTruth], true: Catalog, found: Catalog, weights: Weights
+    fields: Sequence[Field], true: Detections, found: Detections, weights: Weights
 ) -> list[Subset]:
     """Returns results for sources that people agreed about at least so much.
 
     A level that holds the same sources as the one before is left out.
 
     Args:
-        truths: Fields; without a consensus there is no result.
+        fields: The fields; without a consensus there is no result.
         true: Their sources.
         found: Their detections.
         weights: How often each field is in each resample.
     """
-    nothing = [np.full(len(truth.labels), np.nan) for truth in truths]
+    nothing = [np.full(len(field.objects), np.nan) for field in fields]
     levels = np.concatenate(
         [
-            empty if truth.consensus is None else truth.consensus
-            for truth, empty in zip(truths, nothing, strict=True)
+            empty if field.objects.consensus is None else field.objects.consensus
+            for field, empty in zip(fields, nothing, strict=True)
         ]
     )
     results = []
@@ -54,21 +54,21 @@ def consensus_subsets(
 
 
 def extent_subsets(
-    truths: Sequence[FieldTruth], true: Catalog, found: Catalog, weights: Weights
+    fields: Sequence[Field], true: Detections, found: Detections, weights: Weights
 ) -> list[Subset]:
     """Returns results for sources of each angular size, box corner to corner.
 
     As in COCO's ranges of area, detections of another size are no false alarms.
 
     Args:
-        truths: Fields; where no pixel size is known there is no result.
+        fields: The fields; where no pixel size is known there is no result.
         true: See `consensus_subsets`.
         found: See `consensus_subsets`.
         weights: See `consensus_subsets`.
     """
-    pixels = np.array([truth.pixel_arcsec for truth in truths])
+    pixels = np.array([field.pixel_arcsec for field in fields])
     sizes, found_sizes = (
-        np.hypot(*(one.boxes[:, 2:] - one.boxes[:, :2]).T) * pixels[one.fields]
+        np.hypot(*(one.boxes[:, 2:] - one.boxes[:, :2]).T) * pixels[one["field"]]
         for one in (true, found)
     )
     if not np.isfinite(sizes).any():
@@ -80,12 +80,12 @@ def extent_subsets(
             name = f"extent above {low:g} arcsec"
         outside = ~((found_sizes > low) & (found_sizes <= high))
         wanted = (sizes > low) & (sizes <= high)
-        excused = dataclasses.replace(found, ignored=found.ignored | outside)
+        excused = found.with_columns(ignored=found["ignored"] | outside)
         results.append(_subset(name, true, excused, weights, wanted))
     return results
 
 
-def crowded_subset(true: Catalog, found: Catalog, weights: Weights) -> Subset:
+def crowded_subset(true: Detections, found: Detections, weights: Weights) -> Subset:
     """Returns results in fields with two or more labelled sources.
 
     Args:
@@ -93,30 +93,30 @@ def crowded_subset(true: Catalog, found: Catalog, weights: Weights) -> Subset:
         found: See `consensus_subsets`.
         weights: See `consensus_subsets`.
     """
-    sources = np.bincount(true.fields[~true.ignored], minlength=weights.shape[1])
+    sources = np.bincount(true["field"][~true["ignored"]], minlength=weights.shape[1])
     many = sources >= 2
-    true, found = true[many[true.fields]], found[many[found.fields]]
+    true, found = true[many[true["field"]]], found[many[found["field"]]]
     everything = np.ones(len(true), bool)
     return _subset("fields with two or more sources", true, found, weights, everything)
 
 
 def _subset(
     name: str,
-    true: Catalog,
-    found: Catalog,
+    true: Detections,
+    found: Detections,
     weights: Weights,
     wanted: Bool[np.ndarray, "n"],
 ) -> Subset:
     """Returns results for some of the sources; the others are ignored."""
-    true = dataclasses.replace(true, ignored=true.ignored | ~wanted)
-    labels = np.unique(true.labels[~true.ignored])
+    true = true.with_columns(ignored=true["ignored"] | ~wanted)
+    labels = np.unique(true.labels[~true["ignored"]])
     matches = [
         match_voc(true, found, int(label), field_count=weights.shape[1])
         for label in labels
     ]
     return Subset(
         name=name,
-        sources=int((~true.ignored).sum()),
+        sources=int((~true["ignored"]).sum()),
         classes=len(labels),
         mean=Estimate.mean(
             [average_precision(one) for one in matches],

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from claran.detection.detections import Detections
 from claran.errors import ImageError
-from claran.evaluation.truth import FieldDetections
 
 __all__ = ["format_voc", "read_voc_detections"]
 
@@ -20,7 +20,7 @@ Row = tuple[float, float, float, float, float, int]  # Score, edges, class.
 
 
 def format_voc(
-    names: Sequence[str], detections: Sequence[FieldDetections], label: int
+    names: Sequence[str], detections: Sequence[Detections], label: int
 ) -> str:
     """Returns the file of one class.
 
@@ -42,7 +42,7 @@ def format_voc(
 
 def read_voc_detections(
     folder: Path, names: Sequence[str], class_names: Sequence[str]
-) -> list[FieldDetections]:
+) -> list[Detections]:
     """Returns the detections in each field of the files `CLASS.txt` of a folder.
 
     Args:
@@ -82,8 +82,8 @@ def _parse(line: str, label: int, place: str) -> tuple[str, Row]:
     return name, (score, x0 - 1, y0 - 1, x1, y1, label)
 
 
-def _detections(rows: Sequence[Row]) -> FieldDetections:
+def _detections(rows: Sequence[Row]) -> Detections:
     table = np.array(rows, np.float64).reshape(-1, 6)
-    return FieldDetections(
+    return Detections(
         boxes=table[:, 1:5], labels=table[:, 5].astype(int), scores=table[:, 0]
     )

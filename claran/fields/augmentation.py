@@ -9,11 +9,13 @@ import math
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float32
 
-from claran.fields.field import Element, beam_pixels
-from claran.fields.outlines import components, islands
+from claran.fields.field import Field
+from claran.fields.outlines import components
 from claran.fields.warping import about_center, rotation, warp
+from claran.sky.box_arrays import iou
+from claran.sky.images import SkyImage
 
 __all__ = ["AddNoise", "DropInfrared", "Move", "ScaleFlux"]
 
@@ -44,15 +46,15 @@ class Move:
         if not self.shift >= 0:
             raise ValueError(f"`shift` must be at least 0 pixels, got {self.shift}.")
 
-    def __call__(self, element: Element, rng: np.random.Generator) -> Element:
+    def __call__(self, field: Field, rng: np.random.Generator) -> Field:
         mirrored = rng.random() < self.flip
         degrees = rng.uniform(0, 360)
         if self.step > 0:
             degrees = self.step * math.floor(degrees / self.step)
         linear = rotation(degrees) @ np.diag([-1.0 if mirrored else 1.0, 1.0])
-        matrix = about_center(linear, element["radio"].shape)
+        matrix = about_center(linear, field.shape)
         matrix[:2, 2] += rng.integers(-self.shift, self.shift, 2, endpoint=True)
-        return warp(element, matrix)
+        return warp(field, matrix)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,12 +76,12 @@ class ScaleFlux:
                 f"{self.high}."
             )
 
-    def __call__(self, element: Element, rng: np.random.Generator) -> Element:
+    def __call__(self, field: Field, rng: np.random.Generator) -> Field:
         factor = math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
-        scaled = element.copy()
-        scaled["radio"] = element["radio"] * np.float32(factor)
-        scaled["noise"] = element["noise"] * factor
-        return scaled
+        return field.replace(
+            image=_with_values(field, _values(field) * np.float32(factor)),
+            noise=field.noise * factor,
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -101,19 +103,21 @@ class AddNoise:
         if not 1 <= self.gain <= 2:
             raise ValueError(f"`gain` must be in [1, 2], got {self.gain}.")
 
-    def __call__(self, element: Element, rng: np.random.Generator) -> Element:
+    def __call__(self, field: Field, rng: np.random.Generator) -> Field:
         gain = rng.uniform(1, self.gain)
-        radio = element["radio"]
-        strength = element["noise"] * math.sqrt(gain**2 - 1)
-        extra = _beam_noise(rng, radio.shape, beam_pixels(element))
-        noisy = element.copy()
-        noisy["radio"] = radio + np.float32(strength) * extra
-        noisy["noise"] = element["noise"] * gain
-        boxes, same = _boxes_after(element, noisy)
-        if not (same | element["ignored"]).all():
-            return element
-        noisy["boxes"], noisy["outlines"] = boxes, None
-        return noisy
+        strength = field.noise * math.sqrt(gain**2 - 1)
+        extra = _beam_noise(rng, field.shape, field.beam_pixels)
+        noisy = field.replace(
+            image=_with_values(field, _values(field) + np.float32(strength) * extra),
+            noise=field.noise * gain,
+        )
+        objects = field.objects
+        boxes, same = _boxes_after(field, noisy)
+        if not (same | objects.ignored).all():
+            return field
+        return noisy.replace(
+            objects=dataclasses.replace(objects, boxes=boxes, outlines=None)
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -128,12 +132,8 @@ class DropInfrared:
     def __post_init__(self) -> None:
         _check_probability("probability", self.probability)
 
-    def __call__(self, element: Element, rng: np.random.Generator) -> Element:
-        if not rng.random() < self.probability:
-            return element
-        bare = element.copy()
-        bare["infrared"] = None
-        return bare
+    def __call__(self, field: Field, rng: np.random.Generator) -> Field:
+        return field.replace(picture=None) if rng.random() < self.probability else field
 
 
 def _check_probability(name: str, value: float) -> None:
@@ -153,27 +153,26 @@ def _beam_noise(
 
 
 def _boxes_after(
-    old: Element, new: Element
+    old: Field, new: Field
 ) -> tuple[Float32[np.ndarray, "n 4"], Bool[np.ndarray, "n"]]:
     """Returns the objects' boxes in the new image, and which are still the same."""
-    before, counts = components(islands(old), old["boxes"])
-    after, new_counts = components(islands(new), old["boxes"])
+    own = old.objects.boxes
+    before, counts = components(old.islands, own)
+    after, new_counts = components(new.islands, own)
     seen = (counts > 0) & (new_counts > 0)
     # What the box has beyond its islands, if drawn by another rule, it keeps.
-    boxes = np.where(seen[:, None], old["boxes"] + (after - before), old["boxes"])
-    ny, nx = old["radio"].shape
+    boxes = np.where(seen[:, None], own + (after - before), own)
+    ny, nx = old.shape
     boxes = np.clip(boxes, 0, np.array([nx, ny] * 2, np.float32))
-    same = (counts == new_counts) & (_iou(old["boxes"], boxes) >= KEPT_IOU)
+    same = (counts == new_counts) & (iou(own, boxes) >= KEPT_IOU)
     return boxes.astype(np.float32), same
 
 
-def _iou(
-    first: Float[np.ndarray, "n 4"], second: Float[np.ndarray, "n 4"]
-) -> Float[np.ndarray, "n"]:
-    """Returns the overlap of each box with its partner; see `claran.ops.boxes`."""
-    overlap = np.minimum(first[:, 2:], second[:, 2:]) - np.maximum(
-        first[:, :2], second[:, :2]
-    )
-    area = overlap.clip(min=0).prod(axis=1)
-    size = lambda box: (box[:, 2:] - box[:, :2]).clip(min=0).prod(axis=1)
-    return area / np.maximum(size(first) + size(second) - area, 1e-9)
+def _values(field: Field) -> Float32[np.ndarray, "ny nx"]:
+    if field.image is None:
+        raise ValueError(f"{field.name}: is a picture; this changes radio images.")
+    return field.image.values
+
+
+def _with_values(field: Field, values: Float32[np.ndarray, "ny nx"]) -> SkyImage | None:
+    return field.image and dataclasses.replace(field.image, values=values)

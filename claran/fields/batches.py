@@ -14,9 +14,9 @@ import numpy as np
 from absl import flags
 from jaxtyping import Bool, Float32, Int32
 
-from claran.fields.field import Element
+from claran.fields.field import Field
 from claran.fields.padding import pad_objects
-from claran.fields.preprocessing import Inputs
+from claran.fields.preprocessing import Preprocessor, network_boxes, padded
 
 __all__ = [
     "Batch",
@@ -30,7 +30,7 @@ __all__ = [
 
 ENDLESS = 2**52  # Fields; a float counts them exactly, which Grain relies on.
 
-Transform = Callable[[Element, np.random.Generator], Element]
+Transform = Callable[[Field, np.random.Generator], Field]
 
 
 @runtime_checkable
@@ -39,7 +39,7 @@ class Source(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, index: int, /) -> Element: ...
+    def __getitem__(self, index: int, /) -> Field: ...
 
 
 class Batch(TypedDict):
@@ -49,7 +49,7 @@ class Batch(TypedDict):
     batch of a validation and holds no field.
     """
 
-    images: Float32[np.ndarray, "b size size c"]
+    images: Float32[np.ndarray, "b rows columns c"]
     image_info: Float32[np.ndarray, "b 3"]
     boxes: Float32[np.ndarray, "b slots 4"]
     """Pixels of the network's input, edges, y down; see `claran.fields.padding`."""
@@ -66,6 +66,7 @@ class PipelineOptions:
     Attributes:
         batch_size: Fields in a batch, over all shards.
         slots: Places for objects in a field.
+        size: Rows and columns of the batches' images.
         seed: Decides the order and all that is random; the number of workers does not.
         workers: Processes that make batches; with 0 a thread of this one does.
         ahead: Batches that each of these keeps ready.
@@ -75,6 +76,7 @@ class PipelineOptions:
 
     batch_size: int = 1
     slots: int = 32
+    size: tuple[int, int] = (128, 128)
     seed: int = 0
     workers: int = 0
     ahead: int = 2
@@ -163,7 +165,7 @@ class Batches(Iterator[Batch]):
 
 def training_batches(
     source: Source,
-    inputs: Inputs,
+    preprocessor: Preprocessor,
     *,
     augment: Sequence[Transform] = (),
     options: PipelineOptions = PipelineOptions(),
@@ -174,13 +176,14 @@ def training_batches(
 
     Args:
         source: The fields.
-        inputs: What the network sees of a field.
+        preprocessor: Makes what the network sees of a field.
         augment: Applied in this order, each with its own random numbers.
         options: See `PipelineOptions`.
 
     Raises:
         ValueError: The source is empty. On iteration: a field has more objects than
-            there are places, or lacks what `inputs` needs.
+            there are places, is larger than `options.size`, or lacks what the
+            preprocessor needs.
     """
     fields = _fields(source).seed(options.seed).shuffle()
     # Not `repeat()`: Grain 0.2.18 then fails to count batches of one field.
@@ -189,12 +192,12 @@ def training_batches(
         fields = fields.random_map(transform)
     if options.shards > 1:
         fields = _part(fields, options)
-    return _batches(source, fields, inputs, options)
+    return _batches(source, fields, preprocessor, options)
 
 
 def validation_batches(
     source: Source,
-    inputs: Inputs,
+    preprocessor: Preprocessor,
     *,
     options: PipelineOptions = PipelineOptions(),
 ) -> Batches:
@@ -204,13 +207,13 @@ def validation_batches(
 
     Args:
         source: The fields.
-        inputs: What the network sees of a field.
+        preprocessor: Makes what the network sees of a field.
         options: See `PipelineOptions`; batches are not cut.
 
     Raises:
         ValueError: See `training_batches`.
     """
-    return _batches(source, _fields(source), inputs, options)
+    return _batches(source, _fields(source), preprocessor, options)
 
 
 def _fields(source: Source) -> Any:
@@ -227,7 +230,7 @@ def _part(fields: Any, options: PipelineOptions) -> Any:
 
     size = options.batch_size // options.shards
 
-    def pick(index: int) -> Element:
+    def pick(index: int) -> Field:
         batch, row = divmod(index, size)
         return fields[batch * options.batch_size + options.shard * size + row]
 
@@ -236,9 +239,11 @@ def _part(fields: Any, options: PipelineOptions) -> Any:
 
 
 def _batches(
-    source: Source, fields: Any, inputs: Inputs, options: PipelineOptions
+    source: Source, fields: Any, preprocessor: Preprocessor, options: PipelineOptions
 ) -> Batches:
-    finish = functools.partial(_finish, inputs=inputs, slots=options.slots)
+    finish = functools.partial(
+        _finish, preprocessor=preprocessor, size=options.size, slots=options.slots
+    )
     size = options.batch_size // options.shards
     stack = functools.partial(_stack, batch_size=size)
     dataset = fields.map(finish).batch(size, batch_fn=stack)
@@ -273,19 +278,32 @@ def _start_worker(index: int, count: int) -> None:  # noqa: ARG001 - Grain's sig
     cv2.setNumThreads(1)  # The processes share the cores already.
 
 
-def _finish(element: Element, *, inputs: Inputs, slots: int) -> dict[str, Any]:
+def _finish(
+    field: Field, *, preprocessor: Preprocessor, size: tuple[int, int], slots: int
+) -> dict[str, Any]:
     """Returns one row of a batch."""
-    seen = inputs(element)
-    padded = pad_objects(
-        seen.boxes,
-        element["labels"],
-        element["ignored"],
+    scene = preprocessor(field)
+    view = scene.view()
+    objects = field.objects
+    try:
+        image = padded(view, size, preprocessor.blank)
+    except ValueError:
+        rows, columns = scene.shape
+        raise ValueError(
+            f"{field.name}: is {rows} x {columns} pixels at the network's resolution, "
+            f"more than the batches' {size[0]} x {size[1]}; give `size` that holds it, "
+            "or cut the field into tiles."
+        ) from None
+    objects_in_places = pad_objects(
+        network_boxes(objects.boxes, scene, field),
+        objects.labels,
+        objects.ignored,
         slots=slots,
-        name=element["name"],
+        name=field.name,
     )
     return {
-        "images": seen.image, "image_info": seen.image_info, **padded,
-        "names": element["name"],
+        "images": image, "image_info": view.image_info, **objects_in_places,
+        "names": field.name,
     }  # fmt: skip
 
 
@@ -293,7 +311,7 @@ def _stack(rows: Sequence[dict[str, Any]], *, batch_size: int) -> dict[str, Any]
     missing = batch_size - len(rows)
     if missing:
         blank = {name: np.zeros_like(value) for name, value in rows[0].items()}
-        size = len(rows[0]["images"])
-        blank |= {"image_info": np.array([size, size, 1], np.float32), "names": ""}
+        height, width = rows[0]["images"].shape[:2]
+        blank |= {"image_info": np.array([height, width, 1], np.float32), "names": ""}
         rows = [*rows, *[blank] * missing]
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}

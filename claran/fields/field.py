@@ -1,185 +1,245 @@
-"""One labelled field as it travels from a file to a batch: a plain dictionary."""
+"""One field of the sky, which measures itself once."""
 
+import copy
+import dataclasses
+import functools
 import math
-from typing import NotRequired, TypedDict
+from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int, Int32, UInt8
+from astropy.wcs import WCS
+from jaxtyping import Float32, Int, UInt8
 
 from claran.errors import ImageError
+from claran.fields.objects import Objects
 from claran.sky.images import SkyImage
+from claran.sky.islands import (
+    Islands,
+    Peaks,
+    find_all_peaks,
+    find_islands,
+    smallest_island,
+)
 from claran.sky.noise import local_noise, noise
-from claran.sky.pictures import infrared_field
+from claran.sky.surveys import FIRST, Survey
 
-__all__ = [
-    "Element",
-    "beam_pixels",
-    "beam_width",
-    "keep_objects",
-    "move_points",
-    "signal_to_noise",
-    "unlabelled",
-]
+__all__ = ["NOISE_WINDOW_ARCMIN", "Field"]
 
-FIRST_BEAM = 5.4  # Arcsec.
-FIRST_PIXELS = 3.0  # That beam in FIRST's own pixels.
-NOISE_WINDOW = 180 / FIRST_BEAM  # Beams: the field of Radio Galaxy Zoo, 3'.
+NOISE_WINDOW_ARCMIN = 3.0
+"""The field of Radio Galaxy Zoo, whose noise its labels count in; of FIRST's beam."""
+
+_NOISE_WINDOW_BEAMS = 60 * NOISE_WINDOW_ARCMIN / FIRST.beam_arcsec
+_FIRST_BEAM_PIXELS = FIRST.beam_arcsec / FIRST.pixel_arcsec
+
+MEASURED = ("shape", "noise", "signal_to_noise", "islands", "peaks")
 
 
-class Element(TypedDict):
-    """One field and its objects.
+class Field:
+    """One field: its images, what is measured on them, and its objects if known.
 
-    Boxes, outlines and points are in pixels of the FITS array, y up, where pixel `i`
-    covers `[i, i + 1]` (see `claran.ops.boxes`). Rows of `boxes`, `labels`, `ignored`,
-    `consensus`, `host` and `outlines` belong together. Transforms return a new
-    dictionary and leave the arrays of the old one alone.
-    """
+    Noise, signal-to-noise, islands and peaks are measured when they are first asked
+    for, and kept. A field is never changed: `replace` returns another one.
 
-    name: str
-    radio: Float32[np.ndarray, "ny nx"]
-    """Any unit; row 0 first, y up; blank pixels are NaN."""
-    noise: float
-    """Standard deviation of the noise, in the unit of `radio`; 0 without a radio image.
-    Of the whole field; see `signal_to_noise`."""
-    beam: NotRequired[float]
-    """Full width at half maximum in pixels; NaN, or left out, if it is not known; see
-    `beam_width`."""
-    pixel_arcsec: NotRequired[float]
-    """Side of a pixel; NaN, or left out, if it is not known."""
-    infrared: NotRequired[UInt8[np.ndarray, "h w 3"] | None]
-    """Picture of the same field, BGR, row 0 on top; None, or left out, without one."""
-    boxes: Float32[np.ndarray, "n 4"]
-    """`(x0, y0, x1, y1)`, edges."""
-    labels: Int32[np.ndarray, "n"]
-    """Class, from 1; 0 where an ignored object has none."""
-    ignored: Bool[np.ndarray, "n"]
-    """Objects that are neither to be learned nor to be taken for background."""
-    consensus: NotRequired[Float32[np.ndarray, "n"]]
-    """Share of the volunteers who agree; NaN if it is not known."""
-    host: NotRequired[Float32[np.ndarray, "n 2"]]
-    """`(x, y)` of the host galaxy; NaN if it is not known."""
-    component_positions: NotRequired[Float32[np.ndarray, "m 2"]]
-    """`(x, y)` of the brightest peak of each component, of all objects."""
-    component_objects: NotRequired[Int32[np.ndarray, "m"]]
-    """Which object each of these belongs to."""
-    outlines: NotRequired[list[Float32[np.ndarray, "_ 2"]] | None]
-    """Points whose bounds are the box, see `claran.fields.outlines`; made on demand."""
-
-
-def keep_objects(element: Element, rows: Int[np.ndarray, "k"]) -> Element:
-    """Returns the field with only these of its objects, and what belongs to them.
+    A field that is nothing but a picture has no radio image, no noise and no islands.
 
     Args:
-        element: The field.
-        rows: Which objects stay, each once, in order.
-    """
-    kept = element.copy()
-    kept["boxes"] = element["boxes"][rows]
-    kept["labels"] = element["labels"][rows]
-    kept["ignored"] = element["ignored"][rows]
-    if "consensus" in element:
-        kept["consensus"] = element["consensus"][rows]
-    if "host" in element:
-        kept["host"] = element["host"][rows]
-    outlines = element.get("outlines")
-    if outlines is not None:
-        kept["outlines"] = [outlines[i] for i in rows]
-    if "component_objects" in element and "component_positions" in element:
-        place = np.full(len(element["boxes"]), -1, np.int32)
-        place[rows] = np.arange(len(rows))
-        owners = place[element["component_objects"]]
-        kept["component_objects"] = owners[owners >= 0]
-        kept["component_positions"] = element["component_positions"][owners >= 0]
-    return kept
-
-
-def move_points(element: Element, matrix: Float[np.ndarray, "3 3"]) -> Element:
-    """Returns the field with its hosts and components moved, and all else as it was.
-
-    Args:
-        element: The field.
-        matrix: Acts on columns `(x, y, 1)`, edges, y up.
-    """
-    moved = element.copy()
-    turn, shift = matrix[:2, :2].T, matrix[:2, 2]
-    if "host" in element:
-        moved["host"] = (element["host"] @ turn + shift).astype(np.float32)
-    if "component_positions" in element:
-        points = element["component_positions"] @ turn + shift
-        moved["component_positions"] = points.astype(np.float32)
-    return moved
-
-
-def beam_width(beam: float = math.nan, pixel_arcsec: float = math.nan) -> float:
-    """Returns the full width at half maximum of a field's beam, in pixels.
-
-    Cutouts of FIRST rarely say what their beam is: where it is not known, FIRST's 5.4"
-    is taken, and three pixels if the side of a pixel is not known either.
-
-    Args:
-        beam: In pixels; NaN if it is not known.
-        pixel_arcsec: Side of a pixel; NaN if it is not known.
-
-    >>> beam_width(4.5, 1.0), beam_width(pixel_arcsec=1.8), beam_width()
-    (4.5, 3.0, 3.0)
-    """
-    if beam > 0:
-        return beam
-    return FIRST_BEAM / pixel_arcsec if pixel_arcsec > 0 else FIRST_PIXELS
-
-
-def beam_pixels(element: Element) -> float:
-    """Returns the full width at half maximum of a field's beam; see `beam_width`."""
-    return beam_width(
-        element.get("beam", math.nan), element.get("pixel_arcsec", math.nan)
-    )
-
-
-def signal_to_noise(element: Element) -> Float32[np.ndarray, "ny nx"]:
-    """Returns the brightness of a field over its noise.
-
-    The labels count in units of the noise of a field of 3'. In one that is more than
-    half as large again, the noise is that of 3' about each pixel, 33 beams in other
-    surveys. With one noise for 9', 9 of 25 real islands had other numbers of peaks than
-    in 3' of the same sky, with this one 1 (tests/survey/test_counting.py).
-
-    A field that is but a picture has neither: its empty radio image is returned.
-    """
-    if not element["noise"] > 0:
-        return element["radio"]
-    sigma = local_noise(element["radio"], NOISE_WINDOW * beam_pixels(element))
-    return element["radio"] / (np.float32(element["noise"]) if sigma is None else sigma)
-
-
-def unlabelled(
-    radio: SkyImage,
-    infrared: SkyImage | UInt8[np.ndarray, "h w 3"] | None = None,
-) -> Element:
-    """Returns a field without objects, to detect in.
-
-    Args:
-        radio: The radio image.
-        infrared: See `claran.sky.pictures.fuse`.
+        name: Its name, as messages and tables have it.
+        image: The radio image; None for a field that is nothing but a picture.
+        picture: uint8 BGR, row 0 on top: the infrared of the same sky, or the field
+            itself where there is no radio image; None without.
+        objects: Its labelled sources; None without labels.
+        survey: What the header does not say; None if that is not known either, and
+            FIRST is assumed.
+        noise: Standard deviation of the whole image's noise, in the image's unit, where
+            it was measured before; None to measure it.
 
     Raises:
-        ImageError: The noise is zero, or the images show different parts of the sky.
+        ValueError: There is neither a radio image nor a picture.
     """
-    sigma = noise(radio.values)
-    if not sigma > 0:
-        raise ImageError(
-            f"{radio.name}: has no noise to measure brightness by, as over half of its "
-            "pixels have one value; set blank pixels to NaN."
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        image: SkyImage | None = None,
+        picture: UInt8[np.ndarray, "h w 3"] | None = None,
+        objects: Objects | None = None,
+        survey: Survey | None = None,
+        noise: float | None = None,
+    ) -> None:
+        if image is None and picture is None:
+            raise ValueError(f"{name}: a field needs `image` or `picture`.")
+        self.name = name
+        self.image = image
+        self.picture = picture
+        self.objects = Objects.none() if objects is None else objects
+        self.survey = survey
+        if noise is not None:
+            self.noise = float(noise)
+
+    def __repr__(self) -> str:
+        ny, nx = self.shape
+        what = "picture" if self.image is None else "radio"
+        if self.image is not None and self.picture is not None:
+            what = "radio and infrared"
+        objects = f", {len(self.objects)} objects" if len(self.objects) else ""
+        return f"<Field {self.name!r}: {nx} x {ny} px, {what}{objects}>"
+
+    @property
+    def has_radio(self) -> bool:
+        """Whether there is a radio image."""
+        return self.image is not None
+
+    @functools.cached_property
+    def shape(self) -> tuple[int, int]:
+        """(ny, nx) of the radio image, or rows and columns of the picture."""
+        if self.image is not None:
+            ny, nx = self.image.values.shape
+        else:
+            ny, nx, _ = np.shape(self.picture)
+        return ny, nx
+
+    @property
+    def wcs(self) -> WCS | None:
+        """Celestial WCS of the radio image."""
+        return None if self.image is None else self.image.wcs
+
+    @property
+    def pixel_arcsec(self) -> float:
+        """Side of a pixel: of the image, else of the survey; NaN if unknown."""
+        if self.image is not None and self.image.pixel_arcsec is not None:
+            return self.image.pixel_arcsec
+        return math.nan if self.survey is None else self.survey.pixel_arcsec
+
+    @property
+    def beam_pixels(self) -> float:
+        """Full width at half maximum of the beam, in pixels.
+
+        The geometric mean of both axes: of the header, else of the survey, else of
+        FIRST; three pixels, FIRST's own, if the size of a pixel is unknown.
+        """
+        if self.image is not None and self.image.beam is not None:
+            major, minor, _ = self.image.beam
+            width = math.sqrt(major * minor)
+        else:
+            width = (self.survey or FIRST).beam_arcsec
+        pixel = self.pixel_arcsec
+        return width / pixel if pixel > 0 else _FIRST_BEAM_PIXELS
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What neither the header nor a survey says, in words; empty if all is known.
+
+        >>> Field("f", image=SkyImage(values=np.ones((2, 2), "f4"))).assumptions
+        ('no beam and no pixel size: the beam is assumed to be 3 pixels wide (FIRST)',)
+        """
+        if self.image is None:
+            return ()
+        if self._no_pixel:
+            missing = "no beam and no pixel size" if self._no_beam else "no pixel size"
+            return (
+                f"{missing}: the beam is assumed to be {_FIRST_BEAM_PIXELS:g} pixels "
+                "wide (FIRST)",
+            )
+        if self._no_beam:
+            return (f"no beam: assumed FIRST's, {FIRST.beam_arcsec:g} arcsec",)
+        return ()
+
+    @property
+    def _no_pixel(self) -> bool:
+        return not self.pixel_arcsec > 0
+
+    @property
+    def _no_beam(self) -> bool:
+        return (self.image is None or self.image.beam is None) and self.survey is None
+
+    @functools.cached_property
+    def noise(self) -> float:
+        """Standard deviation of the whole image's noise, in the image's unit.
+
+        Raises:
+            ImageError: More than half of the pixels share one value.
+        """
+        sigma = noise(self._values)
+        if not sigma > 0:
+            raise ImageError(
+                f"{self.name}: cannot estimate the noise, as over half of the pixels "
+                "share one value; set blank pixels to NaN."
+            )
+        return sigma
+
+    @functools.cached_property
+    def signal_to_noise(self) -> Float32[np.ndarray, "ny nx"]:
+        """The radio image over its noise.
+
+        For fields wider than 4.5' the noise is measured locally, in a 3' window (33
+        beams for other surveys), as the labels count in units of the noise of a 3'
+        field. With one noise for 9', 9 of 25 real islands had other numbers of peaks
+        than in 3' of the same sky, with this one 1 (tests/detection/test_counting.py).
+        """
+        whole = self.noise
+        sigma = local_noise(self._values, _NOISE_WINDOW_BEAMS * self.beam_pixels)
+        return self._values / (np.float32(whole) if sigma is None else sigma)
+
+    @functools.cached_property
+    def islands(self) -> Islands:
+        """Islands of emission above 5.196 sigma; none in a picture."""
+        if self.image is None:
+            return Islands(np.zeros(self.shape, np.int32), np.zeros((0, 4), np.float32))
+        return find_islands(
+            self.signal_to_noise, 1.0, min_pixels=smallest_island(self.beam_pixels)
         )
-    major, minor, _ = radio.beam or (math.nan, math.nan, 0.0)
-    pixel_arcsec = radio.pixel_arcsec or math.nan
-    return Element(
-        name=radio.name,
-        radio=radio.values,
-        noise=sigma,
-        beam=math.sqrt(major * minor) / pixel_arcsec,
-        pixel_arcsec=pixel_arcsec,
-        infrared=None if infrared is None else infrared_field(radio, infrared),
-        boxes=np.zeros((0, 4), np.float32),
-        labels=np.zeros(0, np.int32),
-        ignored=np.zeros(0, bool),
-    )
+
+    @functools.cached_property
+    def peaks(self) -> Peaks:
+        """Peaks of all islands."""
+        if not len(self.islands):
+            return Peaks(np.zeros((0, 2), np.float32), np.zeros(0, np.int64))
+        return find_all_peaks(self.signal_to_noise, self.islands, 1.0)
+
+    @property
+    def island_peaks(self) -> Int[np.ndarray, "k"]:
+        """Number of peaks of each island."""
+        return self.peaks.counts(len(self.islands))
+
+    def measure(self) -> "Field":
+        """Measures all that there is to measure now; returns the field itself."""
+        if self.has_radio:
+            _ = self.peaks
+        return self
+
+    def replace(self, **changes: Any) -> "Field":
+        """Returns the field with other parts; measurements stay where they still hold.
+
+        Args:
+            **changes: Of the constructor's arguments.
+        """
+        other = copy.copy(self)
+        if not changes.keys() <= {"name", "picture", "objects"}:
+            for name in MEASURED:
+                vars(other).pop(name, None)
+        for name, value in changes.items():
+            setattr(other, name, value)
+        return other
+
+    def without_pixels(self) -> "Field":
+        """Returns the field with all that was measured and labelled, but no pixels.
+
+        It needs a hundredth of the memory, for the tables of an evaluation.
+        """
+        other = copy.copy(self)
+        other.shape = self.shape
+        if self.image is not None:
+            other.noise, other.peaks = self.noise, self.peaks
+            other.islands = Islands(np.zeros((0, 0), np.int32), self.islands.boxes)
+            empty = np.zeros((0, 0), np.float32)
+            other.image = dataclasses.replace(self.image, values=empty)
+        other.picture = None
+        vars(other).pop("signal_to_noise", None)
+        return other
+
+    @property
+    def _values(self) -> Float32[np.ndarray, "ny nx"]:
+        if self.image is None:
+            raise ImageError(f"{self.name}: is a picture; this needs a radio image.")
+        return self.image.values

@@ -6,40 +6,19 @@ corners of a box say little about the box after a rotation; the outline of the i
 says it to half a pixel, and the islands of the rotated image say it exactly.
 """
 
-import math
-
 import cv2
 import numpy as np
 from jaxtyping import Float, Float32, Int
 
-from claran.fields.field import Element, beam_pixels, signal_to_noise
-from claran.sky.islands import Islands, find_islands
+from claran.fields.field import Field
+from claran.sky.islands import Islands
 
-__all__ = ["components", "islands", "outlines", "owners", "smallest_island"]
+__all__ = ["components", "outlines", "owners"]
 
-SMALLEST = 0.39  # Beam areas, four pixels of 1.8" in FIRST; fewer pixels do not count.
 REACH = 1.0  # Pixels an island may stick out of a box drawn by other means.
 # A pixel is taken for the middles of its sides. With its corners the bounds of a source
 # turned by 45 degrees would be 0.4 pixels too wide.
 DOT = np.array([[-0.5, 0.0], [0.5, 0.0], [0.0, -0.5], [0.0, 0.5]])
-
-
-def islands(element: Element) -> Islands:
-    """Returns the islands of the radio image that are large enough to count."""
-    return find_islands(
-        signal_to_noise(element),
-        1.0,
-        min_pixels=smallest_island(beam_pixels(element)),
-    )
-
-
-def smallest_island(beam: float) -> int:
-    """Returns how many pixels an island must have to count.
-
-    Args:
-        beam: Full width at half maximum, pixels.
-    """
-    return max(1, round(SMALLEST * math.pi / (4 * math.log(2)) * beam**2))
 
 
 def owners(
@@ -80,30 +59,22 @@ def components(
     return bounds, np.bincount(owner[owner >= 0], minlength=len(bounds))
 
 
-def outlines(
-    element: Element, found: Islands | None = None
-) -> list[Float32[np.ndarray, "_ 2"]]:
+def outlines(field: Field) -> list[Float32[np.ndarray, "_ 2"]]:
     """Returns the outline of each object: its own, or made from its islands.
 
     An outline is stretched to the object's box, so that boxes drawn by another rule
     stay as they are where nothing moves. An object without islands, because it is
     faint or blended with another, has the rhombus within its box.
-
-    Args:
-        element: The field.
-        found: Its islands, if at hand.
     """
-    known = element.get("outlines")
-    if known is not None:
-        return known
-    boxes = element["boxes"]
-    if not len(boxes):
+    objects = field.objects
+    if objects.outlines is not None:
+        return objects.outlines
+    if not len(objects):
         return []
-    found = islands(element) if found is None else found
-    owner = owners(found.boxes, boxes)
+    owner = owners(field.islands.boxes, objects.boxes)
     return [
-        _stretch(_dots(found, np.flatnonzero(owner == i)), box)
-        for i, box in enumerate(boxes)
+        _stretch(_dots(field.islands, np.flatnonzero(owner == i)), box)
+        for i, box in enumerate(objects.boxes)
     ]
 
 

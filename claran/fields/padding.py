@@ -37,7 +37,7 @@ def pad_objects(
     Args:
         boxes: Any frame.
         labels: Class, from 1.
-        ignored: See `claran.fields.field.Element`.
+        ignored: See `claran.fields.objects.Objects`.
         slots: Number of places.
         name: Name of the field, for the message.
 

@@ -13,10 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from claran.fields.batches import Batch
-from claran.fields.preprocessing import CHANNELS
+from claran.fields.field import Field
+from claran.fields.preprocessing import CHANNELS, channel_image, infrared_channel
 from claran.labels import RGZ_CLASSES, display_name
 
-__all__ = ["preview_page", "to_picture", "write_preview"]
+__all__ = ["field_picture", "preview_page", "to_picture", "write_preview"]
 
 INCHES = 3.2  # Side of one field on a page.
 FAINT, BRIGHT = -3.0, 100.0  # Sigma: black and white of the physical channels.
@@ -74,6 +75,18 @@ def preview_page(batch: Batch, *, class_names: Sequence[str] = RGZ_CLASSES) -> F
         axes.set_title(str(batch["names"][i]), fontsize=8)
         axes.set_axis_off()
     return figure
+
+
+def field_picture(field: Field) -> UInt8[np.ndarray, "h w 3"]:
+    """Returns an RGB picture of a field at its own resolution, row 0 on top.
+
+    The radio image is shown in units of the noise of the whole field.
+    """
+    if field.image is None:
+        assert field.picture is not None  # noqa: S101 - `Field` sees to it.
+        return field.picture[..., ::-1]
+    ratio = field.image.values[::-1] / np.float32(field.noise)
+    return to_picture(channel_image(ratio, infrared_channel(field.picture, ratio)))
 
 
 def to_picture(image: Float32[np.ndarray, "h w c"]) -> UInt8[np.ndarray, "h w 3"]:

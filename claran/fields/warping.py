@@ -1,14 +1,14 @@
 """Flips, turns and shifts of a field and all that is in it, by one affine map."""
 
+import dataclasses
 import math
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, UInt8
 
-from claran.fields.field import Element, keep_objects, move_points
-from claran.fields.outlines import components, islands, outlines
-from claran.sky.islands import Islands
+from claran.fields.field import Field
+from claran.fields.outlines import components, outlines
 from claran.sky.pictures import MEAN_INFRARED
 
 __all__ = ["about_center", "rotation", "warp"]
@@ -44,8 +44,8 @@ def rotation(degrees: float) -> Float[np.ndarray, "2 2"]:
     return np.round([[cos, -sin], [sin, cos]], 12) + 0.0  # No negative zero.
 
 
-def warp(element: Element, matrix: Float[np.ndarray, "3 3"]) -> Element:
-    """Returns the field moved; its arrays keep their shapes.
+def warp(field: Field, matrix: Float[np.ndarray, "3 3"]) -> Field:
+    """Returns the field moved; its images keep their shapes, and lose their WCS.
 
     Where pixels land on pixels they are copied. Otherwise the radio image is
     interpolated bicubically, which leaves noise of FIRST's beam (4 pixels) as it is
@@ -60,41 +60,52 @@ def warp(element: Element, matrix: Float[np.ndarray, "3 3"]) -> Element:
     dropped. Hosts and components move along, also to beyond the edge.
 
     Args:
-        element: The field.
+        field: The field.
         matrix: Acts on columns `(x, y, 1)`, edges, y up.
     """
-    moved = move_points(element, matrix)
-    ny, nx = element["radio"].shape
-    moved["radio"] = _move_radio(element["radio"], _to_centers(matrix))
-    infrared = element.get("infrared")
-    if infrared is not None:
-        height, width = infrared.shape[:2]
-        # The picture's y runs down, and its pixels may be of another size.
-        scale = np.diag([width / nx, -height / ny, 1.0])
-        scale[1, 2] = height
-        inside = scale @ matrix @ np.linalg.inv(scale)
-        moved["infrared"] = _move_infrared(infrared, _to_centers(inside))
-    found = islands(element)
+    objects = field.objects.move_points(matrix)
     lines = [
         (line @ matrix[:2, :2].T + matrix[:2, 2]).astype(np.float32)
-        for line in outlines(element, found)
+        for line in outlines(field)
     ]
+    ny, nx = field.shape
     limit = np.array([nx, ny] * 2, np.float32)
     bounds = [[*line.min(axis=0), *line.max(axis=0)] for line in lines]
     full = np.array(bounds, np.float32).reshape(-1, 4)
     boxes = np.clip(full, 0, limit)
     seen = np.flatnonzero((boxes[:, :2] < boxes[:, 2:]).all(axis=1))
     cut = (np.abs(full - boxes) > CUT).any(axis=1)
-    moved["boxes"], moved["ignored"] = boxes, element["ignored"] | cut
-    moved["outlines"] = lines
-    moved = keep_objects(moved, seen)
-    moved["boxes"], changed = _redraw(element, found, moved, seen)
-    moved["ignored"] |= changed
-    return moved
+    objects = dataclasses.replace(
+        objects, boxes=boxes, ignored=objects.ignored | cut, outlines=lines
+    ).take(seen)
+    moved = _move_images(field, matrix).replace(objects=objects)
+    boxes, changed = _redraw(field, moved, seen)
+    objects = dataclasses.replace(
+        objects, boxes=boxes, ignored=objects.ignored | changed
+    )
+    return moved.replace(objects=objects)
+
+
+def _move_images(field: Field, matrix: Float[np.ndarray, "3 3"]) -> Field:
+    ny, nx = field.shape
+    image, picture = field.image, field.picture
+    if picture is not None:
+        height, width = picture.shape[:2]
+        # The picture's y runs down, and its pixels may be of another size.
+        scale = np.diag([width / nx, -height / ny, 1.0])
+        scale[1, 2] = height
+        inside = scale @ matrix @ np.linalg.inv(scale)
+        picture = _move_picture(picture, _to_centers(inside))
+    if image is None:
+        return field.replace(picture=picture)
+    values = _move_radio(image.values, _to_centers(matrix))
+    image = dataclasses.replace(image, values=values, wcs=None)
+    # The noise is what it was: what moved are the same pixels.
+    return field.replace(image=image, picture=picture, noise=field.noise)
 
 
 def _redraw(
-    old: Element, found: Islands, new: Element, rows: Int[np.ndarray, "m"]
+    old: Field, new: Field, rows: Int[np.ndarray, "m"]
 ) -> tuple[Float32[np.ndarray, "m 4"], Bool[np.ndarray, "m"]]:
     """Returns boxes around the islands of a moved image, where they were so before.
 
@@ -103,16 +114,15 @@ def _redraw(
 
     Args:
         old: The field.
-        found: Its islands.
         new: The field moved, with boxes from outlines.
         rows: Which objects of the old one are those of the new one.
     """
-    before, counts = components(found, old["boxes"])
-    after, new_counts = components(islands(new), new["boxes"])
-    by_rule = (np.abs(before - old["boxes"]) < 0.01).all(axis=1)
+    before, counts = components(old.islands, old.objects.boxes)
+    after, new_counts = components(new.islands, new.objects.boxes)
+    by_rule = (np.abs(before - old.objects.boxes) < 0.01).all(axis=1)
     by_rule = (by_rule & (counts > 0))[rows]
     same = counts[rows] == new_counts
-    boxes = np.where((by_rule & same)[:, None], after, new["boxes"])
+    boxes = np.where((by_rule & same)[:, None], after, new.objects.boxes)
     return boxes, by_rule & ~same
 
 
@@ -159,14 +169,14 @@ def _covered(
     return np.asarray(weight) > 0.5
 
 
-def _move_infrared(
-    infrared: UInt8[np.ndarray, "h w 3"], matrix: Float[np.ndarray, "2 3"]
+def _move_picture(
+    picture: UInt8[np.ndarray, "h w 3"], matrix: Float[np.ndarray, "2 3"]
 ) -> UInt8[np.ndarray, "h w 3"]:
     whole = _is_whole(matrix)
     moved = cv2.warpAffine(
-        infrared,
+        picture,
         np.rint(matrix) if whole else matrix,
-        infrared.shape[1::-1],
+        picture.shape[1::-1],
         flags=cv2.INTER_NEAREST if whole else cv2.INTER_LINEAR,
         borderValue=MEAN_INFRARED.tolist(),
     )

@@ -1,122 +1,122 @@
-"""What a long detection has found so far, kept beside its table: killed, it goes on."""
+"""Partial results, so that an interrupted run can resume."""
 
 import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from astropy.table import QTable
+import numpy as np
 
-from claran.catalog.tables import stack_tables, write_table
 from claran.io.atomic import replace_file
 
-__all__ = ["UnfinishedTable", "code_fingerprint", "is_other"]
+__all__ = ["PartialResults", "code_fingerprint", "settings_differ"]
 
+Result = TypeVar("Result")
 PACKAGE = Path(__file__).parents[1]
-SECONDS = 30.0  # Between parts: as much as a kill costs.
+SECONDS = 30.0  # Between parts: as much as an interruption costs.
 
 
-class UnfinishedTable:
-    """The table of the first files of a list, in parts; each is whole or not there.
+class PartialResults(Generic[Result]):
+    """Results of the first items of a list, in parts that are files of NumPy's `.npz`.
 
-    What was begun with anything else starts afresh, and damage costs the parts from
-    there on.
+    A part is whole or not there. Each says what it was made with: with other settings
+    the run starts afresh. Damage, which the format's checksums show, costs the parts
+    from there on.
 
     Args:
         folder: Holds the parts and nothing else; made when there is one.
-        about: All that decides the table, the files included; plain values for JSON.
+        settings: All that decides the results; plain values for JSON.
+        pack: Turns results into arrays without Python objects.
+        unpack: Turns these arrays into the results.
         tell: Takes messages for the user.
     """
 
     def __init__(
         self,
         folder: Path,
-        about: Mapping[str, Any],
+        settings: Mapping[str, Any],
         *,
+        pack: Callable[[Sequence[Result]], dict[str, np.ndarray]],
+        unpack: Callable[[Mapping[str, np.ndarray]], list[Result]],
         tell: Callable[[str], None] = print,
     ) -> None:
         self.folder = folder
-        self.about = dict(about)
-        self.done = 0
-        """Number of files, from the first, that are done."""
-        self.notes: list[list[str]] = []
-        """Kind and text of what is to be said of some of them."""
-        self._tables: list[QTable] = []
-        self._parts = 0  # Of these tables, that are written.
-        self._read(tell)
-        self._written = time.monotonic()
+        self.settings = dict(settings)
+        self.results: list[Result] = []
+        """Of the first items."""
+        self.seconds = 0.0
+        """How long it took to make them."""
+        self._pack = pack
+        self._parts = 0
+        self._read(unpack, tell)
+        self._before, self._began = self.seconds, time.monotonic()
+        self._written, self._kept = self._began, len(self.results)
 
-    def add(self, table: QTable | None, *notes: tuple[str, str]) -> None:
-        """Takes what was found in the next file; writes it down every now and then.
+    def add(self, result: Result) -> None:
+        """Takes the result of the next item; writes a part every now and then."""
+        self.results.append(result)
+        now = time.monotonic()
+        self.seconds = self._before + now - self._began
+        if now >= self._written + SECONDS:
+            self.write()
 
-        Args:
-            table: Its detections; None if it could not be used.
-            *notes: Kind and text of what is to be said of it.
-        """
-        self.done += 1
-        self.notes += map(list, notes)
-        if table is not None:
-            self._tables.append(table)
-        if time.monotonic() >= self._written + SECONDS:
-            self._write()
-
-    def table(self) -> QTable:
-        """Returns the detections in all files that are done."""
-        return stack_tables(self._tables)
-
-    def said(self, kind: str) -> list[str]:
-        """Returns the notes of a kind."""
-        return [text for one, text in self.notes if one == kind]
+    def write(self) -> None:
+        """Writes the results that no part holds yet."""
+        if self._kept == len(self.results):
+            return
+        about = {"settings": self.settings, "seconds": self.seconds}
+        arrays = self._pack(self.results[self._kept :])
+        arrays["about"] = np.array(json.dumps(about))
+        replace_file(self._path(), lambda path: np.savez(path, **arrays))
+        self._parts += 1
+        self._kept, self._written = len(self.results), time.monotonic()
 
     def remove(self) -> None:
-        """Removes the folder, once the table is written."""
+        """Removes the folder, once the run has ended."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _write(self) -> None:
-        path = self.folder / f"part-{self._parts:06d}.json"
-        table = stack_tables(self._tables[self._parts :])
-        # In this order: a part is there when its second file is.
-        write_table(table, path.with_suffix(".ecsv"))
-        part = {"about": self.about, "done": self.done, "notes": self.notes}
-        replace_file(path, lambda new: new.write_text(json.dumps(part), "utf-8"))
-        # One table instead of many: they take more memory than what they hold.
-        self._tables[self._parts :] = [table]
-        self._parts += 1
-        self._written = time.monotonic()
+    def _path(self) -> Path:
+        return self.folder / f"part-{self._parts:06d}.npz"
 
-    def _read(self, tell: Callable[[str], None]) -> None:
-        while (path := self.folder / f"part-{self._parts:06d}.json").exists():
+    def _read(
+        self,
+        unpack: Callable[[Mapping[str, np.ndarray]], list[Result]],
+        tell: Callable[[str], None],
+    ) -> None:
+        while (path := self._path()).exists():
             try:
-                part = json.loads(path.read_text("utf-8"))
-                about, done, notes = part["about"], part["done"], part["notes"]
-                table = QTable.read(path.with_suffix(".ecsv"), format="ascii.ecsv")
-            except Exception as error:  # A damaged file has a dozen ways to fail.
-                tell(f"{path}: damaged ({error}); does without.")
+                with np.load(path, allow_pickle=False) as file:
+                    arrays = {name: file[name] for name in file.files}
+                about = json.loads(str(arrays.pop("about")))
+                settings, seconds = about["settings"], float(about["seconds"])
+                results = unpack(arrays)
+            except Exception as error:  # A damaged archive has a dozen ways to fail.
+                tell(f"{path}: damaged ({error}); the run resumes before it.")
                 break
-            if is_other(self.folder, about, self.about, tell):
+            if settings_differ(self.folder, settings, self.settings, tell):
                 break
-            self.done, self.notes = done, notes
-            self._tables.append(table)
+            self.results += results
+            self.seconds = seconds
             self._parts += 1
-        for path in self.folder.glob("part-*"):  # Of no use.
-            if int(path.stem.removeprefix("part-")) >= self._parts:
+        for path in self.folder.glob("part-*.npz"):  # Of no use.
+            if path.name >= self._path().name:
                 path.unlink()
 
 
-def is_other(
+def settings_differ(
     folder: Path,
     begun: Mapping[str, Any],
     now: Mapping[str, Any],
     tell: Callable[[str], None],
 ) -> bool:
-    """Returns whether what a folder holds was begun with anything else; says what.
+    """Returns whether partial results were made with other settings; says which.
 
     Args:
         folder: For the message.
-        begun: All that decided the result when it was begun.
+        begun: All that decided the results when they were begun.
         now: The same of today.
         tell: Takes the message for the user.
     """

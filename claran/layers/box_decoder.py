@@ -12,10 +12,10 @@ from claran.ops import boxes as box_ops
 from claran.ops.nms import nms
 from claran.ops.rows import take_rows
 
-__all__ = ["Detected", "Detections"]
+__all__ = ["BoxDecoder", "RawDetections"]
 
 
-class Detected(NamedTuple):
+class RawDetections(NamedTuple):
     """Detections of a batch, by falling score; `k` places, some of them empty."""
 
     boxes: Float[Array, "b k 4"]  # Pixels of the original picture.
@@ -25,7 +25,7 @@ class Detected(NamedTuple):
 
 
 @keras.saving.register_keras_serializable(package="claran")
-class Detections(keras.layers.Layer):
+class BoxDecoder(keras.layers.Layer):
     """Moves each proposal by the deltas of each class and suppresses class by class.
 
     Scores are not cut here: a lower score never suppresses a higher one, so a cut
@@ -79,8 +79,8 @@ class Detections(keras.layers.Layer):
         image_info: Float[Array, "b 3"],
         *,
         temperature: Float[Array, ""] | float | None = None,
-        times: int = 1,
-    ) -> Detected:
+        area_factor: int = 1,
+    ) -> RawDetections:
         """Returns the detections of each image.
 
         Args:
@@ -90,12 +90,12 @@ class Detections(keras.layers.Layer):
             proposed: Which proposals exist.
             image_info: See `claran.layers.proposals.Proposals.call`.
             temperature: In place of the layer's own.
-            times: Factor on `max_outputs`, for large images.
+            area_factor: Factor on `max_outputs`: the input's area relative to training.
         """
         logits = logits / (self.temperature if temperature is None else temperature)
-        outputs = times * self.max_outputs
+        outputs = area_factor * self.max_outputs
         detect = jax.vmap(functools.partial(self._detect, max_outputs=outputs))
-        return Detected(*detect(logits, deltas, rois, proposed, image_info))
+        return RawDetections(*detect(logits, deltas, rois, proposed, image_info))
 
     def _detect(
         self,

@@ -66,7 +66,7 @@ class Proposals(keras.layers.Layer):
         image_info: Float[Array, "b 3"],
         training: bool = False,
         *,
-        times: int = 1,
+        area_factor: int = 1,
     ) -> tuple[Float[Array, "b k 4"], Float[Array, "b k"], Bool[Array, "b k"]]:
         """Returns the proposals of each image, by falling objectness.
 
@@ -77,15 +77,18 @@ class Proposals(keras.layers.Layer):
             image_info: Rows and columns of the image within the network's input, and
                 pixels of the network's input per pixel of the picture.
             training: Whether to propose as many boxes as training wants.
-            times: Factor on the numbers of boxes when detecting, for large images.
+            area_factor: Factor on the numbers of boxes when detecting: the input's
+                area relative to training.
 
         Returns:
             Boxes in pixels of the network's input, objectness, and which exist.
         """
         propose = functools.partial(
             self._propose,
-            max_inputs=self.train_inputs if training else times * self.max_inputs,
-            max_outputs=self.train_outputs if training else times * self.max_outputs,
+            max_inputs=self.train_inputs if training else area_factor * self.max_inputs,
+            max_outputs=self.train_outputs
+            if training
+            else area_factor * self.max_outputs,
         )
         return jax.vmap(propose, in_axes=(0, 0, None, 0))(
             logits, deltas, jnp.asarray(anchors), image_info

@@ -4,7 +4,6 @@ Ren et al. 2015, arXiv:1506.01497; Wu et al. 2019, MNRAS 482, 1211.
 """
 
 import math
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -12,7 +11,7 @@ import jax.numpy as jnp
 import keras
 from jaxtyping import Array, Bool, Float
 
-from claran.layers.box_decoder import Detected, Detections
+from claran.layers.box_decoder import BoxDecoder, RawDetections
 from claran.layers.proposals import Proposals
 from claran.layers.roi_sampler import RoiSampler
 from claran.models.head import BoxHead
@@ -20,7 +19,7 @@ from claran.models.rpn import Rpn
 from claran.ops import losses
 from claran.ops.targets import Targets
 
-__all__ = ["FasterRcnn", "Proposed"]
+__all__ = ["FasterRcnn", "Heads", "Proposed"]
 
 
 class Proposed(NamedTuple):
@@ -34,31 +33,35 @@ class Proposed(NamedTuple):
     valid: Bool[Array, "b k"]
 
 
+class Heads(NamedTuple):
+    """What both stages say of the proposals of a batch; see `BoxDecoder.call`."""
+
+    logits: Float[Array, "b n c"]
+    deltas: Float[Array, "b n c 4"]
+    rois: Float[Array, "b n 4"]
+    valid: Bool[Array, "b n"]
+
+
 @keras.saving.register_keras_serializable(package="claran")
 class FasterRcnn(keras.Model):
-    """Finds and classifies the sources in a batch of pictures.
+    """Finds and classifies the sources in a batch of images.
+
+    It knows nothing of fields, names of classes or what becomes of its detections: see
+    `claran.detection.detection_model`.
 
     Args:
-        backbone: From pictures `(b, rows, columns, channels)` to one feature map.
+        backbone: From images `(b, rows, columns, channels)` to one feature map.
         rpn: Scores the anchors on the feature map.
         proposals: Turns them into regions of interest.
         sampler: Samples the feature map in each region.
         head: Classifies the samples and corrects the boxes.
-        detections: Turns these into detections.
-        class_names: Names of the classes, without background.
-        image_size: Side in pixels of the square that pictures are scaled to fit.
-        fusion: How radio and infrared become a picture (see `claran.sky.pictures`), or
-            "channels" for the float channels of `claran.fields.preprocessing.Channels`.
-        beam: Pixels that "channels" scales the width of the beam to; None scales the
-            field to fit `image_size`.
-        count_trust: Share of a source's probability that goes to the class got by
-            counting its islands and peaks, see `claran.detection.counting`; 0 leaves
-            boxes and classes as the network has them.
+        decoder: Turns these into detections.
+        image_size: Side in pixels of the square images of training. Larger images get
+            more proposals and detections, in proportion to their area.
         **kwargs: Of `keras.Model`.
 
     Raises:
-        ValueError: The head has another number of classes than there are names, or
-            RPN and sampler disagree on the stride.
+        ValueError: RPN and sampler disagree on the stride.
     """
 
     def __init__(
@@ -69,21 +72,12 @@ class FasterRcnn(keras.Model):
         proposals: Proposals,
         sampler: RoiSampler,
         head: BoxHead,
-        detections: Detections,
-        class_names: Sequence[str],
+        decoder: BoxDecoder,
         image_size: int,
-        fusion: str,
-        beam: float | None = None,
-        count_trust: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.autocast = False  # Half precision has 3 digits: no boxes in it.
-        if head.num_classes != len(class_names):
-            raise ValueError(
-                f"`head` has {head.num_classes} classes, `class_names` has "
-                f"{len(class_names)}: {list(class_names)}."
-            )
         if rpn.stride != sampler.stride:
             raise ValueError(
                 f"`rpn` and `sampler` must have one stride, got {rpn.stride} and "
@@ -94,12 +88,8 @@ class FasterRcnn(keras.Model):
         self.proposals = proposals
         self.sampler = sampler
         self.head = head
-        self.detections = detections
-        self.class_names = list(class_names)
+        self.decoder = decoder
         self.image_size = image_size
-        self.fusion = fusion
-        self.beam = beam
-        self.count_trust = count_trust
         channels = backbone.output_shape[-1]
         if not rpn.built:  # Parts that were loaded have their weights.
             rpn.build((None, None, None, channels))
@@ -107,28 +97,59 @@ class FasterRcnn(keras.Model):
             head.build((None, None, sampler.size, sampler.size, channels))
         self.built = True
 
-    def call(self, inputs: Any, training: bool = False) -> Detected:
-        """Returns the detections of each picture.
+    @property
+    def num_classes(self) -> int:
+        """Number of classes without background."""
+        return self.head.num_classes
+
+    def call(self, inputs: Any, training: bool = False) -> RawDetections:
+        """Returns the detections of each image.
 
         Args:
-            inputs: Pictures `(b, rows, columns, channels)`, or a dictionary of
-                `images` (the same) and `image_info` `(b, 3)`: rows and columns of the
-                picture within its place in the batch, the rest being padding, and
-                pixels there per pixel of the original picture.
+            inputs: Images `(b, rows, columns, channels)`, or a dictionary of `images`
+                (the same) and `image_info` `(b, 3)`: rows and columns of the image
+                within its place in the batch, the rest being padding, and pixels there
+                per pixel of the original picture.
             training: Whether dropout is on.
         """
         images, info = self._unpack(inputs)
+        return self.decode(self.heads(images, info, training=training), info)
+
+    def heads(
+        self,
+        images: Float[Array, "b rows columns channels"],
+        info: Float[Array, "b 3"],
+        training: bool = False,
+    ) -> "Heads":
+        """Runs both stages; returns all that detections are decoded from."""
         proposed = self.propose(images, info)
         logits, deltas = self.classify(
             proposed.features, proposed.rois, training=training
         )
-        return self.detections(
-            logits, deltas, proposed.rois, proposed.valid, info,
-            times=self.times(*images.shape[1:3]),
+        return Heads(logits, deltas, proposed.rois, proposed.valid)
+
+    def decode(
+        self,
+        heads: "Heads",
+        info: Float[Array, "b 3"],
+        *,
+        temperature: Float[Array, ""] | float | None = None,
+    ) -> RawDetections:
+        """Returns the detections of each image.
+
+        Args:
+            heads: Of `heads`.
+            info: See `call`.
+            temperature: In place of the decoder's own.
+        """
+        proposals = heads.rois.shape[1]
+        return self.decoder(
+            *heads, info, temperature=temperature,
+            area_factor=proposals // self.proposals.max_outputs,
         )  # fmt: skip
 
-    def times(self, rows: int, columns: int) -> int:
-        """Returns how many inputs of the size of training an input is worth.
+    def area_factor(self, rows: int, columns: int) -> int:
+        """Returns the input's area relative to training, rounded up.
 
         It has as many times the proposals and detections: on a sky four times as large
         there are four times the sources.
@@ -155,7 +176,7 @@ class FasterRcnn(keras.Model):
             self.rpn.anchors(rows, columns),
             info,
             training=training,
-            times=self.times(*images.shape[1:3]),
+            area_factor=self.area_factor(*images.shape[1:3]),
         )
         return Proposed(features, logits, deltas, rois, scores, valid)
 
@@ -192,7 +213,7 @@ class FasterRcnn(keras.Model):
         logits, deltas = self.classify(
             proposed.features, jax.lax.stop_gradient(rois), training=training
         )
-        stds = jnp.array(self.detections.delta_stds)[None, None]
+        stds = jnp.array(self.decoder.delta_stds)[None, None]
         wanted = head_targets._replace(deltas=head_targets.deltas / stds)
         head_class, head_box = jax.vmap(_head_losses)(logits, deltas, wanted)
         return {
@@ -217,12 +238,8 @@ class FasterRcnn(keras.Model):
             "proposals": serialize(self.proposals),
             "sampler": serialize(self.sampler),
             "head": serialize(self.head),
-            "detections": serialize(self.detections),
-            "class_names": self.class_names,
+            "decoder": serialize(self.decoder),
             "image_size": self.image_size,
-            "fusion": self.fusion,
-            "beam": self.beam,
-            "count_trust": self.count_trust,
         }
 
     @classmethod
@@ -230,7 +247,7 @@ class FasterRcnn(keras.Model):
         cls, config: dict[str, Any], custom_objects: Any = None
     ) -> "FasterRcnn":
         del custom_objects  # All parts are registered.
-        parts = ("backbone", "rpn", "proposals", "sampler", "head", "detections")
+        parts = ("backbone", "rpn", "proposals", "sampler", "head", "decoder")
         for part in parts:
             config[part] = keras.saving.deserialize_keras_object(config[part])
         return cls(**config)

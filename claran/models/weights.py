@@ -16,9 +16,8 @@ import keras
 import numpy as np
 from jaxtyping import Float
 
-from claran.labels import RGZ_CLASSES
 from claran.models.faster_rcnn import FasterRcnn
-from claran.models.presets import claran_v01
+from claran.models.networks import claran_v01
 
 __all__ = [
     "WeightsError",
@@ -45,8 +44,6 @@ def load_claran_checkpoint(
     prefix: str | Path,
     *,
     image_size: int = 600,
-    fusion: str = "D4",
-    class_names: Sequence[str] | None = None,
     anchor_scales: Sequence[float] | None = None,
     anchor_ratios: Sequence[float] | None = None,
 ) -> FasterRcnn:
@@ -58,9 +55,6 @@ def load_claran_checkpoint(
     Args:
         prefix: Path without `.index` and `.data-...`.
         image_size: Side of the network's input it was trained with, pixels.
-        fusion: Kind of picture it was trained with: "D1", "D3" or "D4".
-        class_names: Names of its classes, without background; needed unless it has
-            the six of Radio Galaxy Zoo.
         anchor_scales: Sides of its anchors in cells; needed unless it has six anchors.
         anchor_ratios: Height over width of its anchors; 1 unless given.
 
@@ -72,8 +66,7 @@ def load_claran_checkpoint(
     try:
         model = claran_v01(
             image_size=image_size,
-            fusion=fusion,
-            class_names=_class_names(variables, class_names),
+            num_classes=variables["cls_score/biases"].size - 1,
             **_anchors(variables, anchor_scales, anchor_ratios),
             **_widths(variables),
         )
@@ -183,17 +176,6 @@ def load_keras_vgg16(backbone: keras.Model, source: keras.Model) -> None:
     _fill_convolutions(backbone, arrays, source.name)
 
 
-def _class_names(variables: Arrays, given: Sequence[str] | None) -> Sequence[str]:
-    count = variables["cls_score/biases"].size - 1
-    names = RGZ_CLASSES if given is None else given
-    if len(names) != count:
-        raise WeightsError(
-            f"The checkpoint has {count} classes without background; name that many "
-            f"(class_names), got {len(names)}: {', '.join(names)}."
-        )
-    return names
-
-
 def _anchors(
     variables: Arrays, scales: Sequence[float] | None, ratios: Sequence[float] | None
 ) -> dict[str, Sequence[float]]:
@@ -247,7 +229,7 @@ def _fill(model: FasterRcnn, variables: Arrays, origin: str) -> None:
         _set(layer, kernel, bias, f"{origin}: {name}")
     # The original saves its regressor multiplied by these units and, resuming, never
     # divides again; ours multiplies when it decodes.
-    stds = np.tile(model.detections.delta_stds, head.num_classes + 1)
+    stds = np.tile(model.decoder.delta_stds, head.num_classes + 1)
     for variable in head.regression.weights:
         variable.assign(np.asarray(variable) / stds)
     if left:

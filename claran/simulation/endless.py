@@ -7,12 +7,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from claran.fields.field import Element
+from claran.fields.field import Field
+from claran.fields.objects import Objects
 from claran.labels import RGZ_CLASSES
 from claran.simulation.infrared_sky import picture
 from claran.simulation.observation import FIRST, FIRST_NATIVE, FIRST_WIDE, Survey
 from claran.simulation.populations import BALANCED, CATALOGUE, Population
 from claran.simulation.simulated_field import simulate
+from claran.sky.images import SkyImage
 
 __all__ = ["SIMULATED", "SimulatedFields"]
 
@@ -45,6 +47,7 @@ class SimulatedFields:
 
     class_names: ClassVar[tuple[str, ...]] = RGZ_CLASSES
     has_radio: ClassVar[bool] = True
+    endless: ClassVar[bool] = True  # No field comes twice.
 
     def __init__(
         self,
@@ -68,26 +71,33 @@ class SimulatedFields:
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, index: int) -> Element:
+    def __getitem__(self, index: int) -> Field:
         if not 0 <= index < self.count:
             raise IndexError(f"`index` must be in [0, {self.count}), got {index}.")
         survey = self.surveys[index % len(self.surveys)]
-        field = simulate(
+        made = simulate(
             np.random.default_rng([self.seed, index]),
             population=self.population,
             survey=survey,
         )
         codes = {code: label for label, code in enumerate(self.class_names, start=1)}
-        boxes = np.array([source.box for source in field.sources], np.float32)
-        labels = [codes.get(source.code, 0) for source in field.sources]
-        return Element(
-            name=f"SIM{self.seed:04d}_{index:09d}",
-            radio=field.radio,
-            noise=field.sigma,
-            beam=survey.beam_arcsec / survey.pixel_arcsec,
-            pixel_arcsec=survey.pixel_arcsec,
-            infrared=np.ascontiguousarray(picture(field.infrared)[::-1]),
-            boxes=boxes.reshape(-1, 4),
-            labels=np.array(labels, np.int32),
-            ignored=np.array([source.ignore for source in field.sources], bool),
+        boxes = np.array([source.box for source in made.sources], np.float32)
+        labels = [codes.get(source.code, 0) for source in made.sources]
+        name = f"SIM{self.seed:04d}_{index:09d}"
+        return Field(
+            name,
+            image=SkyImage(
+                values=made.radio,
+                pixel_arcsec=survey.pixel_arcsec,
+                name=name,
+                unit="Jy/beam",
+                beam=survey.beam,
+            ),
+            picture=np.ascontiguousarray(picture(made.infrared)[::-1]),
+            objects=Objects(
+                boxes=boxes.reshape(-1, 4),
+                labels=np.array(labels, np.int32),
+                ignored=np.array([source.ignore for source in made.sources], bool),
+            ),
+            noise=made.sigma,
         )

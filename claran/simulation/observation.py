@@ -86,6 +86,11 @@ class Survey:
         return self.size * self.pixel_arcsec
 
     @property
+    def beam(self) -> tuple[float, float, float]:
+        """Major and minor width, arcsec, and position angle, degrees."""
+        return self.beam_major_arcsec, self.beam_minor_arcsec, self.beam_angle_deg
+
+    @property
     def beam_arcsec(self) -> float:
         """Geometric mean of the beam's two widths."""
         return math.sqrt(self.beam_major_arcsec * self.beam_minor_arcsec)

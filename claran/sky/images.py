@@ -40,25 +40,34 @@ class SkyImage:
     Attributes:
         values: float32, (ny, nx), in `unit`; blank pixels are NaN.
         wcs: Celestial WCS of the two axes; None if there is none that works.
+        pixel_arcsec: Side of a square of one pixel's area; None if unknown. Follows
+            from the WCS unless given.
         name: File name, for messages and tables; "array" if there is no file.
         unit: `BUNIT` as the file spells it, unchecked: headers are often wrong, and
-            all of claran needs only the ratio to the noise. "" if there is none.
+            detection needs only the ratio to the noise. "" if there is none.
         beam: Full widths of the major and the minor axis in arcsec, position angle in
             degrees, from `BMAJ`, `BMIN`, `BPA`; None if they are missing.
     """
 
     values: Float32[np.ndarray, "ny nx"]
     wcs: WCS | None = None
+    pixel_arcsec: float | None = None
     name: str = "array"
     unit: str = ""
     beam: tuple[float, float, float] | None = None
 
-    @property
-    def pixel_arcsec(self) -> float | None:
-        """Side of a square of one pixel's area, in arcsec; None without a WCS."""
-        if self.wcs is None:
-            return None
-        return 3600 * float(np.sqrt(proj_plane_pixel_area(self.wcs)))
+    def __post_init__(self) -> None:
+        if self.pixel_arcsec is None and self.wcs is not None:
+            side = 3600 * float(np.sqrt(proj_plane_pixel_area(self.wcs)))
+            object.__setattr__(self, "pixel_arcsec", side)
+
+    def __repr__(self) -> str:
+        ny, nx = self.values.shape
+        beam = "unknown" if self.beam is None else f"{self.beam[0]:.3g} arcsec"
+        pixel = "unknown" if self.pixel_arcsec is None else f"{self.pixel_arcsec:.3g}"
+        return (
+            f"<SkyImage {self.name!r}: {nx} x {ny} px of {pixel} arcsec, beam {beam}>"
+        )
 
 
 def read_sky_image(

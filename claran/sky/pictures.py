@@ -57,6 +57,7 @@ def fuse(
     method: str = "D4",
     sigma_level: float = 5.0,
     min_extent: float = 0.0,
+    noise: float | None = None,
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Returns the picture of a radio image and its infrared counterpart.
 
@@ -78,6 +79,7 @@ def fuse(
         sigma_level: The lowest contour, in units of the noise. Higher ones follow by
             factors of two.
         min_extent: See `claran.sky.contours.contours`.
+        noise: Of the radio image; None to measure it.
 
     Raises:
         ImageError: The two show different parts of the sky, or the noise is zero.
@@ -92,7 +94,7 @@ def fuse(
     if infrared is None:
         raise ValueError(f"`method` {method} needs `infrared`; D1 works without.")
     picture = infrared_field(radio, infrared)
-    sigma = measure_noise(radio.values)
+    sigma = measure_noise(radio.values) if noise is None else noise
     if not sigma > 0:
         raise ImageError(
             f"{radio.name}: has no noise to measure contours by, as over half of its "

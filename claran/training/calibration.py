@@ -4,81 +4,95 @@ Guo et al. 2017, arXiv:1706.04599. Fitted here to the final detections and not t
 logits of each proposal: suppression and counting come in between.
 """
 
-import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import keras
 import numpy as np
 from scipy.optimize import minimize_scalar
 from tqdm.auto import tqdm
 
 from claran.detection.counting import FAINT
-from claran.detection.engine import BatchDetector
+from claran.detection.detection_model import DetectionModel
+from claran.detection.detections import Detections
+from claran.detection.engine import Engine, Look
+from claran.detection.loading import load_model, save_model
+from claran.evaluation.catalogs import detected_catalog, true_catalog
 from claran.evaluation.matches import match_voc
 from claran.evaluation.scores import pooled
-from claran.evaluation.truth import FieldDetections, FieldTruth, catalog
-from claran.fields.batches import PipelineOptions, Source, validation_batches
-from claran.fields.preprocessing import Inputs
-from claran.models.faster_rcnn import FasterRcnn
+from claran.fields.batches import Source
+from claran.fields.field import Field
 
-__all__ = ["detection_loss", "fit_temperature"]
+__all__ = ["calibrate", "detection_loss", "fit_temperature"]
 
 LOWEST, HIGHEST = 0.25, 4.0
 
 
-def fit_temperature(
-    model: FasterRcnn,
-    source: Source,
-    truths: Sequence[FieldTruth],
-    inputs: Inputs,
-    *,
-    batch_size: int = 16,
-) -> float:
-    """Returns the temperature at which scores say best what is a hit; sets it.
+def calibrate(path: Path, source: Source) -> float | None:
+    """Makes the scores of a saved model probabilities, unless they are already.
 
     Args:
-        model: The network; its temperature is changed.
-        source: Fields it was not trained on.
-        truths: What is known about them.
-        inputs: What the network sees of a field.
-        batch_size: Fields at once.
+        path: The model.
+        source: Labelled fields it was not trained on.
+
+    Returns:
+        The temperature; None if the model has one already.
     """
-    detector = BatchDetector(model)
+    model = load_model(path)
+    if model.network.decoder.temperature != 1 or jax.process_index() > 0:
+        return None
+    temperature = fit_temperature(model, source)
+    save_model(model, path)
+    return temperature
+
+
+def fit_temperature(model: DetectionModel, source: Source) -> float:
+    """Returns the temperature at which scores say best what is a hit; sets it.
+
+    The network looks at each field once; detections are decoded anew for each trial.
+
+    Args:
+        model: Its temperature is changed.
+        source: Labelled fields it was not trained on.
+    """
+    network = model.network
+
+    def look(trainable: Any, others: Any, batch: Any) -> Any:
+        mapping = [
+            *zip(network.trainable_variables, trainable, strict=True),
+            *zip(network.non_trainable_variables, others, strict=True),
+        ]
+        with keras.StatelessScope(state_mapping=mapping):
+            heads = network.heads(batch["images"], batch["image_info"])
+        return heads, batch["image_info"]
 
     @jax.jit
-    def classify(images: Any, info: Any) -> tuple[Any, ...]:
-        proposed = model.propose(images, info)
-        heads = model.classify(proposed.features, proposed.rois)
-        return *heads, proposed.rois, proposed.valid
+    def decode(outputs: Any, info: Any, temperature: Any) -> Any:
+        one = jax.tree.map(lambda array: jnp.asarray(array)[None], outputs)
+        found = network.decode(one, jnp.asarray(info)[None], temperature=temperature)
+        return jax.tree.map(lambda array: array[0], found)
 
-    times = model.times(inputs.size, inputs.size)
-
-    @jax.jit
-    def detect(outputs: tuple[Any, ...], info: Any, temperature: Any) -> Any:
-        return model.detections(*outputs, info, temperature=temperature, times=times)
-
-    slots = max([1, *(len(truth.labels) for truth in truths)])
-    options = PipelineOptions(batch_size=batch_size, slots=slots)
-    with validation_batches(source, inputs, options=options) as batches:
-        seen = [
-            (classify(batch["images"], batch["image_info"]), batch["image_info"])
-            for batch in tqdm(
-                batches, "Calibrating", math.ceil(len(truths) / batch_size),
-                unit="batch", disable=None, delay=2, leave=False,
-            )
-        ]  # fmt: skip
+    engine = Engine(model, call=look)
+    seen: list[tuple[Look, list[Any]]] = []
+    looks = engine.look(range(len(source)), source.__getitem__)
+    for _, look, outputs in tqdm(
+        looks, "Calibrating", len(source), unit="field", disable=None, delay=2,
+        leave=False,
+    ):  # fmt: skip
+        assert isinstance(look, Look)  # noqa: S101 - nothing is skipped.
+        seen.append((look, outputs))
+    fields = [look.field for look, _ in seen]
 
     def loss(log_temperature: float) -> float:
-        fields = iter(truths)
-        found = [
-            one
-            for outputs, info in seen
-            for one in detector.read(
-                detect(outputs, info, np.exp(log_temperature)), info, fields, FAINT
-            )
-        ]
-        return detection_loss(truths, found, len(model.class_names))
+        temperature = np.float32(np.exp(log_temperature))
+        found = []
+        for look, outputs in seen:
+            decoded = [jax.device_get(decode(*one, temperature)) for one in outputs]
+            found.append(engine.finish(look, decoded, score_threshold=FAINT))
+        return detection_loss(fields, found, len(model.class_names))
 
     best = minimize_scalar(
         loss,
@@ -86,28 +100,26 @@ def fit_temperature(
         method="bounded",
         options={"xatol": 0.02},
     )
-    model.detections.temperature = round(float(np.exp(best.x)), 3)
-    return model.detections.temperature
+    network.decoder.temperature = round(float(np.exp(best.x)), 3)
+    return network.decoder.temperature
 
 
 def detection_loss(
-    truths: Sequence[FieldTruth],
-    detections: Sequence[FieldDetections],
-    class_count: int,
+    fields: Sequence[Field], detections: Sequence[Detections], class_count: int
 ) -> float:
     """Returns minus the log probability of what detections are, hits or not, per field.
 
     Args:
-        truths: Sources of each field.
-        detections: In each of these fields.
+        fields: The fields, labelled.
+        detections: In each of them.
         class_count: Number of classes.
     """
-    true, found = catalog(truths), catalog(detections)
+    true, found = true_catalog(fields), detected_catalog(detections)
     matches = [
-        match_voc(true, found, label, field_count=len(truths))
+        match_voc(true, found, label, field_count=len(fields))
         for label in range(1, class_count + 1)
     ]
     scores, hits = pooled(matches)
     scores = np.clip(scores, 1e-6, 1 - 1e-6)
     likely = np.where(hits > 0, np.log(scores), np.log1p(-scores))
-    return float(-likely.sum() / len(truths))
+    return float(-likely.sum() / len(fields))

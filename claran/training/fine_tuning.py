@@ -1,9 +1,10 @@
 """A trained network for other classes: it keeps what it knows of finding sources."""
 
+import dataclasses
 from collections.abc import Sequence
 
-from claran.models.faster_rcnn import FasterRcnn
-from claran.models.presets import trust_in_counting
+from claran.detection.detection_model import DetectionModel
+from claran.detection.presets import trust_in_counting
 
 __all__ = ["with_classes"]
 
@@ -11,24 +12,30 @@ KEPT = ("backbone", "rpn")
 KEPT_OF_HEAD = ("fc6", "fc7")
 
 
-def with_classes(network: FasterRcnn, class_names: Sequence[str]) -> FasterRcnn:
-    """Returns the network with new heads for other classes.
+def with_classes(model: DetectionModel, class_names: Sequence[str]) -> DetectionModel:
+    """Returns the model with new heads for other classes.
 
     The weights of the backbone, the RPN and the hidden layers of the box head are
     copied; the layers that classify and correct boxes, class by class, are new.
 
     Args:
-        network: Stays as it is.
+        model: Stays as it is.
         class_names: Names of the classes, without background.
     """
+    network = model.network
     config = network.get_config()
-    config["class_names"] = list(class_names)
     config["head"]["config"]["num_classes"] = len(class_names)
-    config["count_trust"] = min(network.count_trust, trust_in_counting(class_names))
-    changed = FasterRcnn.from_config(config)
+    changed = type(network).from_config(config)
     for name in KEPT:
         getattr(changed, name).set_weights(getattr(network, name).get_weights())
     for name in KEPT_OF_HEAD:
-        own, old = (getattr(model.head, name) for model in (changed, network))
+        own, old = (getattr(one.head, name) for one in (changed, network))
         own.set_weights(old.get_weights())
-    return changed
+    trust = min(model.finisher.count_trust, trust_in_counting(class_names))
+    return DetectionModel(
+        name=model.name,
+        network=changed,
+        preprocessor=model.preprocessor,
+        finisher=dataclasses.replace(model.finisher, count_trust=trust),
+        class_names=class_names,
+    )

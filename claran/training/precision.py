@@ -2,26 +2,27 @@
 
 from typing import Any
 
-from claran.models.faster_rcnn import FasterRcnn
+from claran.detection.detection_model import DetectionModel
 
 __all__ = ["in_precision"]
 
 
-def in_precision(network: FasterRcnn, policy: str) -> FasterRcnn:
-    """Returns the network with layers that compute in another precision.
+def in_precision(model: DetectionModel, policy: str) -> DetectionModel:
+    """Returns the model with layers that compute in another precision.
 
     Args:
-        network: Stays as it is; is itself returned if nothing would change.
+        model: Stays as it is; is itself returned if nothing would change.
         policy: Of Keras, such as "float32" or "mixed_bfloat16"; weights are float32 in
             both.
     """
+    network = model.network
     config = network.get_config()
     changed = _with_policy(config, policy)
     if changed == config:
-        return network
-    other = FasterRcnn.from_config(changed)
+        return model
+    other = type(network).from_config(changed)
     other.set_weights(network.get_weights())
-    return other
+    return model.with_network(other)
 
 
 def _with_policy(config: Any, policy: str) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import keras
 
+from claran.detection.detection_model import DetectionModel
 from claran.fields.batches import (
     Batches,
     PipelineOptions,
@@ -18,8 +19,6 @@ from claran.fields.batches import (
     Transform,
     training_batches,
 )
-from claran.fields.preprocessing import Inputs
-from claran.models.faster_rcnn import FasterRcnn
 from claran.training.checkpoints import Checkpoints, replace_file, save_in_vain
 from claran.training.devices import check_same
 from claran.training.joint import JointTraining
@@ -47,6 +46,7 @@ class TrainingOptions:
         validate_every: Checkpoints from one validation to the next.
         slots: Places for objects in a field.
         workers: Processes that make batches; with 0 a thread does.
+        size: Rows and columns of the batches' images.
     """
 
     output: Path
@@ -55,6 +55,7 @@ class TrainingOptions:
     validate_every: int = 1
     slots: int = 32
     workers: int = 0
+    size: tuple[int, int] = (128, 128)
 
     def __post_init__(self) -> None:
         for name in ("save_every", "validate_every"):
@@ -65,18 +66,17 @@ class TrainingOptions:
 
 
 def train(
-    network: FasterRcnn,
+    model: DetectionModel,
     source: Source,
-    inputs: Inputs,
     *,
     recipe: Recipe,
     options: TrainingOptions,
     augment: Sequence[Transform] = (),
-    validate: Callable[[FasterRcnn], float] | None = None,
+    validate: Callable[[], float] | None = None,
     settings: dict[str, Any] | None = None,
     tell: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Trains a network in place; goes on where a training in the same folder stopped.
+    """Trains a model in place; resumes where a training in the same folder stopped.
 
     The folder then holds `best.keras`, the best by validation, and `last.keras`, both
     with averaged weights if the recipe averages; `log.csv`, `curves.png` and
@@ -87,14 +87,13 @@ def train(
     and all must see the folder.
 
     Args:
-        network: Its weights are where training starts.
+        model: Its network's weights are where training starts.
         source: Fields to train on.
-        inputs: What the network sees of a field.
         recipe: See `Recipe`.
         options: See `TrainingOptions`.
         augment: Applied to each field in this order.
-        validate: Returns the mean average precision of the network, the higher the
-            better; None for no validation: then the last is the best.
+        validate: Returns the mean average precision of the model at the moment, the
+            higher the better; None for no validation: then the last is the best.
         settings: Further values for `run.json`; a training goes on only with the same.
         tell: Takes messages for the user.
 
@@ -114,22 +113,25 @@ def train(
     if record["result"] is not None:
         tell(f"{folder}: this training has ended; see run.json. Nothing to do.")
         return record["result"]
-    joint = _joint(network, recipe, options.seed)
+    joint = _joint(model.network, recipe, options.seed)
     checkpoints = Checkpoints(folder / CHECKPOINTS, tell=tell, write=writes)
     state = checkpoints.restore(joint)
     check_same(state["step"] if state else 0)
     pipeline = PipelineOptions(
-        batch_size=recipe.batch_size, slots=options.slots, seed=options.seed,
+        batch_size=recipe.batch_size, slots=options.slots, size=options.size,
+        seed=options.seed,
         workers=options.workers, shard=jax.process_index(), shards=jax.process_count(),
     )  # fmt: skip
-    with training_batches(source, inputs, augment=augment, options=pipeline) as batches:
+    with training_batches(
+        source, model.preprocessor, augment=augment, options=pipeline
+    ) as batches:
         if state is None:
             state = {"step": 0, "data": batches.get_state(), "best": None, "seconds": 0}
         else:
-            tell(f"{folder}: goes on from step {state['step']} of {recipe.steps}.")
+            tell(f"{folder}: resumes from step {state['step']} of {recipe.steps}.")
             batches.set_state(state["data"])
         keeper = Keeper(
-            joint, checkpoints, state, recipe=recipe, options=options,
+            joint, model, checkpoints, state, recipe=recipe, options=options,
             validate=validate, writes=writes,
         )  # fmt: skip
         if state["step"] < recipe.steps:
@@ -138,20 +140,20 @@ def train(
             joint.optimizer.finalize_variable_values(joint.trainable_variables)
     result = {name: keeper.state[name] for name in ("step", "best", "seconds")}
     for name in [LAST] if result["best"] else [LAST, BEST]:
-        _save_model(folder / name, network, write=writes)  # `fit` ends with averages.
+        _save_model(folder / name, model, write=writes)  # `fit` ends with averages.
     if writes:
         finish_run(folder, record, result)
     return result
 
 
 @contextlib.contextmanager
-def averaged_weights(joint: JointTraining) -> Iterator[FasterRcnn]:
+def averaged_weights(joint: JointTraining) -> Iterator[None]:
     """Gives the network its averaged weights, for as long as it lasts."""
     variables = joint.trainable_variables
     raw = [variable.value for variable in variables]
     joint.optimizer.finalize_variable_values(variables)
     try:
-        yield joint.network
+        yield
     finally:
         for variable, value in zip(variables, raw, strict=True):
             variable.assign(value)
@@ -162,6 +164,7 @@ class Keeper(keras.callbacks.Callback):
 
     Args:
         joint: What is trained.
+        model: Whose network it trains.
         checkpoints: Where to save.
         state: Of the checkpoint that training starts from.
         recipe: See `Recipe`.
@@ -173,16 +176,18 @@ class Keeper(keras.callbacks.Callback):
     def __init__(
         self,
         joint: JointTraining,
+        model: DetectionModel,
         checkpoints: Checkpoints,
         state: dict[str, Any],
         *,
         recipe: Recipe,
         options: TrainingOptions,
-        validate: Callable[[FasterRcnn], float] | None,
+        validate: Callable[[], float] | None,
         writes: bool,
     ) -> None:
         super().__init__()
         self.joint = joint
+        self.detector = model
         self.checkpoints = checkpoints
         self.state = state
         self.recipe = recipe
@@ -219,28 +224,28 @@ class Keeper(keras.callbacks.Callback):
             self.journal.add(row)
         self.checkpoints.save(self.joint, self.state)
 
-    def _validate(self, validate: Callable[[FasterRcnn], float], step: int) -> float:
+    def _validate(self, validate: Callable[[], float], step: int) -> float:
         best = self.state["best"]
-        with averaged_weights(self.joint) as network:
-            score = validate(network)
+        with averaged_weights(self.joint):
+            score = validate()
             # A score is NaN without a labelled object: then any is as good.
             if best is None or not score <= best["validation_map"]:
                 self.state["best"] = {"step": step, "validation_map": score}
                 path = self.options.output / BEST
-                _save_model(path, network, write=self.journal is not None)
+                _save_model(path, self.detector, write=self.journal is not None)
         return score
 
 
-def _save_model(path: Path, network: FasterRcnn, *, write: bool) -> None:
+def _save_model(path: Path, model: DetectionModel, *, write: bool) -> None:
     # Whoever uses it may have no hardware for half precision.
-    saved = in_precision(network, "float32")
+    saved = in_precision(model, "float32")
     if write:
         replace_file(path, saved.save)
     else:
         save_in_vain(saved.save, path.name)
 
 
-def _joint(network: FasterRcnn, recipe: Recipe, seed: int) -> JointTraining:
+def _joint(network: Any, recipe: Recipe, seed: int) -> JointTraining:
     joint = JointTraining(network, rpn=recipe.rpn, head=recipe.head, seed=seed)
     joint.compile(optimizer=recipe.make_optimizer())
     joint.optimizer.build(joint.trainable_variables)

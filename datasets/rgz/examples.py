@@ -13,7 +13,6 @@ from claran.data.annotations import LabelledObject
 from claran.data.field_files import FieldFiles, Problems, load_field
 from claran.errors import ImageError
 from claran.sky.images import SkyImage
-from claran.sky.noise import noise
 from claran.sky.pictures import MEAN_INFRARED
 
 __all__ = [
@@ -91,21 +90,24 @@ def pair_example(
         files: The field.
         classes: The class list.
     """
-    field, problems = load_field(files)
-    if field is None or field.radio is None:
+    loaded, problems = load_field(files, classes)
+    if loaded is None or loaded.field.image is None:
         return None, problems
-    example = radio_example(field.name, field.radio, field.picture)
+    field = loaded.field
+    example = radio_example(
+        field.name, loaded.field.image, field.picture, noise=field.noise
+    )
     positions = {
-        "host": field.host,
-        "component_positions": field.component_positions,
-        "component_objects": field.component_objects,
+        "host": field.objects.host,
+        "component_positions": field.objects.component_positions,
+        "component_objects": field.objects.component_objects,
     }
-    objects = objects_example(field.objects, classes) | positions
+    objects = objects_example(loaded.labelled, classes) | positions
     return example | {"objects": objects}, problems
 
 
 def radio_example(
-    name: str, radio: SkyImage, picture: np.ndarray | None
+    name: str, radio: SkyImage, picture: np.ndarray | None, *, noise: float
 ) -> dict[str, Any]:
     """Returns all of an example but its objects.
 
@@ -114,6 +116,7 @@ def radio_example(
         radio: In Jy/beam.
         picture: The infrared picture, (h, w, 3) uint8 BGR, row 0 on top, of the same
             field; None for the mean color of infrared pictures.
+        noise: Of the radio image.
     """
     header = ""
     if radio.wcs is not None:
@@ -126,7 +129,7 @@ def radio_example(
         "radio": np.ascontiguousarray(radio.values, np.float32),
         "infrared": to_png(blank if picture is None else picture),
         "has_infrared": picture is not None,
-        "noise": np.float32(noise(radio.values)),
+        "noise": np.float32(noise),
         "beam": np.array(radio.beam or (np.nan,) * 3, np.float32),
         "pixel_arcsec": np.float32(radio.pixel_arcsec or np.nan),
         "wcs": header,

@@ -1,11 +1,9 @@
-"""Ready-made networks by name."""
+"""Ready-made networks, untrained."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from claran.labels import RGZ_CLASSES
-from claran.layers.box_decoder import Detections
+from claran.layers.box_decoder import BoxDecoder
 from claran.layers.proposals import Proposals
 from claran.layers.roi_sampler import RoiSampler
 from claran.models.faster_rcnn import FasterRcnn
@@ -14,23 +12,16 @@ from claran.models.pyramid import pyramid
 from claran.models.rpn import Rpn
 from claran.models.vgg16 import vgg16
 
-__all__ = [
-    "PRESETS",
-    "claran_first",
-    "claran_v01",
-    "preset_weights",
-    "trust_in_counting",
-]
+__all__ = ["claran_first", "claran_v01"]
 
-COUNT_TRUST = 0.95  # Counting is right for 159 of 168 real sources; see data.islands.
 CHANNELS = 5  # Of `claran.fields.preprocessing.CHANNELS`, which models may not import.
+NUM_CLASSES = 6  # Of Radio Galaxy Zoo.
 
 
 def claran_v01(
     *,
-    class_names: Sequence[str] = RGZ_CLASSES,
+    num_classes: int = NUM_CLASSES,
     image_size: int = 600,
-    fusion: str = "D4",
     anchor_scales: Sequence[float] = (1, 2, 4, 8, 16, 32),
     anchor_ratios: Sequence[float] = (1,),
     backbone_widths: Sequence[int] = (64, 128, 256, 512, 512),
@@ -45,9 +36,8 @@ def claran_v01(
     zero border. The widths of the layers are arguments for smaller copies of it.
 
     Args:
-        class_names: Names of the classes, without background.
+        num_classes: Classes without background.
         image_size: Side of the network's input, pixels: 600, 264 or 132 in the paper.
-        fusion: Kind of picture it is meant for.
         anchor_scales: Sides of the anchors, in cells of 16 px.
         anchor_ratios: Height over width of the anchors.
         backbone_widths: Channels of the five blocks of VGG16.
@@ -72,21 +62,16 @@ def claran_v01(
         sampler=RoiSampler(
             size=samples, stride=stride, placement="claran", border="zero"
         ),
-        head=BoxHead(num_classes=len(class_names), width=head_width),
-        detections=Detections(
-            max_outputs=5 * len(class_names), clip_both_ends=False, **pixels
-        ),
-        class_names=class_names,
+        head=BoxHead(num_classes=num_classes, width=head_width),
+        decoder=BoxDecoder(max_outputs=5 * num_classes, clip_both_ends=False, **pixels),
         image_size=image_size,
-        fusion=fusion,
     )
 
 
 def claran_first(
     *,
-    class_names: Sequence[str] = RGZ_CLASSES,
+    num_classes: int = NUM_CLASSES,
     image_size: int = 128,
-    beam: float = 3.0,
     anchor_sizes: Sequence[float] = (8, 16, 32, 64, 90),
     anchor_ratios: Sequence[float] = (0.5, 1, 2),
     widths: Sequence[int] = (32, 64, 96, 128),
@@ -99,14 +84,13 @@ def claran_first(
 ) -> FasterRcnn:
     """Returns the compact network for radio surveys, untrained.
 
-    It sees the float channels of `claran.fields.preprocessing.Channels` at the survey's
-    own resolution: the beam is three pixels wide, as FIRST's is.
+    It is meant for the float channels of `claran.fields.preprocessing.Channels`, with a
+    beam of three pixels, as FIRST's is.
 
     Args:
-        class_names: Names of the classes, without background.
+        num_classes: Classes without background.
         image_size: Side of the network's input in training, pixels; it detects in
             fields of any size.
-        beam: Pixels that the width of the beam is scaled to.
         anchor_sizes: Sides of the square anchors, pixels.
         anchor_ratios: Height over width of the anchors.
         widths: See `claran.models.pyramid.pyramid`.
@@ -134,30 +118,7 @@ def claran_first(
             min_size=2.0,
         ),
         sampler=RoiSampler(size=samples, stride=stride),
-        head=BoxHead(num_classes=len(class_names), width=head_width, dropout=0.0),
-        detections=Detections(max_outputs=100),
-        class_names=class_names,
+        head=BoxHead(num_classes=num_classes, width=head_width, dropout=0.0),
+        decoder=BoxDecoder(max_outputs=100),
         image_size=image_size,
-        fusion="channels",
-        beam=beam,
-        count_trust=trust_in_counting(class_names),
     )  # fmt: skip
-
-
-PRESETS = {"claran_v0.1": claran_v01, "claran_first": claran_first}
-"""Names that `claran.Detector.from_preset` takes beside paths."""
-
-
-def trust_in_counting(class_names: Sequence[str]) -> float:
-    """Returns how often counting gives the right class; 0 for classes of another kind.
-
-    >>> trust_in_counting(["1_1", "2_3"]), trust_in_counting(["FR-I", "FR-II"])
-    (0.95, 0.0)
-    """
-    return COUNT_TRUST if set(class_names) <= set(RGZ_CLASSES) else 0.0
-
-
-def preset_weights(name: str) -> Path | None:
-    """Returns the trained model that comes with a preset; None if there is none."""
-    path = Path(__file__).parents[1] / "weights" / f"{name}.keras"
-    return path if path.is_file() else None

@@ -1,0 +1,82 @@
+"""The classical finder behind the engine's protocol, to compare networks with."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+
+from claran.detection.classical_finder import find_sources
+from claran.detection.detections import Detections
+from claran.detection.engine import Found, Item
+from claran.errors import ImageError
+from claran.fields.field import Field
+from claran.labels import RGZ_CLASSES
+from claran.sky.islands import smallest_island
+
+__all__ = ["ClassicalEngine"]
+
+
+class ClassicalEngine:
+    """Finds sources without a network; see `claran.detection.classical_finder`.
+
+    Args:
+        class_names: Names of the labels 1, 2 ...; sources of a class that is not named
+            are left out.
+    """
+
+    def __init__(self, class_names: Sequence[str] = RGZ_CLASSES) -> None:
+        self.class_names = tuple(class_names)
+
+    def detect(
+        self,
+        items: Iterable[Item],
+        load: Callable[[Item], Field] | None = None,
+        *,
+        score_threshold: float,
+        skip_unusable: bool = False,
+    ) -> Iterator[Found[Item]]:
+        """Yields what is found in each field, in order.
+
+        Args:
+            items: Fields, or what `load` makes fields of.
+            load: None if the items are fields.
+            score_threshold: Detections with a higher score are returned.
+            skip_unusable: Whether a field that raises an `ImageError` is passed over,
+                with the error in its place.
+
+        Raises:
+            ValueError: A field is a picture, or its pixel size is not known.
+        """
+        for item in items:
+            try:
+                field = item if load is None else load(item)
+                found = self._find(field)  # pyright: ignore[reportArgumentType]
+            except ImageError as error:
+                if not skip_unusable:
+                    raise
+                yield Found(item, None, Detections.none(), error)
+                continue
+            yield Found(item, field, found[found.scores > score_threshold])  # pyright: ignore[reportArgumentType]
+
+    def _find(self, field: Field) -> Detections:
+        if not field.has_radio:
+            raise ValueError(
+                f"{field.name}: is a picture; the classical finder (--model=classical) "
+                "needs radio FITS images."
+            )
+        if not field.pixel_arcsec > 0:
+            raise ValueError(
+                f"{field.name}: the classical finder (--model=classical) needs to know "
+                "the size of a pixel; give an image with a WCS, or --survey."
+            )
+        found = find_sources(
+            field.signal_to_noise,
+            pixel_arcsec=field.pixel_arcsec,
+            smallest=smallest_island(field.beam_pixels),
+            islands=field.islands,
+            peaks=field.peaks,
+        )
+        numbers = {name: number for number, name in enumerate(self.class_names, 1)}
+        labels = np.array([numbers.get(code, 0) for code in found.codes], np.int64)
+        return Detections(
+            boxes=found.boxes.astype(np.float64), labels=labels, scores=found.scores
+        )[labels > 0]

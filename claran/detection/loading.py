@@ -1,0 +1,115 @@
+"""A detector's model out of its file, or of a preset."""
+
+import json
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from claran.detection.detection_model import DetectionModel
+from claran.detection.finisher import IslandFinisher
+from claran.detection.presets import PRESETS, preset_weights
+from claran.fields.preprocessing import Channels, Picture
+from claran.io.atomic import replace_file
+from claran.models.faster_rcnn import FasterRcnn
+from claran.models.weights import WeightsError
+
+__all__ = ["convert_old_model", "load_model", "model_file", "save_model"]
+
+
+def model_file(name: str | os.PathLike) -> Path | None:
+    """Returns the file of a preset or of a path; None for a preset without weights."""
+    return preset_weights(str(name)) if str(name) in PRESETS else Path(name)
+
+
+def load_model(path: str | os.PathLike) -> DetectionModel:
+    """Returns the model that a `.keras` file holds; nothing in it is executed.
+
+    Raises:
+        WeightsError: There is no such file, or it is damaged, or holds something else.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(
+            f"{path}: no such file, and no preset of that name ({', '.join(PRESETS)})."
+        )
+    if _class_name(path) == "FasterRcnn":
+        raise WeightsError(
+            f"{path}: was saved by an older claran, the network without what makes it "
+            f"a detector; convert it once: --mode=convert --old_model={path}."
+        )
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # A damaged archive has a dozen ways to fail.
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise WeightsError(
+            f"{path}: not a model of claran, or damaged ({reason}); make it again with "
+            "--mode=train or --mode=convert, or copy it anew."
+        ) from None
+    if not isinstance(model, DetectionModel):
+        raise WeightsError(
+            f"{path}: holds a {type(model).__name__}, not a claran DetectionModel."
+        )
+    return model
+
+
+def convert_old_model(path: str | os.PathLike) -> DetectionModel:
+    """Returns the model of a file of claran 0.1 before detectors were saved whole.
+
+    There the network held what is now its preprocessor and its finisher.
+
+    Raises:
+        WeightsError: The file is not of that kind.
+    """
+    path = Path(path)
+    if _class_name(path) != "FasterRcnn":
+        raise WeightsError(f"{path}: is not a model of an older claran.")
+    with zipfile.ZipFile(path) as archive:
+        config = json.loads(archive.read("config.json"))
+        old = config["config"]
+        names = old.pop("class_names")
+        fusion, beam, trust = (
+            old.pop(name) for name in ("fusion", "beam", "count_trust")
+        )
+        decoder = old["decoder"] = old.pop("detections")
+        decoder["class_name"] = "BoxDecoder"
+        decoder["module"] = "claran.layers.box_decoder"
+        decoder["registered_name"] = "claran>BoxDecoder"
+        network = FasterRcnn.from_config(old)
+        _load_weights(network, archive.read("model.weights.h5"))
+    if fusion == "channels":
+        size = network.image_size if beam is None else None
+        preprocessor: Any = Channels(beam_pixels=beam, image_size=size)
+    else:
+        preprocessor = Picture(method=fusion, image_size=network.image_size)
+    return DetectionModel(
+        name=str(old.get("name", "claran")),
+        network=network,
+        preprocessor=preprocessor,
+        finisher=IslandFinisher(count_trust=trust, clip=network.decoder.clip_both_ends),
+        class_names=names,
+    )
+
+
+def save_model(model: DetectionModel, path: Path) -> None:
+    """Writes a model; an existing file is replaced only once the new one is whole."""
+    replace_file(path, model.save)
+
+
+def _class_name(path: Path) -> str | None:
+    """Returns the class that a `.keras` file names; None if it cannot be read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return json.loads(archive.read("config.json"))["class_name"]
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        return None
+
+
+def _load_weights(network: FasterRcnn, content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.weights.h5")
+        path.write_bytes(content)
+        network.load_weights(path)

@@ -1,0 +1,139 @@
+"""Ready-made detectors by name: network, preprocessor and finisher together."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from claran.detection.detection_model import DetectionModel
+from claran.detection.finisher import IslandFinisher
+from claran.fields.preprocessing import Channels, Picture
+from claran.labels import RGZ_CLASSES
+from claran.models import networks
+from claran.models.weights import WeightsError, load_claran_checkpoint
+
+__all__ = [
+    "PRESETS",
+    "claran_first",
+    "claran_v01",
+    "import_claran",
+    "preset_weights",
+    "trust_in_counting",
+]
+
+COUNT_TRUST = 0.95  # Counting is right for 159 of 168 real sources; see sky.islands.
+WEIGHTS = Path(__file__).parents[1] / "weights"
+
+
+def claran_v01(
+    *,
+    class_names: Sequence[str] = RGZ_CLASSES,
+    method: str = "D4",
+    image_size: int = 600,
+    **options: Any,
+) -> DetectionModel:
+    """Returns ClaRAN v0.1 (Wu et al. 2019), untrained.
+
+    Args:
+        class_names: Names of the classes, without background.
+        method: Kind of picture it is meant for: "D1", "D3" or "D4".
+        image_size: Side of the network's input, pixels: 600, 264 or 132 in the paper.
+        **options: Of `claran.models.networks.claran_v01`.
+    """
+    network = networks.claran_v01(
+        num_classes=len(class_names), image_size=image_size, **options
+    )
+    return _claran_v01(network, class_names, method)
+
+
+def claran_first(
+    *,
+    class_names: Sequence[str] = RGZ_CLASSES,
+    beam_pixels: float = 3.0,
+    **options: Any,
+) -> DetectionModel:
+    """Returns the compact network for radio surveys, untrained.
+
+    It sees float channels at the survey's own resolution.
+
+    Args:
+        class_names: Names of the classes, without background.
+        beam_pixels: Pixels that the width of the beam is scaled to; 3 is FIRST's own.
+        **options: Of `claran.models.networks.claran_first`.
+    """
+    return DetectionModel(
+        name="claran_first",
+        network=networks.claran_first(num_classes=len(class_names), **options),
+        preprocessor=Channels(beam_pixels=beam_pixels),
+        finisher=IslandFinisher(count_trust=trust_in_counting(class_names)),
+        class_names=class_names,
+    )
+
+
+PRESETS = {"claran_v0.1": claran_v01, "claran_first": claran_first}
+"""Names that `claran.Detector.from_preset` takes beside paths."""
+
+
+def import_claran(
+    prefix: str | Path,
+    *,
+    class_names: Sequence[str] | None = None,
+    method: str = "D4",
+    image_size: int = 600,
+    anchor_scales: Sequence[float] | None = None,
+    anchor_ratios: Sequence[float] | None = None,
+) -> DetectionModel:
+    """Returns ClaRAN v0.1 with the weights of one of its TensorFlow 1 checkpoints.
+
+    Args:
+        prefix: Path without `.index` and `.data-...`.
+        class_names: Names of its classes, without background; needed unless it has the
+            six of Radio Galaxy Zoo.
+        method: Kind of picture it was trained with: "D1", "D3" or "D4".
+        image_size: See `claran.models.weights.load_claran_checkpoint`.
+        anchor_scales: Likewise.
+        anchor_ratios: Likewise.
+
+    Raises:
+        WeightsError: Anything is missing, left over, of another shape, or must be
+            given and is not.
+    """
+    network = load_claran_checkpoint(
+        prefix,
+        image_size=image_size,
+        anchor_scales=anchor_scales,
+        anchor_ratios=anchor_ratios,
+    )
+    names = RGZ_CLASSES if class_names is None else class_names
+    if len(names) != network.num_classes:
+        raise WeightsError(
+            f"The checkpoint has {network.num_classes} classes without background; "
+            f"name that many (class_names), got {len(names)}: {', '.join(names)}."
+        )
+    return _claran_v01(network, names, method)
+
+
+def trust_in_counting(class_names: Sequence[str]) -> float:
+    """Returns how often counting gives the right class; 0 for classes of another kind.
+
+    >>> trust_in_counting(["1_1", "2_3"]), trust_in_counting(["FR-I", "FR-II"])
+    (0.95, 0.0)
+    """
+    return COUNT_TRUST if set(class_names) <= set(RGZ_CLASSES) else 0.0
+
+
+def preset_weights(name: str) -> Path | None:
+    """Returns the trained model that comes with a preset; None if there is none."""
+    path = WEIGHTS / f"{name}.keras"
+    return path if path.is_file() else None
+
+
+def _claran_v01(
+    network: Any, class_names: Sequence[str], method: str
+) -> DetectionModel:
+    return DetectionModel(
+        name="claran_v01",
+        network=network,
+        preprocessor=Picture(method=method, image_size=network.image_size),
+        finisher=IslandFinisher(clip=False),
+        class_names=class_names,
+    )

@@ -1,0 +1,94 @@
+"""Sources and detections of all fields in one table each, and how fields are read.
+
+Boxes are edges in pixels of the FITS array (see `claran.ops.boxes`). Fields of an
+evaluation have no pixels (`Field.without_pixels`): 4,603 of them fit into memory.
+"""
+
+import functools
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from claran.detection.detections import Detections
+from claran.fields.batches import Source
+from claran.fields.field import Field
+from claran.io.parallel import parallel_map
+
+__all__ = ["detected_catalog", "read_fields", "true_catalog"]
+
+MANY = 500  # Fields; for fewer it does not pay to start processes.
+CHUNK = 64  # Fields that a process reads at once.
+
+
+def true_catalog(fields: Sequence[Field]) -> Detections:
+    """Returns the labelled sources of all fields, ordered by field, with a score of 1.
+
+    Further columns: `field`, its number, and `ignored`, whether the source is neither
+    to be found nor a false alarm.
+    """
+    parts = [
+        Detections(
+            boxes=field.objects.boxes.astype(np.float64),
+            labels=field.objects.labels.astype(np.int64),
+            scores=np.ones(len(field.objects)),
+            columns={
+                "field": np.full(len(field.objects), number),
+                "ignored": field.objects.ignored,
+            },
+        )
+        for number, field in enumerate(fields)
+    ]
+    return _with_columns(Detections.concatenate(parts))
+
+
+def detected_catalog(found: Sequence[Detections]) -> Detections:
+    """Returns the detections in all fields, ordered by field.
+
+    Further columns: `field`, its number, and `ignored`: a detection that is ignored may
+    hit a source, but is no false alarm if it does not. None is, to begin with.
+    """
+    counts = [len(one) for one in found]
+    rows = Detections.concatenate(
+        [
+            Detections(
+                boxes=np.asarray(one.boxes, np.float64),
+                labels=np.asarray(one.labels, np.int64),
+                scores=np.asarray(one.scores, np.float64),
+            )
+            for one in found
+        ]
+    )
+    return rows.with_columns(
+        field=np.repeat(np.arange(len(counts)), counts),
+        ignored=np.zeros(len(rows), bool),
+    )
+
+
+def read_fields(source: Source, *, workers: int | None = None) -> list[Field]:
+    """Returns the fields of a source, measured, without their pixels.
+
+    Args:
+        source: The fields.
+        workers: Processes; None for one a core, where it pays.
+    """
+    if len(source) < MANY:
+        workers = 1
+    chunks = [range(len(source))[i : i + CHUNK] for i in range(0, len(source), CHUNK)]
+    read = parallel_map(functools.partial(_read, source), chunks, workers=workers)
+    bar = tqdm(
+        itertools.chain.from_iterable(read), "Reading", len(source),
+        unit="field", disable=None, delay=2, leave=False,
+    )  # fmt: skip
+    return list(bar)
+
+
+def _read(source: Source, chunk: range) -> list[Field]:
+    return [source[i].without_pixels() for i in chunk]
+
+
+def _with_columns(rows: Detections) -> Detections:
+    if rows.columns:
+        return rows
+    return rows.with_columns(field=np.zeros(0, int), ignored=np.zeros(0, bool))

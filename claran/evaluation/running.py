@@ -1,0 +1,227 @@
+"""A whole evaluation: a detector or a table of detections, fields in, report out."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+from tqdm.auto import tqdm
+
+import claran
+from claran.detection.classical_engine import ClassicalEngine
+from claran.detection.detections import Detections
+from claran.detection.engine import Engine
+from claran.evaluation.catalogs import read_fields
+from claran.evaluation.gallery import Shown
+from claran.evaluation.metrics import EvaluationOptions, evaluate
+from claran.evaluation.output import write_detections, write_evaluation
+from claran.evaluation.prediction_files import read_predictions
+from claran.evaluation.results import Evaluation
+from claran.fields.batches import Source
+from claran.fields.field import Field
+from claran.io.parallel import parallel_map
+from claran.io.resuming import PartialResults, code_fingerprint
+from claran.models.weights import model_fingerprint
+
+__all__ = [
+    "LOWEST_SCORE",
+    "LabelledSource",
+    "evaluate_detector",
+    "evaluate_predictions",
+]
+
+LOWEST_SCORE = 0.05  # As in the original's evaluation.
+UNFINISHED = "unfinished"  # Folder in the output.
+
+
+class LabelledSource(Source, Protocol):
+    """Labelled fields by number, with what identifies them."""
+
+    class_names: tuple[str, ...]
+    fingerprint: str
+
+
+def evaluate_detector(
+    engine: Engine | ClassicalEngine,
+    source: LabelledSource,
+    output: str | Path | None = None,
+    *,
+    options: EvaluationOptions | None = None,
+    about: Mapping[str, str] = {},
+    workers: int = 0,
+    tell: Callable[[str], None] = print,
+) -> Evaluation:
+    """Detects in labelled fields and evaluates what is found.
+
+    An interrupted run resumes from what `OUTPUT/unfinished` holds, unless the model,
+    the data or a setting has changed; that folder goes when the report is there.
+
+    Args:
+        engine: Of a detector (`claran.Detector.engine`), or the classical finder.
+        source: Labelled fields, such as `claran.data.sources.open_source` returns.
+        output: Folder for report, tables and figures; None to write nothing.
+        options: See `EvaluationOptions`; None for the model's own score threshold.
+        about: What the report says of model and data, by name.
+        workers: Processes that make fields; with 0 threads do.
+        tell: Takes messages for the user.
+
+    Returns:
+        All metrics.
+
+    Raises:
+        ImageError: A field cannot be used.
+        ValueError: There is no field.
+    """
+    lowest, settings = LOWEST_SCORE, {}
+    if isinstance(engine, Engine):
+        model = engine.model
+        lowest = model.finisher.network_threshold(lowest)
+        settings = {"model": model_fingerprint(model)}
+        options = options or EvaluationOptions(
+            score_threshold=model.finisher.catalog_threshold,
+            inclusive_boxes=model.network.decoder.offset == 1,
+        )
+    else:
+        lowest = 0.0
+    settings |= {
+        "data": source.fingerprint,
+        "lowest score": lowest,
+        "device": jax.devices()[0].device_kind,
+        "version of claran": code_fingerprint(),
+    }
+    partial = _partial(output, settings, tell) if isinstance(engine, Engine) else None
+    done = [] if partial is None else partial.results
+    if done:
+        tell(f"Resumes: {len(done)} of {len(source)} fields are done.")
+    start = len(done)
+    fields = read_fields(_First(source, start), workers=workers or None)
+    items, load = _items(source, start, workers)
+    detections = list(done)
+    found = engine.detect(items, load, score_threshold=lowest)
+    for one in tqdm(
+        found, "Detecting", len(source), initial=start, unit="field", disable=None
+    ):
+        assert one.field is not None  # noqa: S101 - nothing is skipped.
+        fields.append(one.field.without_pixels())
+        detections.append(one.detections)
+        if partial is not None:
+            partial.add(one.detections)
+    preprocessor = engine.model.preprocessor if isinstance(engine, Engine) else None
+    shown = Shown(source, preprocessor, fields, detections, source.class_names)
+    evaluation = _evaluate(shown, output, options, _about(source, about))
+    if partial is not None:
+        partial.remove()
+    return evaluation
+
+
+def evaluate_predictions(
+    predictions: str | Path,
+    source: LabelledSource,
+    output: str | Path | None = None,
+    *,
+    options: EvaluationOptions | None = None,
+    about: Mapping[str, str] = {},
+    workers: int | None = None,
+    tell: Callable[[str], None] = print,
+) -> Evaluation:
+    """Evaluates what any tool has found.
+
+    Args:
+        predictions: See `claran.evaluation.prediction_files.read_predictions`.
+        source: See `evaluate_detector`.
+        output: Likewise.
+        options: See `EvaluationOptions`; None for a score threshold of 0.5.
+        about: See `evaluate_detector`.
+        workers: Processes that read fields; None for one a core, where it pays.
+        tell: Takes messages for the user.
+
+    Raises:
+        ImageError: The file cannot be read, or knows none of the fields.
+    """
+    fields = read_fields(source, workers=workers)
+    path = Path(predictions)
+    found = read_predictions(path, fields, source.class_names)
+    if found.unknown:
+        tell(f"Note: {found.unknown} detections of {path} are in none of these fields.")
+    shown = Shown(source, None, fields, found.fields, source.class_names)
+    return _evaluate(shown, output, options, _about(source, about))
+
+
+def _evaluate(
+    shown: Shown,
+    output: str | Path | None,
+    options: EvaluationOptions | None,
+    about: Mapping[str, str],
+) -> Evaluation:
+    options = options or EvaluationOptions(score_threshold=0.5)
+    if output is not None:  # First of all what took long.
+        write_detections(Path(output), shown)
+    evaluation = evaluate(
+        shown.fields, shown.detections, shown.class_names, options=options
+    )
+    if output is not None:
+        write_evaluation(Path(output), evaluation, shown, about=about)
+    return evaluation
+
+
+def _about(source: LabelledSource, about: Mapping[str, str]) -> dict[str, str]:
+    return {
+        **about,
+        "fields": str(len(source)),
+        "fingerprint of the data": source.fingerprint,
+        "claran": claran.__version__,
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class _First:
+    """The first fields of a source."""
+
+    source: Source
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Field:
+        return self.source[index]
+
+
+def _items(
+    source: Source, start: int, workers: int
+) -> tuple[Iterable[Any], Callable[[Any], Field] | None]:
+    """Returns what an engine detects in: fields out of processes, or numbers of fields.
+
+    Measured where they are made: association needs the islands of every field.
+    """
+    measured = functools.partial(_measured, source)
+    numbers = range(start, len(source))
+    if workers > 0:
+        return parallel_map(measured, numbers, workers=workers), None
+    return numbers, measured
+
+
+def _measured(source: Source, number: int) -> Field:
+    return source[number].measure()
+
+
+def _partial(
+    output: str | Path | None, settings: dict[str, Any], tell: Callable[[str], None]
+) -> PartialResults[Detections] | None:
+    if output is None:
+        return None
+    return PartialResults(
+        Path(output) / UNFINISHED, settings, pack=_pack, unpack=_unpack, tell=tell
+    )
+
+
+def _pack(found: Sequence[Detections]) -> dict[str, np.ndarray]:
+    counts = np.array([len(one) for one in found], np.int64)
+    return Detections.concatenate(found).to_arrays() | {"counts": counts}
+
+
+def _unpack(arrays: Mapping[str, np.ndarray]) -> list[Detections]:
+    return Detections.from_arrays(arrays).split(arrays["counts"])

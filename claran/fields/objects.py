@@ -1,0 +1,98 @@
+"""The labelled sources of a field, row by row."""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Int, Int32
+
+__all__ = ["Objects"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Objects:
+    """Labelled sources; boxes, outlines and points are in pixels of the FITS array.
+
+    There y is up and pixel `i` covers `[i, i + 1]` (see `claran.ops.boxes`).
+
+    Attributes:
+        boxes: `(x0, y0, x1, y1)`, edges.
+        labels: Class, from 1; 0 where an ignored object has none.
+        ignored: Objects that are neither to be learned nor to be taken for background.
+        consensus: Share of the volunteers who agree; NaN where unknown; None for none.
+        host: `(x, y)` of the host galaxy; NaN where unknown; None for none.
+        component_positions: `(x, y)` of the brightest peak of each component, of all
+            objects; None if unknown.
+        component_objects: The object of each of these positions.
+        outlines: Points whose bounds are the box, see `claran.fields.outlines`; None
+            until they are needed.
+
+    Raises:
+        ValueError: The columns differ in length, or a box is not finite.
+    """
+
+    boxes: Float[np.ndarray, "n 4"]
+    labels: Int[np.ndarray, "n"]
+    ignored: Bool[np.ndarray, "n"]
+    consensus: Float[np.ndarray, "n"] | None = None
+    host: Float[np.ndarray, "n 2"] | None = None
+    component_positions: Float32[np.ndarray, "m 2"] | None = None
+    component_objects: Int32[np.ndarray, "m"] | None = None
+    outlines: list[Float32[np.ndarray, "_ 2"]] | None = None
+
+    def __post_init__(self) -> None:
+        if self.boxes.ndim != 2 or self.boxes.shape[1] != 4:
+            raise ValueError(f"`boxes` must be (n, 4), got {self.boxes.shape}.")
+        for name in ("labels", "ignored", "consensus"):
+            column = getattr(self, name)
+            if column is not None and column.shape != (len(self.boxes),):
+                raise ValueError(
+                    f"`{name}` must be ({len(self.boxes)},), got {column.shape}."
+                )
+        if not np.isfinite(self.boxes).all():
+            raise ValueError("`boxes` of objects must be finite.")
+
+    @classmethod
+    def none(cls) -> "Objects":
+        """Returns the objects of a field without any."""
+        return cls(
+            boxes=np.zeros((0, 4), np.float32),
+            labels=np.zeros(0, np.int32),
+            ignored=np.zeros(0, bool),
+        )
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def take(self, rows: Int[np.ndarray, "k"]) -> "Objects":
+        """Returns some of the objects, and what belongs to them.
+
+        Args:
+            rows: Which objects stay, each once, in order.
+        """
+        kept = {
+            name: None if (column := getattr(self, name)) is None else column[rows]
+            for name in ("boxes", "labels", "ignored", "consensus", "host")
+        }
+        if self.outlines is not None:
+            kept["outlines"] = [self.outlines[i] for i in rows]
+        if self.component_positions is not None and self.component_objects is not None:
+            place = np.full(len(self), -1, np.int32)
+            place[rows] = np.arange(len(rows))
+            owners = place[self.component_objects]
+            kept["component_objects"] = owners[owners >= 0]
+            kept["component_positions"] = self.component_positions[owners >= 0]
+        return dataclasses.replace(self, **kept)
+
+    def move_points(self, matrix: Float[np.ndarray, "3 3"]) -> "Objects":
+        """Returns the objects with hosts and components moved, boxes as they were.
+
+        Args:
+            matrix: Acts on columns `(x, y, 1)`, edges, y up.
+        """
+        turn, shift = matrix[:2, :2].T, matrix[:2, 2]
+        moved = {
+            name: (points @ turn + shift).astype(np.float32)
+            for name in ("host", "component_positions")
+            if (points := getattr(self, name)) is not None
+        }
+        return dataclasses.replace(self, **moved)

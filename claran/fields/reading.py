@@ -1,0 +1,128 @@
+"""A field out of whatever a user has: files, HDUs, arrays, pictures."""
+
+import dataclasses
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.wcs import WCS
+from jaxtyping import UInt8
+
+from claran.errors import ImageError
+from claran.fields.field import Field
+from claran.io.paths import FITS_ENDINGS
+from claran.sky.images import SkyImage, read_picture, read_sky_image
+from claran.sky.pictures import infrared_field
+from claran.sky.surveys import Survey
+
+__all__ = ["read_field", "read_infrared", "read_picture_field", "with_beam"]
+
+
+def read_field(
+    radio: Any,
+    infrared: Any = None,
+    *,
+    wcs: WCS | None = None,
+    name: str | None = None,
+    survey: Survey | None = None,
+    beam_arcsec: float | None = None,
+) -> Field:
+    """Returns a field to detect in.
+
+    Args:
+        radio: Path of a FITS file, HDU, 2-D array (y up) or `SkyImage`; a `Field` comes
+            back as it is, but for what the other arguments say.
+        infrared: The same, or path or uint8 BGR array of a picture of the same field
+            (y down); None without.
+        wcs: Celestial WCS of an array, or in place of the file's.
+        name: Name of the field; None for that of the file.
+        survey: What the header does not say, such as the beam; None if that is not
+            known, and FIRST is assumed where it matters (`Field.assumptions`).
+        beam_arcsec: Full width at half maximum of the beam, in place of the header's.
+
+    Raises:
+        ImageError: A file cannot be read or used; says which and what to do.
+        ValueError: `wcs` is not celestial, or the beam is not above 0.
+    """
+    if isinstance(radio, Field):
+        return _changed(radio, infrared, survey=survey, beam_arcsec=beam_arcsec)
+    if isinstance(radio, SkyImage):
+        image = radio
+        if wcs is not None:
+            image = dataclasses.replace(radio, wcs=wcs, pixel_arcsec=None)
+    else:
+        image = read_sky_image(radio, wcs=wcs, name=name)
+    image = with_beam(image, beam_arcsec)
+    infrared = read_infrared(infrared)
+    picture = None if infrared is None else infrared_field(image, infrared)
+    return Field(name or image.name, image=image, picture=picture, survey=survey)
+
+
+def read_picture_field(source: Any, *, name: str | None = None) -> Field:
+    """Returns a field that is nothing but a picture, as networks for D1 to D4 see it.
+
+    Args:
+        source: Path, or uint8 BGR array (height, width, 3), row 0 on top.
+        name: Name of the field; None for that of the file, or "picture".
+
+    Raises:
+        ImageError: The file cannot be read.
+        ValueError: The array is not uint8 with three channels.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        return Field(name or Path(source).name, picture=read_picture(source))
+    if source.dtype != np.uint8 or source.shape[2:] != (3,) or source.size == 0:
+        raise ValueError(
+            "a picture must be uint8 (height, width, 3), got "
+            f"{source.dtype} {source.shape}."
+        )
+    return Field(name or "picture", picture=source)
+
+
+def with_beam(image: SkyImage, beam_arcsec: float | None) -> SkyImage:
+    """Returns the image with a round beam, or as it is if None is given.
+
+    Raises:
+        ValueError: The beam is not above 0 and finite.
+        ImageError: The image does not say how large its pixels are.
+    """
+    if beam_arcsec is None:
+        return image
+    if not 0 < beam_arcsec < math.inf:
+        raise ValueError(
+            f"`beam_arcsec` must be above 0 and finite, got {beam_arcsec}."
+        )
+    if image.pixel_arcsec is None:
+        raise ImageError(
+            f"{image.name}: has no WCS, so that a beam in arcsec does not say how many "
+            "pixels it is; leave the beam out, and it is taken for three pixels."
+        )
+    return dataclasses.replace(image, beam=(beam_arcsec, beam_arcsec, 0.0))
+
+
+def read_infrared(source: Any) -> SkyImage | UInt8[np.ndarray, "h w 3"] | None:
+    """Returns an infrared image: FITS as a `SkyImage`, a picture as a BGR array."""
+    if source is None or isinstance(source, SkyImage):
+        return source
+    if isinstance(source, (str, os.PathLike)):
+        is_fits = str(source).lower().endswith(FITS_ENDINGS)
+        return read_sky_image(source) if is_fits else read_picture(source)
+    if isinstance(source, np.ndarray) and source.ndim == 3:
+        return source
+    return read_sky_image(source)
+
+
+def _changed(
+    field: Field, infrared: Any, *, survey: Survey | None, beam_arcsec: float | None
+) -> Field:
+    changes: dict[str, Any] = {}
+    infrared = read_infrared(infrared)
+    if infrared is not None and field.image is not None:
+        changes["picture"] = infrared_field(field.image, infrared)
+    if survey is not None:
+        changes["survey"] = survey
+    if beam_arcsec is not None and field.image is not None:
+        changes["image"] = with_beam(field.image, beam_arcsec)
+    return field.replace(**changes) if changes else field

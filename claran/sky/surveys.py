@@ -1,0 +1,140 @@
+"""Radio surveys as values: restoring beam, pixel, noise and frequency of each."""
+
+import dataclasses
+import math
+import os
+import tomllib
+from pathlib import Path
+
+from claran.errors import ImageError
+
+__all__ = ["FIRST", "SURVEYS", "Survey", "find_survey", "read_survey"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Survey:
+    """What a survey's images have in common; an image's own header comes first.
+
+    Attributes:
+        name: Name, as tables and messages have it.
+        beam_major_arcsec: Full width at half maximum of the restoring beam.
+        beam_minor_arcsec: The same along the minor axis.
+        beam_angle_deg: Position angle of the major axis, from north through east.
+        pixel_arcsec: Side of a pixel.
+        noise_jy: Typical noise, Jy/beam.
+        frequency_hz: Center of the band.
+
+    Raises:
+        ValueError: A width, a pixel, a noise or a frequency is not positive and finite,
+            or the minor axis is longer than the major one.
+    """
+
+    name: str
+    beam_major_arcsec: float
+    beam_minor_arcsec: float
+    beam_angle_deg: float = 0.0
+    pixel_arcsec: float
+    noise_jy: float
+    frequency_hz: float
+
+    def __post_init__(self) -> None:
+        positive = (
+            "beam_major_arcsec", "beam_minor_arcsec", "pixel_arcsec", "noise_jy",
+            "frequency_hz",
+        )  # fmt: skip
+        for name in positive:
+            value = getattr(self, name)
+            if not 0 < value < math.inf:
+                raise ValueError(f"`{name}` must be positive and finite, got {value}.")
+        if not math.isfinite(self.beam_angle_deg):
+            raise ValueError(
+                f"`beam_angle_deg` must be finite, got {self.beam_angle_deg}."
+            )
+        if not self.beam_major_arcsec >= self.beam_minor_arcsec:
+            raise ValueError(
+                "`beam_major_arcsec` must be at least `beam_minor_arcsec`, got "
+                f"{self.beam_major_arcsec} < {self.beam_minor_arcsec}."
+            )
+
+    @property
+    def beam(self) -> tuple[float, float, float]:
+        """Major and minor width, arcsec, and position angle, degrees."""
+        return self.beam_major_arcsec, self.beam_minor_arcsec, self.beam_angle_deg
+
+    @property
+    def beam_arcsec(self) -> float:
+        """Geometric mean of the beam's two widths."""
+        return math.sqrt(self.beam_major_arcsec * self.beam_minor_arcsec)
+
+
+def _round(name: str, beam: float, pixel: float, noise: float, hertz: float) -> Survey:
+    return Survey(
+        name=name, beam_major_arcsec=beam, beam_minor_arcsec=beam, pixel_arcsec=pixel,
+        noise_jy=noise, frequency_hz=hertz,
+    )  # fmt: skip
+
+
+FIRST = _round("FIRST", 5.4, 1.8, 1.5e-4, 1.4e9)
+"""Becker et al. 1995, ApJ 450, 559; Helfand et al. 2015, ApJ 801, 26."""
+
+SURVEYS = {
+    "first": FIRST,
+    # Quick-look images; Lacy et al. 2020, PASP 132, 035001.
+    "vlass": _round("VLASS", 2.5, 1.0, 1.4e-4, 3.0e9),
+    # RACS-low at the resolution of its catalog; Hale et al. 2021, PASA 38, e058.
+    "racs": _round("RACS", 25.0, 2.5, 2.7e-4, 8.875e8),
+    # Norris et al. 2021, PASA 38, e046.
+    "emu": _round("EMU", 15.0, 2.0, 2.5e-5, 9.435e8),
+    # Shimwell et al. 2022, A&A 659, A1.
+    "lotss": _round("LoTSS", 6.0, 1.5, 8.3e-5, 1.44e8),
+    # The Galaxy Cluster Legacy Survey; Knowles et al. 2022, A&A 657, A56.
+    "meerkat": _round("MeerKAT", 7.8, 1.25, 4e-6, 1.28e9),
+    # SKA Data Challenge 1 at 560 MHz, 1,000 h; Bonaldi et al. 2021, MNRAS 500, 3821.
+    "sdc1": _round("SDC1", 1.5, 0.6, 2.5e-7, 5.6e8),
+}
+"""Surveys by the name that `--survey` has for them."""
+
+
+def find_survey(name: str | os.PathLike) -> Survey:
+    """Returns the survey of a name, or of a TOML file; see `read_survey`.
+
+    Raises:
+        ImageError: There is no such survey or file, or the file is not right.
+    """
+    known = SURVEYS.get(str(name).lower())
+    if known is not None:
+        return known
+    if Path(name).suffix.lower() == ".toml":
+        return read_survey(name)
+    raise ImageError(
+        f"survey {str(name)!r}: not one of {', '.join(SURVEYS)}, and not a .toml file "
+        "that describes another."
+    )
+
+
+def read_survey(path: str | os.PathLike) -> Survey:
+    """Returns the survey that a TOML file describes.
+
+    Its keys are the attributes of `Survey`; a round beam may be given as `beam_arcsec`:
+
+        name = "MINE"
+        beam_arcsec = 8.0
+        pixel_arcsec = 2.0
+        noise_jy = 1e-5
+        frequency_hz = 1.3e9
+
+    Raises:
+        ImageError: The file cannot be read, or lacks a key, or has another one.
+    """
+    try:
+        values = tomllib.loads(Path(path).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{path}: cannot be read as TOML ({error}).") from None
+    if "beam_arcsec" in values:
+        width = values.pop("beam_arcsec")
+        values |= {"beam_major_arcsec": width, "beam_minor_arcsec": width}
+    try:
+        return Survey(**values)
+    except (TypeError, ValueError) as error:
+        reason = str(error).removeprefix("Survey.__init__() ")
+        raise ImageError(f"{path}: does not describe a survey: {reason}") from None
