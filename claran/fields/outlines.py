@@ -6,18 +6,28 @@ corners of a box say little about the box after a rotation; the outline of the i
 says it to half a pixel, and the islands of the rotated image say it exactly.
 """
 
-import math
-
 import cv2
 import numpy as np
 from jaxtyping import Float, Float32, Int
 
 from claran.fields.field import Element, beam_pixels, signal_to_noise
-from claran.sky.islands import Islands, find_islands
+from claran.sky.islands import (
+    Islands,
+    Peaks,
+    find_all_peaks,
+    find_islands,
+    smallest_island,
+)
 
-__all__ = ["components", "islands", "outlines", "owners", "smallest_island"]
+__all__ = [
+    "components",
+    "islands",
+    "islands_and_peaks",
+    "outlines",
+    "owners",
+    "smallest_island",
+]
 
-SMALLEST = 0.39  # Beam areas, four pixels of 1.8" in FIRST; fewer pixels do not count.
 REACH = 1.0  # Pixels an island may stick out of a box drawn by other means.
 # A pixel is taken for the middles of its sides. With its corners the bounds of a source
 # turned by 45 degrees would be 0.4 pixels too wide.
@@ -33,13 +43,12 @@ def islands(element: Element) -> Islands:
     )
 
 
-def smallest_island(beam: float) -> int:
-    """Returns how many pixels an island must have to count.
-
-    Args:
-        beam: Full width at half maximum, pixels.
-    """
-    return max(1, round(SMALLEST * math.pi / (4 * math.log(2)) * beam**2))
+def islands_and_peaks(element: Element) -> tuple[Islands, Peaks]:
+    """Returns the islands that are large enough to count, and their peaks."""
+    ratio = signal_to_noise(element)
+    smallest = smallest_island(beam_pixels(element))
+    found = find_islands(ratio, 1.0, min_pixels=smallest)
+    return found, find_all_peaks(ratio, found, 1.0)
 
 
 def owners(
