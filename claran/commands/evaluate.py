@@ -36,7 +36,7 @@ from claran.commands.data_flags import (
 )
 from claran.commands.model_flags import batch_size, catalog_score, load_detector
 from claran.data.sources import FieldSource
-from claran.detection.counting import first_threshold
+from claran.detection.counting import network_threshold
 from claran.detection.engine import BatchDetector, network_inputs
 from claran.evaluation.classical_run import detect_classically
 from claran.evaluation.gallery import Shown
@@ -121,7 +121,7 @@ def _detected(
     truths = read_truths(source, workers=FLAGS.workers)
     inputs = network_inputs(model, truths)
     size, device = batch_size(), jax.devices()[0].device_kind
-    lowest = first_threshold(LOWEST_SCORE, model.count_trust)
+    lowest = network_threshold(LOWEST_SCORE, model.count_trust)
     decisive = {
         "model": model_fingerprint(model),
         "data": source.fingerprint,

@@ -206,7 +206,7 @@ def _detect(
         while fields and fields[0][2] is None:
             unfinished.add(None, (SKIPPED, fields.popleft()[0]))
 
-    first = threshold if FLAGS.image else detector.first_threshold(threshold)
+    first = threshold if FLAGS.image else detector.network_threshold(threshold)
     for found in detector.detect_inputs(
         inputs(), score_threshold=first, batch_size=batch_size()
     ):

@@ -19,9 +19,10 @@ from matplotlib.figure import Figure
 
 from claran import plotting
 from claran.catalog.tables import detection_table
-from claran.detection.counting import count_peaks, first_threshold, recount
+from claran.detection.counting import FieldIslands, network_threshold, recount
 from claran.errors import ImageError
 from claran.fields.field import beam_pixels, unlabelled
+from claran.fields.outlines import islands_and_peaks
 from claran.fields.preprocessing import Channels, NetworkInput, place
 from claran.io.paths import FITS_ENDINGS
 from claran.layers.box_decoder import Detections
@@ -133,7 +134,7 @@ class Detector:
         field = with_beam(_radio(radio, wcs), beam_arcsec)
         seen = self.look(field, infrared)
         (found,) = self.detect_inputs(
-            [seen], score_threshold=self.first_threshold(score_threshold)
+            [seen], score_threshold=self.network_threshold(score_threshold)
         )
         return self.field_table(field, seen, found, score_threshold=score_threshold)
 
@@ -202,9 +203,9 @@ class Detector:
             image, info, np.zeros((0, 4), np.float32), picture.shape[:2]
         )
 
-    def first_threshold(self, score_threshold: float) -> float:
-        """See `claran.detection.counting.first_threshold`."""
-        return first_threshold(score_threshold, self.model.count_trust)
+    def network_threshold(self, score_threshold: float) -> float:
+        """See `claran.detection.counting.network_threshold`."""
+        return network_threshold(score_threshold, self.model.count_trust)
 
     def field_table(
         self,
@@ -221,9 +222,13 @@ class Detector:
         if self.model.detections.clip_both_ends:  # A scaled field has whole pixels.
             boxes = np.clip(boxes, 0, np.array([*shape[::-1]] * 2))
         if self.model.count_trust:
+            islands, peaks = islands_and_peaks(unlabelled(radio))
+            counted = FieldIslands(
+                islands.boxes.astype(np.float64), peaks.counts(len(islands))
+            )
             boxes, labels, scores = recount(
-                boxes, labels, scores, count_peaks(unlabelled(radio)),
-                self.model.class_names, trust=self.model.count_trust,
+                boxes, labels, scores, counted, self.model.class_names,
+                trust=self.model.count_trust,
             )  # fmt: skip
         keep = scores > score_threshold
         found = Found(boxes[keep], labels[keep], scores[keep])

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float32
 from tqdm.auto import tqdm
 
-from claran.detection.counting import FieldIslands, first_threshold, recount
+from claran.detection.counting import FieldIslands, network_threshold, recount
 from claran.evaluation.metrics import mean_average_precision
 from claran.evaluation.truth import FieldDetections, FieldTruth, read_truths
 from claran.fields.batches import PipelineOptions, Source, validation_batches
@@ -114,7 +114,7 @@ class BatchDetector:
         """
         detected = jax.device_get(detected)
         trust = self.model.count_trust
-        first = first_threshold(score_threshold, trust)
+        first = network_threshold(score_threshold, trust)
         for i, truth in zip(range(len(info)), fields, strict=False):
             keep = detected.valid[i] & (detected.scores[i] > first)
             boxes = detected.boxes[i][keep].astype(np.float64)

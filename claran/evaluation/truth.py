@@ -15,9 +15,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from tqdm.auto import tqdm
 
-from claran.detection.counting import count_peaks
 from claran.fields.batches import Source
 from claran.fields.field import Element
+from claran.fields.outlines import islands_and_peaks
 from claran.io.parallel import parallel_map
 
 __all__ = [
@@ -154,17 +154,18 @@ def read_truths(source: Source, *, workers: int | None = None) -> list[FieldTrut
 
 def truth_of(element: Element) -> FieldTruth:
     """Returns what is known about a field, its islands included."""
-    found = None
+    boxes = peaks = None
     if element["noise"] > 0:  # A ready-made picture comes with an empty radio image.
-        found = count_peaks(element)
+        islands, found = islands_and_peaks(element)
+        boxes, peaks = islands.boxes.astype(np.float64), found.counts(len(islands))
     return FieldTruth(
         name=element["name"],
         boxes=element["boxes"],
         labels=element["labels"],
         ignored=element["ignored"],
         consensus=element.get("consensus"),
-        islands=None if found is None else found.boxes,
-        island_peaks=None if found is None else found.peaks,
+        islands=boxes,
+        island_peaks=peaks,
         pixel_arcsec=element.get("pixel_arcsec", math.nan),
         shape=element["radio"].shape,
         beam=element.get("beam", math.nan),
