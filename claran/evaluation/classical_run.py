@@ -9,8 +9,9 @@ import numpy as np
 from claran.detection.classical_finder import find_sources
 from claran.evaluation.truth import FieldDetections
 from claran.fields.batches import Source
-from claran.fields.field import Element, signal_to_noise
+from claran.fields.field import Element, beam_pixels, signal_to_noise
 from claran.io.parallel import parallel_map
+from claran.sky.islands import smallest_island
 
 __all__ = ["detect_classically"]
 
@@ -59,8 +60,8 @@ def _find_in(element: Element, class_names: Sequence[str]) -> FieldDetections:
             "image with a WCS."
         )
     found = find_sources(
-        signal_to_noise(element), pixel_arcsec=pixel, sigma=1.0,
-        beam=element.get("beam", math.nan),
+        signal_to_noise(element), pixel_arcsec=pixel,
+        smallest=smallest_island(beam_pixels(element)),
     )  # fmt: skip
     known = np.array([code in class_names for code in found.codes], bool)
     codes = [code for code in found.codes if code in class_names]

@@ -29,7 +29,6 @@ __all__ = [
     "contour_levels",
     "find_all_peaks",
     "find_islands",
-    "find_peaks",
     "smallest_island",
 ]
 
@@ -216,45 +215,3 @@ def _brightest(
     positions = np.empty((len(order), 2), np.float32)
     positions[:, 0], positions[:, 1] = columns[order], rows[order]
     return Peaks(positions + np.float32(0.5), island[order])
-
-
-def find_peaks(
-    image: Float[np.ndarray, "h w"],
-    islands: Islands,
-    island: int,
-    sigma: float,
-    *,
-    corners: bool = False,
-) -> Float32[np.ndarray, "p 2"]:
-    """Returns the peaks of one island, brightest first.
-
-    Args:
-        image: (h, w) brightness.
-        islands: From `find_islands`.
-        island: Which of them.
-        sigma: Noise, in the image's unit.
-        corners: Whether pixels of a contour that share but a corner touch.
-
-    Returns:
-        (p, 2) float32, p >= 1: `(x, y)` of the centre of each peak's brightest pixel,
-        in pixel edges.
-    """
-    x0, y0, x1, y1 = islands.boxes[island].astype(int)
-    crop = image[y0:y1, x0:x1]
-    inside = islands.labels[y0:y1, x0:x1] == island + 1
-    levels = np.where(inside, contour_levels(crop, sigma), -1)
-    found = []
-    highest, touching = int(levels.max()), 8 if corners else 4
-    for level in range(highest + 1):
-        above = (levels >= level).view(np.uint8)
-        count, contours = cv2.connectedComponents(above, connectivity=touching)
-        if count == 2 and level < highest:
-            continue  # The only contour of this level holds the next.
-        # A contour that holds a pixel of the next level is no leaf of the tree.
-        holds_next = np.bincount(contours[levels > level], minlength=count) > 0
-        for leaf in np.flatnonzero(~holds_next[1:]) + 1:
-            brightest = np.where(contours == leaf, crop, -np.inf).argmax()
-            row, column = divmod(int(brightest), crop.shape[1])
-            found.append((crop[row, column], x0 + column + 0.5, y0 + row + 0.5))
-    found.sort(reverse=True)
-    return np.array([peak[1:] for peak in found], np.float32)
