@@ -20,7 +20,7 @@ from claran.labels import RGZ_CLASSES
 from claran.simulation.observation import FIRST_NATIVE
 from claran.simulation.populations import BALANCED, Population
 from claran.simulation.simulated_field import simulate
-from claran.sky.islands import Islands, class_code, find_islands, find_peaks
+from claran.sky.islands import Islands, class_code, find_all_peaks, find_islands
 from claran.sky.noise import noise
 
 _SHARED = flags.DEFINE_string("shared", "../shared/data", "Folder of the real data.")
@@ -116,11 +116,12 @@ def measure(
         own: Which of them are the source.
     """
     sigma = noise(image)
-    peaks = [find_peaks(image, islands, int(i), sigma) for i in own]
-    if not peaks:
+    if not len(own):
         return "0_0", [np.nan] * len(FEATURES)
-    code = class_code(len(own), sum(map(len, peaks)))
-    places = (np.concatenate(peaks) - 0.5).astype(int)
+    peaks = find_all_peaks(image, islands, sigma)
+    positions = peaks.positions[np.isin(peaks.islands, own)]
+    code = class_code(len(own), len(positions))
+    places = (positions - 0.5).astype(int)
     heights = image[places[:, 1], places[:, 0]]
     order = np.argsort(-heights)
     places, heights = places[order], heights[order]

@@ -14,7 +14,7 @@ import numpy as np
 from claran.labels import RGZ_CLASSES
 from claran.simulation.observation import Survey
 from claran.simulation.populations import Source
-from claran.sky.islands import Islands, class_code, find_islands, find_peaks
+from claran.sky.islands import Islands, class_code, find_all_peaks, find_islands
 
 __all__ = ["LabelledSource", "label"]
 
@@ -81,13 +81,14 @@ def label(
     islands = find_islands(image, sigma, min_pixels=survey.min_pixels)
     owner, seen = _associate(image, models, islands)
     blended = seen.sum(axis=0) > 1
+    peaks = find_all_peaks(image, islands, sigma)
     found = []
     members = np.zeros(len(islands) + 1, np.uint8)
     for index, source in enumerate(sources):
         own = np.flatnonzero(owner == index)
         if len(own):
-            peaks = [find_peaks(image, islands, int(i), sigma) for i in own]
-            entry = _describe(source, islands.boxes[own], peaks, survey)
+            positions = [peaks.positions[peaks.islands == i] for i in own]
+            entry = _describe(source, islands.boxes[own], positions, survey)
             flux = float(source.blobs[:, 2].sum()) * survey.beam_pixels
             outside = float(models[index].sum()) < _INSIDE * flux
             entry = dataclasses.replace(

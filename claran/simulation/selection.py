@@ -18,8 +18,8 @@ from claran.sky.islands import (
     MOST_PEAKS,
     THRESHOLD,
     class_code,
+    find_all_peaks,
     find_islands,
-    find_peaks,
 )
 
 __all__ = ["draw_of_class"]
@@ -188,5 +188,4 @@ def _count(
     found = find_islands(image, sigma, min_pixels=survey.min_pixels)
     if len(found) != components:
         return len(found), 0
-    peaks = (len(find_peaks(image, found, i, sigma)) for i in range(components))
-    return components, sum(peaks)
+    return components, len(find_all_peaks(image, found, sigma))

@@ -1,4 +1,3 @@
-import dataclasses
 import itertools
 
 import numpy as np
@@ -7,10 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from claran.detection.counting import MOST, FieldIslands, count_peaks, part, recount
-from claran.fields.field import unlabelled
+from claran.detection.counting import (
+    FAINT,
+    MOST,
+    FieldIslands,
+    group_probabilities,
+    network_threshold,
+    recount,
+)
 from claran.labels import RGZ_CLASSES
-from claran.sky.images import SkyImage, read_sky_image
+from claran.sky.islands import class_code
 
 ISLANDS = FieldIslands(
     np.array([[10.0, 10, 20, 20], [30, 10, 40, 20], [70, 70, 80, 90]]),
@@ -95,32 +100,55 @@ def hypotheses(draw, most=7):
     return groups, draw(arrays(float, count, elements=st.floats(0.01, 1.0)))
 
 
+def parted(groups, probabilities):
+    """Takes groups as rows of a table of islands."""
+    tuples = [tuple(np.flatnonzero(row).tolist()) for row in groups]
+    return group_probabilities(tuples, probabilities)
+
+
 @given(hypotheses())
 @settings(deadline=None)
-def test_parting_sums_over_all_ways(given):
+def test_probabilities_sum_over_all_groupings(given):
     groups, probabilities = given
-    found = part(groups, probabilities)
+    found = parted(groups, probabilities)
     np.testing.assert_allclose(found, by_brute_force(groups, probabilities), atol=1e-9)
     assert (found @ groups <= 1 + 1e-9).all()
 
 
-def test_parts_apart_do_not_matter_to_each_other():
+def test_groups_apart_do_not_matter_to_each_other():
     groups = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 1]], bool)
-    both = part(groups, np.array([0.4, 0.5, 0.7]))
-    np.testing.assert_allclose(both[:2], part(groups[:2], np.array([0.4, 0.5])))
+    both = parted(groups, np.array([0.4, 0.5, 0.7]))
+    np.testing.assert_allclose(both[:2], parted(groups[:2], np.array([0.4, 0.5])))
     assert both[2] == pytest.approx(0.7)
 
 
-def test_of_many_groups_the_weakest_go(rng):
+def test_of_many_groups_the_weakest_links_go(rng):
     # A chain of 40 islands: every group holds two neighbors.
     groups = np.eye(40, dtype=bool) | np.eye(40, k=1, dtype=bool)
     probabilities = rng.uniform(0.1, 0.9, 40)
-    found = part(groups, probabilities)
+    found = parted(groups, probabilities)
     assert (found @ groups <= 1 + 1e-9).all()
-    # Cut at its weakest links, which are far from the strongest.
     dropped = found == 0
     assert 40 / MOST - 1 <= dropped.sum() < 40 / 3
-    assert probabilities[dropped].max() < np.median(probabilities)
+    # With any one that was left out, more than `MOST` would have hung together.
+    left = np.flatnonzero(~dropped)
+    for one in np.flatnonzero(dropped):
+        stronger = left[probabilities[left] > probabilities[one]]
+        right = one + 1
+        while right in stronger:
+            right += 1
+        below = one - 1
+        while below in stronger:
+            below -= 1
+        assert right - below - 1 > MOST
+
+
+def test_a_group_of_very_many_islands():
+    # The weight of none of them, 0.02 ** 400, is no float above 0.
+    singles = np.eye(400, dtype=bool)
+    groups = np.concatenate([singles[:9], np.ones((1, 400), bool)])
+    found = parted(groups, np.full(10, 0.99))
+    np.testing.assert_allclose(found, [0.0] * 9 + [1.0], atol=1e-9)
 
 
 def test_without_an_island_there_is_no_source():
@@ -154,34 +182,99 @@ def test_a_class_outside_the_list_keeps_what_the_network_said():
     assert score == alone(0.8, islands=4)
 
 
-def test_peaks_of_each_island(rng):
-    y, x = np.mgrid[:60, :60]
-    spot = lambda x0, y0: np.exp(-((x - x0) ** 2 + (y - y0) ** 2) / 8)
-    radio = 100 * (spot(15, 15) + spot(45, 40) + spot(45, 47)) + rng.normal(
-        0, 0.1, (60, 60)
-    )
-    radio[0, :] = np.nan
-    found = count_peaks(
-        unlabelled(SkyImage(values=radio.astype(np.float32))) | {"noise": 1.0}
-    )
-    assert found.peaks.tolist() == [1, 2]
-    assert found.boxes.shape == (2, 4)
+def test_the_threshold_of_the_network():
+    assert network_threshold(0.5, 0.9) == FAINT
+    assert network_threshold(0.001, 0.9) == 0.001
+    assert network_threshold(0.5, 0.0) == 0.5
 
 
-def test_islands_have_the_peaks_in_a_field_of_9_arcmin_that_they_have_in_3(real_data):
-    same, all_ = 0, 0
-    for path in sorted((real_data / "first_fields_dev").glob("*.fits")):
-        large = read_sky_image(path)
-        small = dataclasses.replace(large, values=large.values[100:200, 100:200])
-        inner, outer = (count_peaks(unlabelled(field)) for field in (small, large))
-        outer_boxes = outer.boxes - 100
-        for box, peaks in zip(inner.boxes, inner.peaks, strict=True):
-            if box.min() <= 0 or box.max() >= 100:
-                continue  # Cut by the edge of the smaller.
-            low = np.maximum(box[:2], outer_boxes[:, :2])
-            high = np.minimum(box[2:], outer_boxes[:, 2:])
-            (touching,) = (low < high).all(axis=1).nonzero()
-            all_ += 1
-            same += outer.peaks[touching].tolist() == [peaks]
-    assert all_ > 20
-    assert same >= 0.9 * all_  # With one noise for the large field: 0.64.
+def dense_held(boxes, islands, components):
+    """A table of detections and islands: which each detection holds."""
+    low = np.maximum(boxes[:, None, :2], islands[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], islands[None, :, 2:])
+    area = (islands[:, 2:] - islands[:, :2]).prod(axis=1)
+    part = (high - low).clip(min=0).prod(axis=2) / area
+    rank = np.argsort(np.argsort(-part, axis=1, kind="stable"), axis=1)
+    return (part > 0.5) | ((rank < components[:, None]) & (part > 0.1))
+
+
+def dense_clusters(table):
+    """Sets of groups that hang together by common islands."""
+    clusters = []
+    for g, row in enumerate(table):
+        members, touched = {g}, row.copy()
+        for other in [one for one in clusters if (one[1] & row).any()]:
+            clusters.remove(other)
+            members, touched = members | other[0], touched | other[1]
+        clusters.append((members, touched))
+    return [sorted(members) for members, _ in clusters]
+
+
+def dense_recount(boxes, labels, scores, islands, trust):
+    """The same by tables of everything with everything, for clusters up to `MOST`."""
+    components = np.array([int(code[0]) for code in RGZ_CLASSES])
+    inside = dense_held(boxes, islands.boxes, components[labels - 1])
+    rows = np.flatnonzero(inside.any(axis=1) & (scores > 0))
+    table, which = np.unique(inside[rows], axis=0, return_inverse=True)
+    shares = np.zeros((len(table), len(RGZ_CLASSES)))
+    np.maximum.at(shares, (which, labels[rows] - 1), scores[rows])
+    totals = np.minimum(shares.sum(axis=1), 1)
+    rest = np.maximum(1 - totals @ table, 0.02)
+    found = []
+    for cluster in dense_clusters(table):
+        assert len(cluster) <= MOST
+        held, every = np.zeros(len(cluster)), 0.0
+        own = table[cluster]
+        for chosen in itertools.product([False, True], repeat=len(cluster)):
+            times = own[list(chosen)].sum(axis=0)
+            if (times <= 1).all():
+                free = own.any(axis=0) & (times == 0)
+                weight = totals[cluster][list(chosen)].prod() * rest[free].prod()
+                held[list(chosen)] += weight
+                every += weight
+        for g, probability in zip(cluster, held / every, strict=True):
+            edges = islands.boxes[table[g]]
+            box = [*edges[:, :2].min(axis=0), *edges[:, 2:].max(axis=0)]
+            code = class_code(int(table[g].sum()), int(islands.peaks[table[g]].sum()))
+            counted = np.array([name == code for name in RGZ_CLASSES])
+            own_trust = trust if counted.any() else 0.0
+            share = (1 - own_trust) * shares[g] / shares[g].sum() + own_trust * counted
+            found += [
+                (*box, label + 1, probability * share[label])
+                for label in np.flatnonzero(share)
+            ]
+    return found
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_against_tables_of_everything_with_everything(seed):
+    rng = np.random.default_rng(seed)
+    count = rng.integers(1, 60)
+    corners = rng.integers(0, 400, (count, 2)).astype(float)
+    # Some islands are a hundred times as long as others.
+    sides = np.ceil(10 ** rng.uniform(0.3, 2.3, (count, 2)) / rng.integers(1, 9))
+    islands = FieldIslands(
+        np.concatenate([corners, corners + sides], axis=1), rng.integers(1, 5, count)
+    )
+    picked = rng.integers(0, count, (2, count))
+    picked[1, ::2] = picked[0, ::2]  # Detections of one island, or of some two.
+    boxes = np.concatenate(
+        [
+            islands.boxes[picked][..., :2].min(axis=0),
+            islands.boxes[picked][..., 2:].max(axis=0),
+        ],
+        axis=1,
+    ) + rng.normal(0, 2, (count, 4))
+    small = (boxes[:, 2:] - boxes[:, :2]).max(axis=1) < 60
+    boxes = np.concatenate([boxes[small], rng.uniform(0, 400, (3, 4))])
+    labels = rng.integers(1, len(RGZ_CLASSES) + 1, len(boxes))
+    scores = rng.choice([0.0, 0.01, 0.3, 0.9, 1.0], len(boxes)).astype(np.float32)
+    given = boxes, labels, scores, islands
+    expected = sorted(dense_recount(*given, 0.9))
+    found_boxes, found_labels, found_scores = recount(*given, RGZ_CLASSES, trust=0.9)
+    assert (np.diff(found_scores) <= 0).all()
+    found = np.column_stack([found_boxes, found_labels, found_scores])
+    assert len(found) == len(expected)
+    found = np.array(sorted(found.tolist())).reshape(-1, 6)
+    expected = np.array(expected).reshape(-1, 6)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)

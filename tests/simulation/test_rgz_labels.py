@@ -11,7 +11,7 @@ from claran.simulation import rgz_labels as labels
 from claran.simulation import simulated_field as field
 from claran.simulation.observation import FIRST, FIRST_NATIVE
 from claran.simulation.populations import Source
-from claran.sky.islands import class_code, find_islands, find_peaks
+from claran.sky.islands import class_code, find_all_peaks, find_islands
 from claran.sky.noise import noise
 
 
@@ -62,6 +62,7 @@ def test_rule_against_flood_fill(seed):
     sigma = noise(image)
     islands = find_islands(image, sigma, min_pixels=4)
     slow = [i for i in slow_islands(image > 9 / 3**0.5 * sigma) if len(i) >= 4]
+    peaks = find_all_peaks(image, islands, sigma)
     assert len(islands) == len(slow)
     for index in range(len(islands)):
         pixels = {tuple(p) for p in np.argwhere(islands.labels == index + 1).tolist()}
@@ -71,8 +72,8 @@ def test_rule_against_flood_fill(seed):
         np.testing.assert_array_equal(islands.boxes[index], expected)
         leaves = slow_leaves(image, sigma, pixels)
         expected = sorted((x + 0.5, y + 0.5) for y, x in leaves)
-        peaks = find_peaks(image, islands, index, sigma)
-        assert sorted(map(tuple, peaks.tolist())) == expected
+        own = peaks.positions[peaks.islands == index]
+        assert sorted(map(tuple, own.tolist())) == expected
 
 
 def test_sigma_of_gaussian_noise(rng):
@@ -182,7 +183,7 @@ def test_rule_gives_the_classes_of_real_sources(real_data):
             [[float(row[f"box_{edge}"]) for edge in ("x0", "y0", "x1", "y1")]]
         )
         own = np.flatnonzero(owners(islands.boxes, box.clip(0, 100)) == 0)
-        peaks = sum(len(find_peaks(image, islands, int(i), sigma)) for i in own)
-        right += class_code(len(own), peaks) == row["cls"]
+        peaks = np.isin(find_all_peaks(image, islands, sigma).islands, own).sum()
+        right += class_code(len(own), int(peaks)) == row["cls"]
     assert len(rows) == 168
     assert right / len(rows) > 0.94

@@ -5,61 +5,13 @@ import pytest
 
 from claran.sky import contours as radio
 from claran.sky.images import read_sky_image
-from claran.sky.noise import local_noise, noise
+from claran.sky.noise import noise
 
 
 def gaussian(ny, nx, x, y, width=2.0):
     """A source of peak one whose center is at `(x, y)`, in pixel edges."""
     rows, columns = np.mgrid[:ny, :nx] + 0.5
     return np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * width**2))
-
-
-def test_noise(rng):
-    values = rng.normal(3.0, 2.0, (200, 200)).astype(np.float32)
-    values[:20, :20] = 1000.0
-    values[-5:] = np.nan
-    values[0, 0] = np.inf
-    assert noise(values) == pytest.approx(2.0, rel=0.03)
-
-
-@pytest.mark.parametrize("fill, expected", [(7.0, 0.0), (np.nan, np.nan)])
-def test_noise_of_a_constant(fill, expected):
-    assert noise(np.full((3, 4), fill)) == pytest.approx(expected, nan_ok=True)
-
-
-def test_local_noise_follows_the_image(rng):
-    steps = np.repeat([1.0, 3.0], 200)
-    values = rng.normal(size=(120, 400)) * steps
-    values[40:46, 30:36] = 1000.0
-    found = local_noise(values, 50.0)
-    assert found.shape == values.shape and found.dtype == np.float32
-    np.testing.assert_allclose(found[:, :150], 1, rtol=0.12)
-    np.testing.assert_allclose(found[:, 250:], 3, rtol=0.12)
-    # Between, it rises from the last window of the left to the first of the right.
-    assert (np.diff(found[60, 150:250]) >= -0.02).all()
-    np.testing.assert_allclose(local_noise(values.T, 50.0), found.T, rtol=1e-6)
-
-
-def test_local_noise_of_a_window_in_the_middle_is_that_of_its_pixels(rng):
-    values = rng.normal(size=(90, 90)) * np.linspace(1, 5, 90)
-    # Windows of 31 from edge to edge: the third of five starts at 30.
-    middle = local_noise(values, 31)[45, 45]
-    assert middle == pytest.approx(noise(values[30:61, 30:61]), rel=1e-6)
-
-
-@pytest.mark.parametrize("fill", [np.nan, 0.0])
-def test_local_noise_of_blank_and_padded_parts_is_the_images(rng, fill):
-    values = rng.normal(size=(60, 200)) * np.repeat([1.0, 2.0, 2.0, 2.0], 50)
-    values[:, :80] = fill
-    found = local_noise(values, 40)
-    assert found[:, :20] == pytest.approx(noise(values))
-    assert found[:, -20:] == pytest.approx(2, rel=0.1)
-
-
-def test_an_image_of_about_one_window_has_one_noise(rng):
-    values = rng.normal(size=(100, 150))
-    assert local_noise(values, 100.0) is None
-    assert local_noise(values, 99.0) is not None
 
 
 def test_log_minmax():
