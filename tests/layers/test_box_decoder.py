@@ -122,7 +122,9 @@ def test_an_image_does_not_depend_on_its_batch(rng):
 
 
 class TestGolden:
-    @pytest.mark.parametrize("image", [0, 1])
+    @pytest.mark.parametrize(
+        "golden, image", [("shipped", 0), ("full", 0), ("full", 1)], indirect=["golden"]
+    )
     def test_detections(self, golden, image):
         vectors = np.load(golden / "detect" / f"narrow_s132_132_{image}.npz")
         layer = Detections(
@@ -149,6 +151,7 @@ class TestGolden:
             np.testing.assert_allclose(scores[mine], expected[:, 4], atol=1e-5)
             np.testing.assert_allclose(boxes[mine], expected[:, :4], atol=1e-3)
 
+    @pytest.mark.parametrize("golden", ["shipped", "full"], indirect=True)
     def test_clip(self, golden):
         vectors = np.load(golden / "pieces" / "boxes.npz")
         boxes, expected = (

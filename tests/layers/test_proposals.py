@@ -102,7 +102,9 @@ def test_training_has_its_own_sizes():
     assert valid.tolist() == [[True, True, False]]  # Two enter.
 
 
-@pytest.mark.parametrize("image", [0, 1])
+@pytest.mark.parametrize(
+    "golden, image", [("shipped", 0), ("full", 0), ("full", 1)], indirect=["golden"]
+)
 @pytest.mark.parametrize("setting, threshold", [("test", 0.7), ("demo", 0.5)])
 def test_golden(golden, image, setting, threshold):
     vectors = np.load(golden / "detect" / f"narrow_s132_132_{image}.npz")

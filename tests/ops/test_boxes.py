@@ -11,6 +11,7 @@ from jax.test_util import check_grads
 
 from claran.ops import boxes
 
+BOTH_SETS = pytest.mark.parametrize("golden", ["shipped", "full"], indirect=True)
 OFFSETS = pytest.mark.parametrize("offset", [0.0, 1.0], ids=["edges", "inclusive"])
 
 A = jnp.array([[0, 0, 10, 10], [5, 2, 9, 14], [3, 3, 3, 3], [7, 7, 2, 1]], jnp.float32)
@@ -225,6 +226,7 @@ def vectors(golden):
     return np.load(golden / "pieces" / "boxes.npz")
 
 
+@BOTH_SETS
 class TestGolden:
     """The original's own arithmetic, all of it with inclusive pixels."""
 

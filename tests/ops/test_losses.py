@@ -34,6 +34,7 @@ VALID = pytest.mark.parametrize(
     [[True] * 5, [True, False, True, True, False], [False] * 5],
     ids=["all-valid", "some-valid", "none-valid"],
 )
+BOTH_SETS = pytest.mark.parametrize("golden", ["shipped", "full"], indirect=True)
 POSITIVE = np.array([True, True, False, True, False])
 
 
@@ -104,6 +105,7 @@ def test_large_logits_stay_finite():
 class TestGolden:
     """The original's loss terms and those of its training step."""
 
+    @BOTH_SETS
     @pytest.mark.parametrize("sigma", [1, 3])
     def test_the_curve(self, golden, sigma):
         vectors = np.load(golden / "pieces" / "losses.npz")
@@ -139,6 +141,7 @@ class TestGolden:
         expected = vectors[f"sigma{sigma}_nolbn_grad"]
         np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-8)
 
+    @BOTH_SETS
     def test_training_step_of_the_first_stage(self, golden):
         vectors = np.load(golden / "train" / "narrow_step_s132.npz")
         _, rows, columns, channels = vectors["rpn_bbox_pred"].shape
@@ -157,6 +160,7 @@ class TestGolden:
         found = smooth_l1(deltas, targets, labels == 1, valid, sigma=3.0)
         np.testing.assert_allclose(found, vectors["rpn_loss_box"], rtol=1e-5)
 
+    @BOTH_SETS
     def test_training_step_of_the_second_stage(self, golden):
         vectors = np.load(golden / "train" / "narrow_step_s132.npz")
         labels = vectors["roi_data__labels"].ravel()

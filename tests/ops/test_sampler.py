@@ -353,7 +353,11 @@ def test_refuses_options_it_does_not_know(monkeypatch, features, option, message
 
 
 class TestGolden:
-    @pytest.mark.parametrize("size", [600, 132])
+    @pytest.mark.parametrize(
+        "golden, size",
+        [("shipped", 132), ("full", 132), ("full", 600)],
+        indirect=["golden"],
+    )
     def test_st_pool(self, golden, size):
         vectors = np.load(golden / "pieces" / "st_pool.npz")
         features, rois, expected, cotangent, gradient = (
@@ -373,7 +377,11 @@ class TestGolden:
         found[0, 0] = gradient[0, 0] = 0
         np.testing.assert_allclose(found, gradient, atol=2e-5)
 
-    @pytest.mark.parametrize("name", ["plain", "square"])
+    @pytest.mark.parametrize(
+        "golden, name",
+        [("shipped", "plain"), ("full", "plain"), ("full", "square")],
+        indirect=["golden"],
+    )
     def test_transformer(self, golden, name):
         vectors = np.load(golden / "pieces" / "transformer.npz")
         maps, theta, expected, cotangent, d_maps, d_theta = (

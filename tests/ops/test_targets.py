@@ -1,4 +1,5 @@
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,7 @@ from claran.ops.targets import (
 )
 
 KEY = jax.random.key(0)
+BOTH_SETS = pytest.mark.parametrize("golden", ["shipped", "full"], indirect=True)
 SIZE = 64.0
 ANCHORS = jnp.asarray(
     grid_anchors(base_anchors([16, 32], [1], stride=16), rows=4, columns=4, stride=16)
@@ -286,14 +288,20 @@ class TestGoldenRpn:
         return case
 
     @pytest.mark.parametrize(
-        "name",
+        "golden, name",
         [
-            "a600_nosampling",
-            "a600_tiny_gt",
-            "a600_whole_image",
-            "a600_two_identical_gt",
-            "a132_nosampling",
+            *itertools.product(
+                ["shipped", "full"],
+                [
+                    "a600_nosampling",
+                    "a600_whole_image",
+                    "a600_two_identical_gt",
+                    "a132_nosampling",
+                ],
+            ),
+            ("full", "a600_tiny_gt"),
         ],
+        indirect=["golden"],
     )
     def test_every_anchor(self, case, name):
         (labels, deltas), (expected, expected_deltas) = case(name)
@@ -305,7 +313,13 @@ class TestGoldenRpn:
         )
 
     @pytest.mark.parametrize(
-        "name, full", [("a600_seed3", "a600_nosampling"), ("a600_many_fg_seed3", None)]
+        "golden, name, full",
+        [
+            ("full", "a600_seed3", "a600_nosampling"),
+            ("full", "a600_many_fg_seed3", None),
+            ("shipped", "a600_many_fg_seed3", None),
+        ],
+        indirect=["golden"],
     )
     def test_a_draw_has_as_many_of_each(self, case, name, full):
         (labels, _), (expected, _) = case(name, RpnOptions())
@@ -315,6 +329,7 @@ class TestGoldenRpn:
             every, _ = case(full)[0]
             assert ((labels < 0) | (labels == every)).all()
 
+    @BOTH_SETS
     def test_an_object_that_no_anchor_touches_is_left_out(self, case):
         """The original makes all 116 anchors that overlap nothing positive."""
         (labels, deltas), (original, _) = case("a132_uncovered_corner")
@@ -327,6 +342,7 @@ class TestGoldenRpn:
         assert positive.any()
         np.testing.assert_array_equal(deltas[positive], expected_deltas[positive])
 
+    @BOTH_SETS
     def test_no_object(self, case):
         (labels, _), nothing = case("a600_no_gt")
         assert nothing is None  # It raised.
@@ -334,14 +350,15 @@ class TestGoldenRpn:
 
 
 @pytest.mark.parametrize(
-    "name",
+    "golden, name",
     [
-        "p_few",
-        "p_only_gt",
-        "p_far_rois_no_fg_but_gt",
-        "p_lots_seed3",
-        "p_lots_batch64_seed3",
+        *itertools.product(
+            ["shipped", "full"], ["p_few", "p_only_gt", "p_far_rois_no_fg_but_gt"]
+        ),
+        ("full", "p_lots_seed3"),
+        ("full", "p_lots_batch64_seed3"),
     ],
+    indirect=["golden"],
 )
 def test_golden_proposal_targets(golden, name):
     vectors = np.load(golden / "pieces" / "proposal_target.npz")
