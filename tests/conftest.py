@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,9 +94,32 @@ def d1_path(
 
 
 @pytest.fixture(scope="session")
-def golden() -> Path:
-    """The folder of vectors made with the original ClaRAN's own code."""
-    return _shared("golden")
+def golden(request: pytest.FixtureRequest) -> Path:
+    """The folder of vectors made with the original ClaRAN's own code.
+
+    It is the full set, which does not ship: without it a test is skipped. What can also
+    be tested in any clone asks for the part that ships, by
+    `pytest.mark.parametrize("golden", ["shipped", "full"], indirect=True)`.
+    """
+    if getattr(request, "param", "full") == "full":
+        return _shared("golden")
+    shipped = request.getfixturevalue("shipped_golden")
+    unpacked = request.getfixturevalue("tmp_path_factory").mktemp("shipped") / "golden"
+    shutil.copytree(shipped, unpacked)
+    for packed in unpacked.glob("*/files.npz"):
+        with np.load(packed) as arrays:
+            contents = np.split(arrays["content"], arrays["sizes"].cumsum()[:-1])
+            for name, content in zip(arrays["names"], contents, strict=True):
+                file = packed.parent / str(name)
+                file.parent.mkdir(exist_ok=True)
+                file.write_bytes(content.tobytes())
+    return unpacked
+
+
+@pytest.fixture(scope="session")
+def shipped_golden() -> Path:
+    """The folder of the part of the golden vectors that ships."""
+    return ROOT / "tests" / "golden"
 
 
 @pytest.fixture(scope="session")

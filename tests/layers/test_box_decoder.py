@@ -52,7 +52,7 @@ def test_temperature_divides_the_logits():
     np.testing.assert_allclose(found.scores[0, :2], expected, rtol=1e-5)
 
 
-def test_proposals_that_do_not_exist_detect_nothing():
+def test_invalid_proposals_detect_nothing():
     logits = probable([[0.1, 0.9], [0.2, 0.8], [0.3, 0.7]])
     proposed = jnp.array([[False, True, False]])
     found = detect(Detections(max_outputs=2), logits, proposed=proposed)
@@ -70,7 +70,7 @@ def test_no_proposals():
     assert not found.valid.any()
 
 
-def test_each_class_has_its_deltas_in_units_of_their_spread():
+def test_deltas_are_per_class_and_in_units_of_delta_stds():
     deltas = jnp.zeros((1, 3, 3, 4)).at[0, 2, 2].set(jnp.array([1.0, 0, 0, 0]))
     logits = probable([[0.98, 0.01, 0.01]] * 2 + [[0.1, 0.3, 0.6]])
     layer = Detections(max_outputs=2, delta_stds=(0.1, 0.1, 0.2, 0.2))
@@ -122,7 +122,9 @@ def test_an_image_does_not_depend_on_its_batch(rng):
 
 
 class TestGolden:
-    @pytest.mark.parametrize("image", [0, 1])
+    @pytest.mark.parametrize(
+        "golden, image", [("shipped", 0), ("full", 0), ("full", 1)], indirect=["golden"]
+    )
     def test_detections(self, golden, image):
         vectors = np.load(golden / "detect" / f"narrow_s132_132_{image}.npz")
         layer = Detections(
@@ -132,7 +134,7 @@ class TestGolden:
             offset=1.0,
             max_log_ratio=None,
         )
-        # The network's output already has the spread in it: see `weights`.
+        # The original's network gives deltas that are multiplied by these already.
         stds = np.tile(np.array(layer.delta_stds, np.float32), 7)
         found = jax.jit(layer)(
             jnp.asarray(vectors["test__cls_score"][None]),
@@ -149,6 +151,7 @@ class TestGolden:
             np.testing.assert_allclose(scores[mine], expected[:, 4], atol=1e-5)
             np.testing.assert_allclose(boxes[mine], expected[:, :4], atol=1e-3)
 
+    @pytest.mark.parametrize("golden", ["shipped", "full"], indirect=True)
     def test_clip(self, golden):
         vectors = np.load(golden / "pieces" / "boxes.npz")
         boxes, expected = (

@@ -10,5 +10,5 @@ def test_contract(layer_contract, rng):
     layer_contract(MaxPool(), [jnp.asarray(rng.normal(size=(2, 5, 6, 3)), jnp.float32)])
 
 
-def test_shape_of_unknown_sides():
+def test_shape_with_unknown_rows():
     assert MaxPool()(keras.Input((None, 7, 3))).shape == (None, None, 3, 3)

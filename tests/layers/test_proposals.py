@@ -13,7 +13,7 @@ ANCHORS = jnp.array(
 
 
 def scored(*scores):
-    """Logits whose probability of an object is that of each score, for one image."""
+    """Returns logits of one image whose object probabilities are the scores."""
     logits = np.log(np.array(scores) / (1 - np.array(scores)))
     return jnp.asarray(np.stack([np.zeros_like(logits), logits], 1)[None], jnp.float32)
 
@@ -35,11 +35,11 @@ def test_contract(layer_contract, rng):
     layer_contract(Proposals(max_outputs=3, min_size=2.0, max_log_ratio=None), inputs)
 
 
-def test_best_first_clipped_and_suppressed():
+def test_proposals_are_sorted_clipped_and_suppressed():
     layer = Proposals(max_outputs=5, iou_threshold=0.7)
     boxes, scores, valid = propose(layer, scored(0.6, 0.7, 0.9, 0.8))
     assert valid.tolist() == [[True, True, True, False, False]]
-    # The first anchor overlaps the second by 14 / 18; the fourth is cut at 64.
+    # The first anchor overlaps the second by 14 / 18; the fourth is clipped at 64.
     expected = [[20, 20, 52, 52], [40, 8, 64, 38], [2, 0, 18, 16], [0] * 4, [0] * 4]
     np.testing.assert_allclose(boxes[0], expected, atol=1e-5)
     np.testing.assert_allclose(scores[0], [0.9, 0.8, 0.7, 0, 0], rtol=1e-5)
@@ -55,12 +55,12 @@ def test_deltas_move_the_anchors():
     "info, min_size, survivors",
     [
         pytest.param((64, 64, 1), 20, [True, True], id="two"),
-        pytest.param((64, 64, 2), 15, [True, False], id="of-the-picture-not-the-input"),
+        pytest.param((64, 64, 2), 15, [True, False], id="one-in-pixels-of-the-picture"),
         pytest.param((64, 64, 1), 33, [False, False], id="none"),
         pytest.param((0, 0, 1), 1, [False, False], id="no-image"),
     ],
 )
-def test_small_boxes_go(info, min_size, survivors):
+def test_small_boxes_are_removed(info, min_size, survivors):
     layer = Proposals(max_outputs=2, min_size=min_size)
     boxes, scores, valid = propose(layer, scored(0.6, 0.7, 0.9, 0.8), info=info)
     assert valid[0].tolist() == survivors
@@ -68,7 +68,7 @@ def test_small_boxes_go(info, min_size, survivors):
 
 
 def test_no_anchor():
-    """A picture smaller than the stride."""
+    """As for a picture smaller than the stride."""
     layer = jax.jit(Proposals(max_outputs=2))
     none = jnp.zeros((1, 0, 2)), jnp.zeros((1, 0, 4)), jnp.zeros((0, 4))
     boxes, _, valid = layer(*none, jnp.array([[9.0, 9.0, 1.0]]))
@@ -94,17 +94,19 @@ def test_an_image_does_not_depend_on_its_batch(rng):
             np.testing.assert_allclose(many[i], one[0], rtol=1e-6)
 
 
-def test_training_has_its_own_sizes():
+def test_training_has_its_own_numbers_of_boxes():
     layer = Proposals(max_outputs=1, train_inputs=2, train_outputs=3)
     logits = scored(0.6, 0.7, 0.9, 0.8)
     assert propose(layer, logits)[2].shape == (1, 1)
     valid = propose(layer, logits, training=True)[2]
-    assert valid.tolist() == [[True, True, False]]  # Two enter.
+    assert valid.tolist() == [[True, True, False]]  # Two go into NMS.
 
 
-@pytest.mark.parametrize("image", [0, 1])
+@pytest.mark.parametrize(
+    "golden, image", [("shipped", 0), ("full", 0), ("full", 1)], indirect=["golden"]
+)
 @pytest.mark.parametrize("setting, threshold", [("test", 0.7), ("demo", 0.5)])
-def test_golden(golden, image, setting, threshold):
+def test_proposals_equal_the_original(golden, image, setting, threshold):
     vectors = np.load(golden / "detect" / f"narrow_s132_132_{image}.npz")
     score = vectors["rpn_cls_score"].reshape(-1, 2, 6)  # Backgrounds, then objects.
     layer = Proposals(

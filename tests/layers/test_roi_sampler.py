@@ -25,7 +25,7 @@ def test_contract(layer_contract, inputs, options):
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-def test_samples_image_by_image(inputs, batch):
+def test_batch_equals_single_images(inputs, batch):
     features, rois = (x[:batch] for x in inputs)
     found = jax.jit(RoiSampler(size=2, stride=8))(features, rois)
     sample = jax.jit(functools.partial(sample_rois, size=2, stride=8))
@@ -39,7 +39,7 @@ def test_no_rois(inputs):
     assert found.shape == (3, 0, 2, 2, 2)
 
 
-def test_golden(golden):
+def test_samples_equal_the_original(golden):
     vectors = np.load(golden / "detect" / "narrow_s132_132_0.npz")
     sampler = RoiSampler(placement="claran", border="zero")
     rois = jnp.asarray(vectors["test__rois"][None, :, 1:])

@@ -1,4 +1,4 @@
-"""In ops, shapes broadcast only where the code says so; Keras does not keep to that."""
+"""Tests of ops refuse implicit rank promotion. Keras needs it, so only these do."""
 
 from collections.abc import Callable
 

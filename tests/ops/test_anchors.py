@@ -5,7 +5,8 @@ import pytest
 
 from claran.ops.anchors import base_anchors, grid_anchors
 
-INCLUSIVE = np.array([0, 0, 1, 1])  # The original's last pixel is inside its anchors.
+BOTH_SETS = pytest.mark.parametrize("golden", ["shipped", "full"], indirect=True)
+INCLUSIVE = np.array([0, 0, 1, 1])  # The original's boxes include their last pixel.
 
 
 def slow_grid(base, rows, columns, stride):
@@ -22,6 +23,7 @@ def slow_grid(base, rows, columns, stride):
     ]
 
 
+@BOTH_SETS
 @pytest.mark.parametrize("name", ["claran", "class_default", "four_scales"])
 def test_base_anchors_equal_the_original(golden, name):
     vectors = np.load(golden / "pieces" / "anchors.npz")
@@ -30,6 +32,7 @@ def test_base_anchors_equal_the_original(golden, name):
     np.testing.assert_array_equal(found - INCLUSIVE, vectors[name])
 
 
+@BOTH_SETS
 def test_grid_equals_the_original(golden):
     expected = np.load(golden / "pieces" / "anchors.npz")["claran_tiled_3x5"]
     base = base_anchors([16, 32, 64, 128, 256, 512], [1], stride=16)
@@ -39,14 +42,14 @@ def test_grid_equals_the_original(golden):
 
 @pytest.mark.parametrize("ratio", [0.25, 0.5, 1.0, 2.0, 3.0])
 @pytest.mark.parametrize("stride", [8, 16])
-def test_an_anchor_has_its_size_ratio_and_place(ratio, stride):
+def test_area_ratio_and_center_of_an_anchor(ratio, stride):
     ((x1, y1, x2, y2),) = base_anchors([48], [ratio], stride=stride)
     assert (x2 - x1) * (y2 - y1) == pytest.approx(48**2)
     assert (y2 - y1) / (x2 - x1) == pytest.approx(ratio)
     assert [(x1 + x2) / 2, (y1 + y2) / 2] == pytest.approx([stride / 2] * 2)
 
 
-def test_rounding_changes_no_square_of_whole_cells():
+def test_rounding_leaves_square_anchors_unchanged():
     sizes = [16, 32, 160]
     exact, rounded = (
         base_anchors(sizes, [1], stride=16, rounded=flag) for flag in (False, True)
@@ -71,7 +74,7 @@ def test_grid_equals_the_loop(rows, columns, sizes):
     np.testing.assert_array_equal(found, expected)
 
 
-def test_the_grid_is_a_constant_under_jit():
+def test_grid_inside_jit():
     base = base_anchors([16], [1], stride=16)
 
     @jax.jit

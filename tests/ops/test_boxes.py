@@ -11,6 +11,7 @@ from jax.test_util import check_grads
 
 from claran.ops import boxes
 
+BOTH_SETS = pytest.mark.parametrize("golden", ["shipped", "full"], indirect=True)
 OFFSETS = pytest.mark.parametrize("offset", [0.0, 1.0], ids=["edges", "inclusive"])
 
 A = jnp.array([[0, 0, 10, 10], [5, 2, 9, 14], [3, 3, 3, 3], [7, 7, 2, 1]], jnp.float32)
@@ -18,7 +19,7 @@ B = jnp.array([[0, 0, 10, 5], [8, 8, 30, 21], [3, 3, 3, 3]], jnp.float32)
 
 
 def pixels(box, offset):
-    """Returns the pixels a box of whole numbers covers, one by one."""
+    """Returns the set of pixels that a box with integer corners covers."""
     x1, y1, x2, y2 = (int(value) for value in box)
     end = int(offset)
     return set(itertools.product(range(x1, x2 + end), range(y1, y2 + end)))
@@ -92,7 +93,7 @@ def test_iou_equals_counted_pixels(wrap, offset):
 
 @OFFSETS
 @given(a=whole_boxes, b=whole_boxes)
-def test_iou_of_whole_numbers_is_exact(offset, a, b):
+def test_iou_of_integer_boxes_is_exact(offset, a, b):
     expected = [[slow_iou(p, q, offset) for q in b] for p in a]
     iou = compiled(boxes.iou, offset=offset)
     found = iou(a, b)
@@ -149,20 +150,20 @@ def test_decode_undoes_encode(box, anchor):
     np.testing.assert_allclose(found, box, atol=5e-3)  # 10 ulp at 1,000 px, twice.
 
 
-def test_a_zero_delta_of_inclusive_boxes_adds_one_as_in_claran(wrap):
+def test_zero_deltas_enlarge_inclusive_boxes_by_one_pixel_as_in_claran(wrap):
     decode = wrap(functools.partial(boxes.decode, offset=1.0))
     found = decode(jnp.zeros((1, 4)), jnp.array([[2.0, 3.0, 9.0, 20.0]]))
     assert found.tolist() == [[2, 3, 10, 21]]
 
 
-def test_the_bound_keeps_a_huge_delta_finite():
+def test_max_log_ratio_keeps_huge_deltas_finite():
     deltas, anchor = jnp.full((1, 4), 1000.0), jnp.array([[0.0, 0.0, 16.0, 16.0]])
     found = boxes.decode(deltas * jnp.array([[0, 0, 1, 1]]), anchor)
     np.testing.assert_allclose(found, [[-492, -492, 508, 508]], rtol=1e-5)
     assert not jnp.isfinite(boxes.decode(deltas, anchor, max_log_ratio=None)).all()
 
 
-def test_empty_boxes_encode_to_finite_numbers_and_gradients():
+def test_encoding_empty_boxes_gives_finite_values_and_gradients():
     nothing = jnp.zeros((1, 4))
     run = jax.jit(jax.value_and_grad(lambda x, y: boxes.encode(x, y).sum()))
     for box, anchor in [(nothing, A[:1]), (A[:1], nothing), (nothing, nothing)]:
@@ -196,7 +197,7 @@ def test_clip(wrap, box, expected, offset):
 
 
 @given(box=solid_boxes, height=sides, width=sides)
-def test_clip_is_idempotent_and_keeps_the_order_of_ends(box, height, width):
+def test_clip_is_idempotent_and_keeps_corners_in_order(box, height, width):
     clip = compiled(boxes.clip)
     once = clip(box, jnp.float32(height), jnp.float32(width))
     again = clip(once, jnp.float32(height), jnp.float32(width))
@@ -225,14 +226,15 @@ def vectors(golden):
     return np.load(golden / "pieces" / "boxes.npz")
 
 
+@BOTH_SETS
 class TestGolden:
-    """The original's own arithmetic, all of it with inclusive pixels."""
+    """Box arithmetic of the original, whose boxes include their last pixel."""
 
     def test_overlaps(self, wrap, golden):
         vectors = np.load(golden / "pieces" / "bbox_overlaps.npz")
         iou = wrap(functools.partial(boxes.iou, offset=1.0))
         arguments = (jnp.asarray(vectors[k], jnp.float32) for k in ("boxes", "query"))
-        # The original's are float64, of corners that float32 rounds.
+        # The original computes in float64; here the corners are rounded to float32.
         np.testing.assert_allclose(iou(*arguments), vectors["out"], atol=2e-6)
 
     def test_encode(self, wrap, vectors):
@@ -240,7 +242,7 @@ class TestGolden:
         box, anchor = (jnp.asarray(vectors[f"transform_f4__{k}"]) for k in ("gt", "ex"))
         # Logarithms differ in the last digits from library to library.
         found, expected = encode(box, anchor), vectors["transform_f4__out"]
-        # An anchor without width gives the original infinities, and us large numbers.
+        # For an anchor of zero width the original returns inf, ours a large number.
         solid = np.isfinite(expected).all(axis=1)
         assert jnp.isfinite(found).all() and solid.sum() > 60
         np.testing.assert_allclose(found[solid], expected[solid], rtol=1e-6, atol=5e-7)
@@ -252,7 +254,7 @@ class TestGolden:
         anchors = np.repeat(vectors["inv_f4__boxes"][:, None], classes, axis=1)
         found = wrap(decode)(jnp.asarray(deltas), jnp.asarray(anchors))
         expected = vectors[f"inv_f4__out{4 * classes}"].reshape(found.shape)
-        # So do exponentials; 2e-4 px are 3 ulp at 600 px.
+        # Exponentials differ in the last digits too; 2e-4 px are 3 ulp at 600 px.
         np.testing.assert_allclose(found, expected, rtol=2e-6, atol=2e-4)
 
     def test_clip(self, wrap, vectors):

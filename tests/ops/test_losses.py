@@ -34,6 +34,7 @@ VALID = pytest.mark.parametrize(
     [[True] * 5, [True, False, True, True, False], [False] * 5],
     ids=["all-valid", "some-valid", "none-valid"],
 )
+BOTH_SETS = pytest.mark.parametrize("golden", ["shipped", "full"], indirect=True)
 POSITIVE = np.array([True, True, False, True, False])
 
 
@@ -78,7 +79,7 @@ def test_gradients(rng, valid):
 
 
 @pytest.mark.parametrize("rubbish", [jnp.nan, jnp.inf], ids=str)
-def test_padding_reaches_neither_value_nor_gradient(rubbish):
+def test_invalid_rows_affect_neither_value_nor_gradient(rubbish):
     valid = jnp.array([True, False])
     numbers = jnp.stack([jnp.arange(4.0), jnp.full(4, rubbish)])
 
@@ -102,10 +103,11 @@ def test_large_logits_stay_finite():
 
 
 class TestGolden:
-    """The original's loss terms and those of its training step."""
+    """Loss terms of the original, alone and in one training step."""
 
+    @BOTH_SETS
     @pytest.mark.parametrize("sigma", [1, 3])
-    def test_the_curve(self, golden, sigma):
+    def test_smooth_l1_curve(self, golden, sigma):
         vectors = np.load(golden / "pieces" / "losses.npz")
         valid = jnp.array([True])
 
@@ -120,7 +122,7 @@ class TestGolden:
         np.testing.assert_allclose(slope, expected[1], rtol=1e-6, atol=1e-7)
 
     @pytest.mark.parametrize("sigma", [1, 3])
-    def test_boxes_of_the_own_class(self, golden, sigma):
+    def test_box_loss_of_the_true_class(self, golden, sigma):
         vectors = np.load(golden / "pieces" / "losses.npz")
         labels = vectors["label"]
         rows = jnp.arange(len(labels))
@@ -139,11 +141,13 @@ class TestGolden:
         expected = vectors[f"sigma{sigma}_nolbn_grad"]
         np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-8)
 
-    def test_training_step_of_the_first_stage(self, golden):
+    @BOTH_SETS
+    def test_rpn_losses_of_a_training_step(self, golden):
         vectors = np.load(golden / "train" / "narrow_step_s132.npz")
         _, rows, columns, channels = vectors["rpn_bbox_pred"].shape
         a = channels // 4
-        # Channels of scores: backgrounds, then objects; of boxes: anchor by anchor.
+        # Score channels: background of all anchors, then object of all anchors.
+        # Box channels: four deltas for each anchor.
         logits = vectors["rpn_cls_score"].reshape(rows, columns, 2, a)
         logits = jnp.asarray(logits.swapaxes(2, 3).reshape(-1, 2))
         deltas = jnp.asarray(vectors["rpn_bbox_pred"].reshape(-1, 4))
@@ -157,7 +161,8 @@ class TestGolden:
         found = smooth_l1(deltas, targets, labels == 1, valid, sigma=3.0)
         np.testing.assert_allclose(found, vectors["rpn_loss_box"], rtol=1e-5)
 
-    def test_training_step_of_the_second_stage(self, golden):
+    @BOTH_SETS
+    def test_head_losses_of_a_training_step(self, golden):
         vectors = np.load(golden / "train" / "narrow_step_s132.npz")
         labels = vectors["roi_data__labels"].ravel()
         rows = np.arange(len(labels))

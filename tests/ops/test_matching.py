@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from claran.ops.matching import IGNORED, NEGATIVE, POSITIVE, match
 
-TINY = 0.125  # Steps that float32 holds exactly, so that equal overlaps are equal.
+TINY = 0.125  # A step that float32 holds exactly, so that ties are exact.
 
 
 def slow_match(overlaps, valid, positive, negative, rescue, candidates):
@@ -76,7 +76,7 @@ def test_equals_the_loop(rescue, problem):
             id="rescue-all-equal",
         ),
         pytest.param([[0.0]], True, [0], [NEGATIVE], id="rescue-no-overlap"),
-        pytest.param(  # Rescued for its second object, it still stands for its best.
+        pytest.param(  # Positive because of object 1, but still assigned to object 0.
             [[0.375, 0.125], [0.5, 0]], True, [0, 0], [POSITIVE] * 2, id="rescue-other"
         ),
     ],

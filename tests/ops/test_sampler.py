@@ -16,8 +16,8 @@ ROIS = jnp.array(
     [
         [10, 20, 60, 70],
         [3.5, 7.25, 21, 100],
-        [-40, -30, 30, 10],  # Over the upper left corner.
-        [70, 60, 190, 170],  # Over the lower right one.
+        [-40, -30, 30, 10],  # Across the upper left corner.
+        [70, 60, 190, 170],  # Across the lower right corner.
         [40, 40, 40, 40],  # A point.
     ],
     jnp.float32,
@@ -47,7 +47,7 @@ def slow_interpolate(features, y, x, border):
 
 
 def slow_places(low, high, length, size, placement):
-    """One axis: where the samples of an RoI lie, in cells."""
+    """Returns the positions of an RoI's samples along one axis, in cells."""
     low, high = low / STRIDE, high / STRIDE
     if placement == "aligned":  # RoIAlign: the centers of equal bins.
         return [low + (i + 0.5) * (high - low) / size - 0.5 for i in range(size)]
@@ -67,7 +67,7 @@ def slow_sample(features, rois, size, placement, border):
 
 
 def slow_scatter(features, rois, cotangent, placement, border):
-    """The gradient by the features, which the samples depend on linearly."""
+    """Returns the gradient of the features; the samples are linear in them."""
     total = np.zeros(features.shape)
     for row, column in np.ndindex(features.shape[:2]):
         cell = np.zeros((*features.shape[:2], 1))
@@ -89,7 +89,7 @@ def test_equals_the_loop(wrap, features, placement, border):
 @PLACEMENTS
 @BORDERS
 def test_gradients(rng, features, placement, border):
-    # No sample near a whole number, where the interpolation has a kink.
+    # No sample near an integer position, where the interpolation has a kink.
     rois = jnp.array([[11.0, 21.0, 58.0, 67.0], [27.0, 33.0, 50.0, 93.0]])
     sample = functools.partial(
         sample_rois, size=2, stride=STRIDE, placement=placement, border=border
@@ -113,7 +113,7 @@ def test_gradients(rng, features, placement, border):
 
 @PLACEMENTS
 @BORDERS
-def test_gradient_by_the_features_equals_the_loop(rng, features, placement, border):
+def test_gradient_of_the_features_equals_the_loop(rng, features, placement, border):
     options = {"placement": placement, "border": border}
     sample = functools.partial(sample_rois, size=3, stride=STRIDE, **options)
     cotangent = jnp.asarray(rng.normal(size=(len(ROIS), 3, 3, 3)), jnp.float32)
@@ -135,11 +135,11 @@ def test_gradient_in_several_chunks(monkeypatch, features):
 
 
 class TestBothLowerings:
-    """Gathers on a CPU, matrix products elsewhere: the same result."""
+    """Gathers on a CPU and matrix products elsewhere give the same result."""
 
     @pytest.fixture
-    def as_elsewhere(self, monkeypatch):
-        """Makes a CPU run what other platforms run; returns the calls so far."""
+    def as_on_accelerators(self, monkeypatch):
+        """Makes the CPU run the accelerators' code; returns the functions called."""
         calls = []
 
         def choose(*arguments, cpu, default):
@@ -151,13 +151,15 @@ class TestBothLowerings:
 
     @PLACEMENTS
     @BORDERS
-    def test_values_and_gradients(self, as_elsewhere, rng, features, placement, border):
+    def test_values_and_gradients(
+        self, as_on_accelerators, rng, features, placement, border
+    ):
         options = {"placement": placement, "border": border}
         sample = functools.partial(sample_rois, size=3, stride=STRIDE, **options)
         out, pull = jax.vjp(jax.jit(sample), features, ROIS)
         cotangent = jnp.asarray(rng.normal(size=out.shape), jnp.float32)
         d_features, d_rois = pull(cotangent)
-        assert set(as_elsewhere) == {"by_products"}
+        assert set(as_on_accelerators) == {"by_products"}
         expected = slow_sample(features, ROIS, 3, **options)
         np.testing.assert_allclose(out, expected, atol=1e-5)
         expected = slow_scatter(features, ROIS, cotangent, **options)
@@ -165,7 +167,7 @@ class TestBothLowerings:
         assert jnp.isfinite(d_rois).all()
 
     @pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
-    def test_who_runs_what(self, features, platform):
+    def test_lowering_of_each_platform(self, features, platform):
         def total(features, rois):
             return (sample_rois(features, rois, size=3, stride=STRIDE) ** 2).sum()
 
@@ -181,7 +183,7 @@ class TestBothLowerings:
 class TestAffine:
     @PLACEMENTS
     @BORDERS
-    def test_without_rotation_equals_the_fast_case(self, features, placement, border):
+    def test_without_rotation_equals_sample_rois(self, features, placement, border):
         rows, columns, _ = features.shape
         transforms = roi_transforms(
             ROIS, stride=STRIDE, rows=rows, columns=columns, size=3, placement=placement
@@ -191,7 +193,7 @@ class TestAffine:
         turned = functools.partial(sample_affine, size=(3, 3), border=border)
         found = jax.jit(turned)(features, transforms)
         expected = jax.jit(sample)(features, ROIS)
-        # The last digit of a place may differ.
+        # Sample positions may differ in the last digit.
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
     def test_quarter_turns(self, features):
@@ -209,8 +211,8 @@ class TestAffine:
             expected = np.rot90(found[0], turns)
             np.testing.assert_allclose(found[turns], expected, atol=1e-5)
 
-    def test_output_of_rows_and_columns(self, wrap, features):
-        # The grid of the output on the grid of the map: the map itself.
+    def test_output_that_is_not_square(self, wrap, features):
+        # The output grid coincides with that of the map, so the map is returned.
         whole = jnp.array([[[2.5, 0, 2.5], [0, 3.5, 3.5]]])
         found = wrap(functools.partial(sample_affine, size=(8, 6)))(features, whole)
         np.testing.assert_allclose(found[0], features, atol=2e-6)
@@ -223,7 +225,7 @@ class TestAffine:
             sample, (features, transforms), 1, modes=["rev"], atol=0.02, rtol=0.02
         )
 
-    def test_gradient_by_the_angle(self, features):
+    def test_gradient_of_the_angle(self, features):
         rois = jnp.array([[13.0, 21.0, 58.0, 67.0]])
 
         @jax.jit
@@ -279,8 +281,8 @@ class TestEdges:
         found = jax.jit(sample)(features, ROIS[4:])
         np.testing.assert_allclose(found[0, 0, 0], features[2, 2], atol=1e-6)
 
-    def test_the_border_of_zero_drops_the_last_cell(self):
-        """ClaRAN's: exactly on the last cell is outside, on the first one inside."""
+    def test_zero_border_drops_the_last_cell(self):
+        """As in ClaRAN: a sample on the last cell is outside, on the first inside."""
         ramp = jnp.broadcast_to(jnp.arange(1.0, 5.0)[None, :, None], (3, 4, 1))
         places = jnp.array([-0.25, 0.0, 2.75, 3.0])
         transforms = jnp.stack(
@@ -345,15 +347,19 @@ def test_batches_by_vmap(rng):
     ],
     ids=["border", "placement"],
 )
-def test_refuses_options_it_does_not_know(monkeypatch, features, option, message):
-    # The check of types, which only tests have, would come first.
+def test_refuses_unknown_options(monkeypatch, features, option, message):
+    # Otherwise the type checks, which only tests switch on, would refuse it first.
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(ValueError, match=message):
         sample_rois(features, ROIS, size=2, stride=STRIDE, **option)
 
 
 class TestGolden:
-    @pytest.mark.parametrize("size", [600, 132])
+    @pytest.mark.parametrize(
+        "golden, size",
+        [("shipped", 132), ("full", 132), ("full", 600)],
+        indirect=["golden"],
+    )
     def test_st_pool(self, golden, size):
         vectors = np.load(golden / "pieces" / "st_pool.npz")
         features, rois, expected, cotangent, gradient = (
@@ -364,16 +370,21 @@ class TestGolden:
             sample_rois, size=7, stride=16, placement="claran", border="zero"
         )
         out, pull = jax.vjp(jax.jit(lambda f: sample(f, rois[:, 1:])), features[0])
-        # At a whole number float32 may fall on either side.
+        # At an integer position float32 may fall on either side.
         sure = ~vectors[f"s{size}__near_whole_number"]
         np.testing.assert_allclose(out[sure], expected[sure], atol=2e-5)
-        # The first cell collects what cancels in the original, but for its rounding.
+        # In the original, samples outside the map add to the gradient of the first
+        # cell what cancels only up to rounding.
         found, gradient = np.array(pull(cotangent)[0]), np.array(gradient[0])
         np.testing.assert_allclose(found[0, 0], gradient[0, 0], atol=1e-3)
         found[0, 0] = gradient[0, 0] = 0
         np.testing.assert_allclose(found, gradient, atol=2e-5)
 
-    @pytest.mark.parametrize("name", ["plain", "square"])
+    @pytest.mark.parametrize(
+        "golden, name",
+        [("shipped", "plain"), ("full", "plain"), ("full", "square")],
+        indirect=["golden"],
+    )
     def test_transformer(self, golden, name):
         vectors = np.load(golden / "pieces" / "transformer.npz")
         maps, theta, expected, cotangent, d_maps, d_theta = (

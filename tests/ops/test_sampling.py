@@ -45,7 +45,7 @@ def test_counts(labels, seed, fraction):
     assert len(set(rows)) == len(rows)
     positives = min(labels.count(POSITIVE), round(SIZE * fraction))
     negatives = min(labels.count(NEGATIVE), SIZE - positives)
-    # Positive ones first, ignored ones never.
+    # Positive rows first, then negative ones; ignored rows are never chosen.
     expected = [POSITIVE] * positives + [NEGATIVE] * negatives
     assert [labels[row] for row in rows] == expected
 
@@ -66,7 +66,7 @@ def test_few_candidates(wrap, labels, expected):
     assert sorted(chosen(found).tolist()) == expected
 
 
-def test_the_key_decides(wrap):
+def test_choice_depends_on_the_key(wrap):
     choose = functools.partial(choose_balanced, size=SIZE, positive_fraction=0.5)
     run = functools.partial(wrap(choose), labels=jnp.array(LABELS))
     first, again, other = (run(jax.random.key(seed)) for seed in (1, 1, 2))
@@ -74,7 +74,7 @@ def test_the_key_decides(wrap):
     assert sorted(chosen(first)) != sorted(chosen(other))
 
 
-def test_eager_and_compiled_choose_alike():
+def test_eager_and_compiled_choices_agree():
     arguments = jax.random.key(3), jnp.array(LABELS)
     eager = choose_balanced(*arguments, size=SIZE, positive_fraction=0.5)
     np.testing.assert_array_equal(eager, compiled(SIZE, 0.5)(*arguments))
@@ -98,4 +98,4 @@ def test_all_choices_are_equally_likely(label):
     assert set(counts) == set(pairs)
     expected = len(keys) / len(pairs)
     chi_square = sum((counts[pair] - expected) ** 2 / expected for pair in pairs)
-    assert chi_square < 27.9  # One fair draw in a thousand exceeds this (9 freedoms).
+    assert chi_square < 27.9  # Probability 0.001 (9 degrees of freedom).

@@ -1,4 +1,5 @@
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -16,16 +17,17 @@ from claran.ops.targets import (
 )
 
 KEY = jax.random.key(0)
+BOTH_SETS = pytest.mark.parametrize("golden", ["shipped", "full"], indirect=True)
 SIZE = 64.0
 ANCHORS = jnp.asarray(
     grid_anchors(base_anchors([16, 32], [1], stride=16), rows=4, columns=4, stride=16)
 )
-# Room for every row: no choice at random.
+# Room for all anchors, so that none is drawn at random.
 ALL_ANCHORS = RpnOptions(size=2 * len(ANCHORS))
 
 
 def some_objects(*boxes, slots=None):
-    """Classes count from one; `slots` adds empty places with rubbish in them."""
+    """Labels count from one; further `slots` are invalid and hold rubbish."""
     count, slots = len(boxes), slots or len(boxes)
     rows = np.full((slots, 4), -7.0, np.float32)
     rows[:count] = np.reshape(boxes, (-1, 4))
@@ -51,15 +53,15 @@ class TestRpn:
         run = compiled(rpn_targets, options=options)
         return run(key, ANCHORS, objects, jnp.array(shape))
 
-    def test_an_object_on_an_anchor(self):
+    def test_object_that_equals_an_anchor(self):
         targets = self.run(some_objects([16, 16, 32, 32]))
         labels, deltas = by_anchor(targets, len(ANCHORS))
         (positive,) = np.flatnonzero(labels == 1)
         assert ANCHORS[positive].tolist() == [16, 16, 32, 32]
         np.testing.assert_allclose(deltas[positive], 0, atol=1e-6)
 
-    def test_anchors_over_the_border_are_left_out(self):
-        # The lower third is padding: its anchors are over the border too.
+    def test_anchors_across_the_border_are_ignored(self):
+        # The lower third is padding; anchors that reach into it are ignored too.
         labels, _ = by_anchor(
             self.run(some_objects(), shape=(40.0, SIZE)), len(ANCHORS)
         )
@@ -69,7 +71,7 @@ class TestRpn:
         ]
         assert (labels >= 0).tolist() == inside
 
-    def test_deltas_lead_to_the_object(self):
+    def test_decoded_deltas_give_the_object(self):
         box = [18.0, 20.0, 40.0, 41.0]
         targets = self.run(some_objects(box))
         positive = targets.valid & (targets.labels == 1)
@@ -77,21 +79,21 @@ class TestRpn:
         found = box_ops.decode(targets.deltas, ANCHORS[targets.rows])[positive]
         np.testing.assert_allclose(found, jnp.tile(jnp.array([box]), (len(found), 1)))
 
-    @pytest.mark.parametrize("slots", [0, 3], ids=["no-place", "empty-places"])
+    @pytest.mark.parametrize("slots", [0, 3], ids=["no-slot", "invalid-slots"])
     def test_without_objects_all_is_background(self, slots):
         """The original raises ValueError: argmax of an empty sequence."""
         labels, deltas = by_anchor(self.run(some_objects(slots=slots)), len(ANCHORS))
         assert set(labels) == {-1, 0}
         assert np.isfinite(deltas).all()
 
-    def test_empty_places_change_nothing(self):
+    def test_invalid_objects_change_nothing(self):
         boxes = [[16, 16, 32, 32], [20, 28, 50, 60]]
         plain, padded = (
             self.run(some_objects(*boxes, slots=slots)) for slots in (2, 5)
         )
         jax.tree.map(np.testing.assert_array_equal, plain, padded)
 
-    def test_a_draw_is_balanced(self):
+    def test_sample_is_balanced(self):
         options = RpnOptions(size=6, positive_fraction=0.5)
         objects = some_objects(*ANCHORS[:8:2].tolist())
         targets = self.run(objects, options)
@@ -130,7 +132,7 @@ class TestHead:
         run = compiled(head_targets, options=options)
         return run(KEY, proposals, jnp.array(proposed, bool), objects)
 
-    def test_an_object_is_a_proposal_too(self):
+    def test_objects_are_added_to_the_proposals(self):
         box = [16.0, 16.0, 32.0, 40.0]
         rois, targets = self.run([[0, 0, 9, 9]], [True], some_objects(box))
         assert targets.valid.tolist() == [True] * 2 + [False] * 6
@@ -151,13 +153,13 @@ class TestHead:
         assert found == {0: 2, 1: 0, 2: 1, 3: 2} | {0: found[0]}
         assert targets.valid.sum() == 4
 
-    def test_empty_proposals_are_never_drawn(self):
+    def test_invalid_proposals_are_never_drawn(self):
         _, targets = self.run(
             [[0, 0, 9, 9]] * 3, [False] * 3, some_objects([5, 5, 9, 9])
         )
         assert targets.rows[targets.valid].tolist() == [3]
 
-    @pytest.mark.parametrize("slots", [0, 2], ids=["no-place", "empty-places"])
+    @pytest.mark.parametrize("slots", [0, 2], ids=["no-slot", "invalid-slots"])
     @pytest.mark.parametrize("count", [0, 3], ids=["no-proposal", "three-proposals"])
     def test_without_objects_all_is_background(self, slots, count):
         rois, targets = self.run(
@@ -169,8 +171,8 @@ class TestHead:
         assert jnp.isfinite(targets.deltas).all()
 
 
-def slow_spared(box, ignored, threshold):
-    """Whether a box is on one of the ignored ones, by counting quarter pixels."""
+def slow_on_ignored(box, ignored, threshold):
+    """Returns whether a box lies on an ignored one, by counting quarter pixels."""
     cells = lambda b: {
         (x, y)
         for x in range(round(4 * b[0]), round(4 * b[2]))
@@ -185,9 +187,9 @@ def slow_spared(box, ignored, threshold):
 
 
 class TestIgnored:
-    """Objects that are neither to be learned nor to be taken for background."""
+    """Ignored objects are neither positive examples nor background."""
 
-    # One as large as an anchor, one that swallows some whole, and an empty place.
+    # One the size of an anchor, one that contains anchors, and an invalid one.
     BOXES = ([4, 4, 22, 20], [30, 20, 64, 64], [0, 0, 64, 64])
 
     def objects(self, *learned):
@@ -204,7 +206,7 @@ class TestIgnored:
     @pytest.mark.parametrize(
         "learned", [[], [[16, 16, 32, 32], [34, 32, 60, 60]]], ids=["none", "two"]
     )
-    def test_anchors_on_them_are_not_background(self, learned):
+    def test_anchors_on_ignored_objects_are_not_background(self, learned):
         objects = self.objects(*learned)
         run = compiled(rpn_targets, options=ALL_ANCHORS)
         arguments = (KEY, ANCHORS), jnp.array([SIZE, SIZE])
@@ -216,14 +218,14 @@ class TestIgnored:
             len(ANCHORS),
         )
         expected = [
-            -1 if label == 0 and slow_spared(anchor, self.BOXES[:2], 0.3) else label
+            -1 if label == 0 and slow_on_ignored(anchor, self.BOXES[:2], 0.3) else label
             for label, anchor in zip(without.tolist(), ANCHORS.tolist(), strict=True)
         ]
         assert with_them.tolist() == expected and expected != without.tolist()
-        # What stands for an object does so within an ignored one too.
+        # Positive anchors stay positive inside an ignored object.
         assert (with_them == 1).sum() == (without == 1).sum() >= len(learned)
 
-    def test_proposals_on_them_are_not_background(self, rng):
+    def test_proposals_on_ignored_objects_are_not_background(self, rng):
         corners = rng.integers(0, 200, (40, 2)) / 4
         sides = rng.integers(8, 120, (40, 2)) / 4
         proposals = np.concatenate([corners, corners + sides], axis=1)
@@ -242,16 +244,18 @@ class TestIgnored:
             row
             for row in before.rows[before.valid].tolist()
             if answers[row] > 0
-            or not slow_spared((*proposals, *objects.boxes)[row], self.BOXES[:2], 0.5)
+            or not slow_on_ignored(
+                (*proposals, *objects.boxes)[row], self.BOXES[:2], 0.5
+            )
         }
         assert drawn == expected and 1 < len(expected) < len(proposals)
-        # The ignored objects are no proposals, as they are nobody's answer.
+        # Ignored objects are not added to the proposals.
         assert not drawn & {41, 42, 43}
         assert set(targets.labels[targets.valid].tolist()) <= {0, 1}
 
 
 class TestGoldenRpn:
-    """Labels and deltas of the original, whose anchors count pixels inclusively."""
+    """Labels and deltas of the original, whose anchors include their last pixel."""
 
     @pytest.fixture
     def case(self, golden):
@@ -286,14 +290,20 @@ class TestGoldenRpn:
         return case
 
     @pytest.mark.parametrize(
-        "name",
+        "golden, name",
         [
-            "a600_nosampling",
-            "a600_tiny_gt",
-            "a600_whole_image",
-            "a600_two_identical_gt",
-            "a132_nosampling",
+            *itertools.product(
+                ["shipped", "full"],
+                [
+                    "a600_nosampling",
+                    "a600_whole_image",
+                    "a600_two_identical_gt",
+                    "a132_nosampling",
+                ],
+            ),
+            ("full", "a600_tiny_gt"),
         ],
+        indirect=["golden"],
     )
     def test_every_anchor(self, case, name):
         (labels, deltas), (expected, expected_deltas) = case(name)
@@ -305,9 +315,15 @@ class TestGoldenRpn:
         )
 
     @pytest.mark.parametrize(
-        "name, full", [("a600_seed3", "a600_nosampling"), ("a600_many_fg_seed3", None)]
+        "golden, name, full",
+        [
+            ("full", "a600_seed3", "a600_nosampling"),
+            ("full", "a600_many_fg_seed3", None),
+            ("shipped", "a600_many_fg_seed3", None),
+        ],
+        indirect=["golden"],
     )
-    def test_a_draw_has_as_many_of_each(self, case, name, full):
+    def test_sample_has_as_many_of_each_label(self, case, name, full):
         (labels, _), (expected, _) = case(name, RpnOptions())
         for label in (0, 1):
             assert (labels == label).sum() == (expected == label).sum()
@@ -315,6 +331,7 @@ class TestGoldenRpn:
             every, _ = case(full)[0]
             assert ((labels < 0) | (labels == every)).all()
 
+    @BOTH_SETS
     def test_an_object_that_no_anchor_touches_is_left_out(self, case):
         """The original makes all 116 anchors that overlap nothing positive."""
         (labels, deltas), (original, _) = case("a132_uncovered_corner")
@@ -327,6 +344,7 @@ class TestGoldenRpn:
         assert positive.any()
         np.testing.assert_array_equal(deltas[positive], expected_deltas[positive])
 
+    @BOTH_SETS
     def test_no_object(self, case):
         (labels, _), nothing = case("a600_no_gt")
         assert nothing is None  # It raised.
@@ -334,14 +352,15 @@ class TestGoldenRpn:
 
 
 @pytest.mark.parametrize(
-    "name",
+    "golden, name",
     [
-        "p_few",
-        "p_only_gt",
-        "p_far_rois_no_fg_but_gt",
-        "p_lots_seed3",
-        "p_lots_batch64_seed3",
+        *itertools.product(
+            ["shipped", "full"], ["p_few", "p_only_gt", "p_far_rois_no_fg_but_gt"]
+        ),
+        ("full", "p_lots_seed3"),
+        ("full", "p_lots_batch64_seed3"),
     ],
+    indirect=["golden"],
 )
 def test_golden_proposal_targets(golden, name):
     vectors = np.load(golden / "pieces" / "proposal_target.npz")
@@ -362,7 +381,7 @@ def test_golden_proposal_targets(golden, name):
         ),
     )
 
-    # As many of each as the original drew.
+    # As many foreground and background rows as the original drew.
     size = int(vectors[f"{name}__batch"])
     _, targets = jax.jit(functools.partial(run, options=HeadOptions(size=size)))(
         *arguments
@@ -370,7 +389,7 @@ def test_golden_proposal_targets(golden, name):
     assert targets.valid.sum() == len(labels)
     assert (targets.valid & (targets.labels > 0)).sum() == (labels > 0).sum()
 
-    # And what it drew has the same answers, looked up by the box.
+    # The boxes that the original drew have the same labels and deltas here.
     every = HeadOptions(size=4 * (len(proposals) + len(truth)))
     rois, targets = jax.jit(functools.partial(run, options=every))(*arguments)
     answers = {

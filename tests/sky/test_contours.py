@@ -1,3 +1,4 @@
+import itertools
 import json
 
 import numpy as np
@@ -142,8 +143,11 @@ def same_points(a, b):
     return max(distance.min(axis=0).max(), distance.min(axis=1).max()) < 1e-3
 
 
-@pytest.mark.parametrize("sigma_level", [4, 5])
-@pytest.mark.parametrize("index", range(4))
+@pytest.mark.parametrize(
+    "golden, index, sigma_level",
+    [("shipped", 1, 5), *itertools.product(["full"], range(4), [4, 5])],
+    indirect=["golden"],
+)
 def test_golden_contours(golden, index, sigma_level):
     folder = golden / "fuse"
     image = read_sky_image(folder / f"FIRSTJ{index}.fits")

@@ -1,3 +1,5 @@
+import itertools
+
 import cv2
 import numpy as np
 import pytest
@@ -258,17 +260,21 @@ def expected(golden):
         return dict(arrays)
 
 
-def golden_pair(golden, index):
-    return (
-        read_sky_image(golden / "fuse" / f"FIRSTJ{index}.fits"),
-        read_picture(golden / "fuse" / f"FIRSTJ{index}_infrared.png"),
-    )
+def golden_pair(golden, expected, index):
+    image = read_sky_image(golden / "fuse" / f"FIRSTJ{index}.fits")
+    return image, expected[f"ir_{index}"]
 
 
-@pytest.mark.parametrize("index", range(3))
+GOLDEN_FIELDS = pytest.mark.parametrize(
+    "golden, index",
+    [("shipped", 1), *itertools.product(["full"], range(3))],
+    indirect=["golden"],
+)
+
+
+@GOLDEN_FIELDS
 def test_golden_masks(golden, expected, index, monkeypatch):
-    image, infrared = golden_pair(golden, index)
-    np.testing.assert_array_equal(infrared, expected[f"ir_{index}"])
+    image, infrared = golden_pair(golden, expected, index)
     undrawn = lambda picture, *_: picture
     monkeypatch.setattr(fusion, "draw_contours", undrawn)
     picture = fusion.fuse(image, infrared, method="D4")
@@ -280,21 +286,29 @@ def test_golden_masks(golden, expected, index, monkeypatch):
 
 
 @pytest.mark.parametrize("method", ["D3", "D4"])
-@pytest.mark.parametrize("index", range(3))
+@GOLDEN_FIELDS
 def test_golden_pictures(golden, expected, index, method):
-    picture = fusion.fuse(*golden_pair(golden, index), method=method)
-    suffix = {"D3": "_det", "D4": "mask"}[method]
-    stored = golden / "fuse" / method / f"FIRSTJ{index}_infraredct{suffix}.png"
-    # Theirs lies one row higher, its last row is white.
-    for theirs in (expected[f"fused_{method}_{index}"], read_picture(stored)):
-        difference = np.abs(theirs[:-1].astype(int) - picture[1:])
-        assert difference.mean() < 0.7
-        # Almost no pixel is far off: the lines lie where theirs do.
-        assert (difference.max(axis=2) > 100).mean() < 2e-3
+    picture = fusion.fuse(*golden_pair(golden, expected, index), method=method)
+    # The original's lies one row higher, and its last row is white.
+    theirs = expected[f"fused_{method}_{index}"]
+    difference = np.abs(theirs[:-1].astype(int) - picture[1:])
+    assert difference.mean() < 0.7
+    # Almost no pixel is far off: the lines lie where theirs do.
+    assert (difference.max(axis=2) > 100).mean() < 2e-3
+
+
+@pytest.mark.parametrize("index", range(3))
+def test_golden_picture_files(golden, expected, index):
+    infrared = read_picture(golden / "fuse" / f"FIRSTJ{index}_infrared.png")
+    np.testing.assert_array_equal(infrared, expected[f"ir_{index}"])
+    for method, suffix in (("D3", "_det"), ("D4", "mask")):
+        file = golden / "fuse" / method / f"FIRSTJ{index}_infraredct{suffix}.png"
+        drawn = expected[f"fused_{method}_{index}"]
+        np.testing.assert_array_equal(read_picture(file), drawn)
 
 
 def test_golden_larger_infrared(golden, expected):
-    image, _ = golden_pair(golden, 1)
+    image, _ = golden_pair(golden, expected, 1)
     infrared = read_picture(golden / "fuse" / "FIRSTJ9_infrared.png")
     picture = fusion.fuse(image, infrared, method="D4")
     theirs = expected["fused_D4_ir264"]
@@ -305,8 +319,8 @@ def test_golden_larger_infrared(golden, expected):
     assert (ours & theirs).sum() > 0.9 * theirs.sum() > 500
 
 
-def test_golden_without_contours(golden):
-    image, infrared = golden_pair(golden, 3)
+def test_golden_without_contours(golden, expected):
+    image, infrared = golden_pair(golden, expected, 3)
     assert (fusion.fuse(image, infrared, method="D3") == infrared).all()
     picture = fusion.fuse(image, infrared, method="D4")
     assert (picture == fusion.MEAN_INFRARED).all()
