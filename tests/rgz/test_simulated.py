@@ -86,5 +86,5 @@ def test_beam_makes_only_simulated_fields(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: True)
     options = types.SimpleNamespace(PipelineOptions=list)
     monkeypatch.setitem(sys.modules, "apache_beam.options.pipeline_options", options)
-    with pytest.raises(ValueError, match="makes simulated fields, not rgz/pairs"):
+    with pytest.raises(ValueError, match="not rgz/pairs; leave out --beam_op"):
         prepare("rgz/pairs", data_dir=tmp_path, beam_options=[])
