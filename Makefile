@@ -1,28 +1,29 @@
-# `make` alone lists what there is to do.
+# `make` alone lists the targets.
 PYTHON ?= python3
 VENV ?= .venv
 
-# Paths stay relative, so that a checkout below a folder with a space works.
+# Paths are relative, so that the path of the clone may contain a space.
 RUN = "$(VENV)/bin/python"
 
 .PHONY: help demo test check benchmark weights clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo 'claran finds, groups and classifies radio galaxies. On a machine with'
-	@echo 'Python >= 3.11 and make, each of these sets up $(VENV) by itself:'
+	@echo 'claran finds, groups and classifies radio galaxies. It needs Python 3.11 or'
+	@echo 'newer. These targets create $(VENV) if it is missing:'
 	@echo
-	@echo '  make demo       run the detector on the example that comes with claran;'
-	@echo '                  the picture and the catalogue are written to demo/'
-	@echo '  make test       run lint, format, types and the whole test suite'
+	@echo '  make demo       detect the galaxies in the example field; writes a picture'
+	@echo '                  and a catalog to demo/'
+	@echo '  make test       check style, spelling and types, and run all tests'
 	@echo '  make check      the same as make test'
 	@echo '  make benchmark  time the detector and its parts'
-	@echo '  make weights    train the weights that come with claran, from nothing, in'
-	@echo '                  an hour and a half or so; if cut short, call it again'
+	@echo '  make weights    train the weights that come with claran from scratch; takes'
+	@echo '                  about 1.5 hours and resumes if called again'
 	@echo '  make clean      remove demo/, build output and caches, but not $(VENV)'
 	@echo
-	@echo 'Another Python: make demo PYTHON=python3.12. Another place: VENV=folder.'
-	@echo 'GPUs, TPUs and installing without make: BUILD.md.'
+	@echo 'To choose the Python: make demo PYTHON=python3.12. To choose the folder of'
+	@echo 'the environment: make demo VENV=folder. For GPUs, TPUs and an installation'
+	@echo 'without make see BUILD.md.'
 
 demo: $(VENV)/.claran-demo
 	@$(RUN) -m claran.main --mode=demo --output=demo
@@ -43,24 +44,24 @@ clean:
 	rm -rf demo build dist *.egg-info .pytest_cache .hypothesis .ruff_cache
 	find claran scripts tests -name __pycache__ -prune -exec rm -rf {} +
 
-# The stamp is written last. A run that is killed before leaves `.claran-unfinished`, and
-# the next one empties the environment first: pip takes a half-written package for whole.
+# The stamp is written last. A run that is killed leaves `.claran-unfinished`, and the next
+# one empties the environment first, as pip takes a half-written package for a whole one.
 $(VENV)/.claran-demo: WHAT = .
-$(VENV)/.claran-test: WHAT = .[test,dev]
+$(VENV)/.claran-test: WHAT = .[dev]
 $(VENV)/.claran-demo $(VENV)/.claran-test: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	    echo "claran needs Python 3.11 or newer, but '$(PYTHON)' is" \
 	        "$$($(PYTHON) --version 2>/dev/null || echo not here)." \
-	        "Name another one: make $(MAKECMDGOALS) PYTHON=python3.12"; \
+	        "Choose another one: make $(MAKECMDGOALS) PYTHON=python3.12"; \
 	    exit 1; } >&2
 	@if [ -e "$(VENV)/.claran-unfinished" ]; then \
-	    echo 'The last installation was cut short: starting $(VENV) afresh.'; \
+	    echo 'The last installation was interrupted. Emptying $(VENV) first.'; \
 	    find "$(VENV)" -mindepth 1 ! -path "$(VENV)/.claran-unfinished" -delete; \
 	fi
 	@mkdir -p "$(VENV)" && touch "$(VENV)/.claran-unfinished"
-	@echo 'Installing claran into $(VENV); the first time takes some minutes.'
+	@echo 'Installing claran into $(VENV). The first time takes a few minutes.'
 	@$(RUN) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv "$(VENV)"
 	@$(RUN) -m pip install --editable "$(WHAT)" || \
 	    { status=$$?; rm -f "$(VENV)/.claran-unfinished"; exit $$status; }
 	@rm -f "$(VENV)/.claran-unfinished"
-	@touch "$(VENV)/.claran-demo" "$@" # What the tests need holds what the demo needs.
+	@touch "$(VENV)/.claran-demo" "$@" # The tests need all that the demo needs.

@@ -9,25 +9,51 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from claran.detection.detections import Detections as Detections
-    from claran.detection.detector import Detector as Detector
-    from claran.fields.field import Field as Field
-    from claran.fields.reading import read_field as read_field
-    from claran.sky.surveys import SURVEYS as SURVEYS
-    from claran.sky.surveys import Survey as Survey
+    from claran.data.sources import open_source
+    from claran.detection.detections import Detections
+    from claran.detection.detector import Detector
+    from claran.detection.prediction import predict_files
+    from claran.evaluation.results import Evaluation
+    from claran.evaluation.running import evaluate_detector, evaluate_predictions
+    from claran.fields.field import Field
+    from claran.fields.reading import read_field
+    from claran.sky.surveys import SURVEYS, Survey
+    from claran.training.session import TrainingSession, train_detector
+
+__all__ = [
+    "SURVEYS",
+    "Detections",
+    "Detector",
+    "Evaluation",
+    "Field",
+    "Survey",
+    "TrainingSession",
+    "__version__",
+    "evaluate_detector",
+    "evaluate_predictions",
+    "open_source",
+    "predict_files",
+    "read_field",
+    "train_detector",
+]
+__version__ = "0.1.0"
 
 _HOMES = {
     "SURVEYS": "claran.sky.surveys",
     "Detections": "claran.detection.detections",
     "Detector": "claran.detection.detector",
+    "Evaluation": "claran.evaluation.results",
     "Field": "claran.fields.field",
     "Survey": "claran.sky.surveys",
+    "TrainingSession": "claran.training.session",
+    "evaluate_detector": "claran.evaluation.running",
+    "evaluate_predictions": "claran.evaluation.running",
+    "open_source": "claran.data.sources",
+    "predict_files": "claran.detection.prediction",
     "read_field": "claran.fields.reading",
+    "train_detector": "claran.training.session",
 }
 """Where the public names live; imported when first asked for."""
-
-__all__ = ["__version__", *_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
-__version__ = "0.1.0"
 
 
 def _select_jax_backend() -> None:

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Runs every gate, then lists those that failed. Arguments go to pytest:
+# Runs every check, then lists those that failed. Arguments go to pytest:
 #   scripts/check.sh tests/ops -m "not slow"
-# VENV names the virtual environment; without one there, the `python` on PATH is used.
+# VENV is the folder of the virtual environment (.venv). If there is none, the `python` on
+# PATH is used.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
@@ -21,7 +22,7 @@ step ruff check
 step ruff format --check
 step codespell_lib
 step pyright --pythonpath "$python"
-step pytest -n auto "$@" # Last, so that a good run closes with pytest's own count.
+step pytest -n auto "$@" # Last, so that a good run ends with pytest's summary.
 
 if [ ${#failed[@]} -gt 0 ]; then
     printf '\nFailed:\n' >&2

@@ -3,12 +3,12 @@
 import os
 from pathlib import Path
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOK = ROOT / "notebooks/claran_colab.ipynb"
+nbformat = pytest.importorskip("nbformat", reason="needs nbformat (extra test-all)")
+nbclient = pytest.importorskip("nbclient", reason="needs nbclient (extra test-all)")
 SETTINGS = {
     "CLARAN_NOTEBOOK_FIELDS": "16",  # The fewest that fall into all three splits.
     "CLARAN_NOTEBOOK_STEPS": "4",
@@ -54,7 +54,7 @@ def test_runs_from_top_to_bottom(notebook, tmp_path, monkeypatch):
     paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    client = NotebookClient(
+    client = nbclient.NotebookClient(
         notebook, timeout=500, resources={"metadata": {"path": str(tmp_path)}}
     )
     client.execute()

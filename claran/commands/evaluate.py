@@ -81,7 +81,8 @@ def eval() -> None:  # noqa: A001 - the mode's name
         source = _source(None if detector is None else detector.model.class_names)
         engine = detector and detector.engine
         evaluation = evaluate_detector(
-            engine or ClassicalEngine(source.class_names), source, folder, options=_options(detector),
+            engine or ClassicalEngine(source.class_names), source, folder,
+            options=_options(detector),
             about={"model": FLAGS.model, **about}, workers=_workers(len(source)),
             tell=say,
         )  # fmt: skip

@@ -41,8 +41,8 @@ flags.DEFINE_float(
 flags.DEFINE_integer(
     "batch_size",
     None,
-    "Fields that the network sees at once, on GPUs and TPUs; default: as many as pay. On "
-    "a CPU fields go one by one, several side by side. train: fields in a batch.",
+    "Fields that the network sees at once, on GPUs and TPUs; default: as many as pay. "
+    "On a CPU fields go one by one, several side by side. train: fields in a batch.",
     lower_bound=1,
 )
 FLAGS = flags.FLAGS

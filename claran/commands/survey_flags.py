@@ -14,8 +14,8 @@ flags.DEFINE_string(
     None,
     f"Survey of the radio images: {', '.join(SURVEYS)}, or a .toml file with name, "
     "beam_arcsec, pixel_arcsec, noise_jy and frequency_hz. It says what a header does "
-    "not. Without it, an image without a beam is assumed to have FIRST's; that is said, "
-    "and stands in the table's metadata. simulate: what to imitate.",
+    "not. Without it, an image without a beam is assumed to have FIRST's; that is "
+    "said, and stands in the table's metadata. simulate: what to imitate.",
 )
 flags.DEFINE_float(
     "beam",

@@ -15,9 +15,9 @@ or one of yours, --model=DIR/best.keras without --start:
 DIR then holds best.keras, the model to use (the best on the validation fields),
 last.keras, log.csv, curves.png, run.json with all that decided the result, and
 tensorboard (tensorboard --logdir=DIR). Interrupted at any moment, the same command
-resumes from the last checkpoint and ends where it would have ended. --steps, --batch_size and
---learning_rate are the model's own unless given; a batch twice as large wants half as
-many steps at a higher rate.
+resumes from the last checkpoint and ends where it would have ended. --steps,
+--batch_size and --learning_rate are the model's own unless given; a batch twice as
+large wants half as many steps at a higher rate.
 """
 
 from pathlib import Path

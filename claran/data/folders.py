@@ -1,6 +1,6 @@
-"""The labelled fields of a user's own files: FITS with a table, COCO, PASCAL VOC.
+"""Find the labelled fields in a user's folder: FITS with a table, COCO, PASCAL VOC.
 
-These are the layouts; pictures and FITS files may lie in folders of any depth:
+These are the layouts. Pictures and FITS files may lie in subfolders of any depth:
 
 | labels | images |
 |---|---|
@@ -8,8 +8,8 @@ These are the layouts; pictures and FITS files may lie in folders of any depth:
 | `FOLDER/NAME.json`, COCO | pictures in FOLDER |
 | `FOLDER/*.xml` or `FOLDER/Annotations/*.xml`, VOC | pictures in FOLDER |
 
-VOC's lists `FOLDER/ImageSets/Main/train.txt`, `val.txt` (or `validation.txt`) and
-`test.txt` give the splits, if they are there.
+If VOC's lists `FOLDER/ImageSets/Main/train.txt`, `val.txt` (or `validation.txt`) and
+`test.txt` exist, they give the splits.
 """
 
 import dataclasses
@@ -42,15 +42,15 @@ def find_pairs(
     """Returns the fields of `annotations.csv` that have a radio image, and all labels.
 
     Args:
-        folder: Holds the table and the images.
-        classes: The class list; see `claran.data.annotations.gather`.
+        folder: Folder of the table and the images.
+        classes: Class list; see `claran.data.annotations.gather`.
 
     Raises:
         ImageError: There is no table, or no labelled field has an image.
     """
     table = folder / TABLE
     if not table.is_file():
-        raise ImageError(f"{table}: is missing; put the table of boxes there.")
+        raise ImageError(f"{table}: no such file; put the table of boxes there.")
     labels = read_csv(table, classes=classes)
     report = labels.report
     radio, infrared = _index_pairs(folder, report)
@@ -68,7 +68,8 @@ def find_pairs(
         report.add("image without annotation", f"{name}: {path.name}")
     if not found:
         raise ImageError(
-            f"{folder}: no field of {TABLE} has a FITS file; see README.md."
+            f"{folder}: none of the {len(labels.fields)} fields in {TABLE} has a FITS "
+            "file of its name; README.md shows the layout."
         )
     return found, labels
 
@@ -80,10 +81,10 @@ def find_coco(
 
     Args:
         path: The `.json` file.
-        classes: The class list; None for the file's categories.
+        classes: Class list; None for the categories of the file.
 
     Raises:
-        ImageError: The file cannot be used, or none of its images is there.
+        ImageError: The file cannot be used, or none of its images exists.
     """
     labels = read_coco(path, classes=classes)
     return _with_pictures(path.parent, labels), labels
@@ -95,11 +96,11 @@ def find_voc(
     """Returns the fields with a PASCAL VOC file and a picture, and all labels.
 
     Args:
-        folder: See the top of this module.
-        classes: The class list; None for what the files name.
+        folder: Folder in VOC's layout; see the top of this module.
+        classes: Class list; None for the classes that the files name.
 
     Raises:
-        ImageError: There is no such file, or none has a picture.
+        ImageError: There is no VOC file, or none has a picture.
     """
     labels = read_voc(voc_folder(folder) or folder, classes=classes)
     splits = _read_lists(folder / "ImageSets/Main", labels.report)
@@ -115,7 +116,7 @@ def find_voc(
 
 
 def voc_folder(folder: Path) -> Path | None:
-    """Returns where the VOC files of a folder are; None if there are none."""
+    """Returns the folder of the VOC files, here or below; None if there are none."""
     places = (folder / "Annotations", folder)
     return next((place for place in places if any(place.glob("*.xml"))), None)
 
@@ -123,13 +124,13 @@ def voc_folder(folder: Path) -> Path | None:
 def divide(
     files: Sequence[FieldFiles], places: Sequence[Place], report: Report
 ) -> dict[str, list[FieldFiles]]:
-    """Returns the fields of each split that has some.
+    """Returns the fields of each split; splits without a field are left out.
 
     Args:
-        files: The fields; what their labels name is kept, see
+        files: The fields. Splits in their labels are kept; see
             `claran.data.sky_splits.complete_splits`.
-        places: Where each is on the sky.
-        report: Gets what is wrong.
+        places: Position and size of each field on the sky.
+        report: Takes the problems found.
     """
     names = [field.labels.name for field in files]
     known = dict(zip(names, places, strict=True))
@@ -184,7 +185,7 @@ def _choose(folder: Path, named: str, found: Path | None) -> Path | None:
 
 
 def _with_pictures(folder: Path, labels: Annotations) -> list[FieldFiles]:
-    """Returns the fields whose picture is below the folder; reports the others."""
+    """Returns the fields with a picture in the folder; reports the others."""
     pictures = _index_pictures(folder, labels.report)
     found = []
     for field in labels.fields:
@@ -197,7 +198,7 @@ def _with_pictures(folder: Path, labels: Annotations) -> list[FieldFiles]:
     if not found:
         raise ImageError(
             f"{folder}: none of {len(labels.fields)} labelled pictures is there; "
-            f"{labels.report}. Labels of FITS files go into {TABLE}."
+            f"{labels.report}. For FITS files, put the labels into {TABLE}."
         )
     return found
 
@@ -216,7 +217,7 @@ def _index_pictures(folder: Path, report: Report) -> dict[str, Path]:
 def _picture(
     folder: Path, field: FieldLabels, pictures: Mapping[str, Path]
 ) -> Path | None:
-    # A path in the labels is believed if it stays below the folder.
+    # Labels come from others: a path that leads out of the folder is not followed.
     named = folder / field.image
     inside = named.resolve().is_relative_to(folder.resolve())
     if inside and named.suffix.lower() in PICTURE_ENDINGS and named.is_file():
@@ -236,7 +237,7 @@ def _read_lists(folder: Path, report: Report) -> dict[str, str]:
         except (OSError, UnicodeDecodeError) as error:
             raise ImageError(f"{path}: cannot be read as a list ({error}).") from None
         for name in names:
-            # One in two lists goes to the later: never trained on, if it is in test.
+            # The later list wins, so that no test field is trained on.
             if splits.get(name, split) != split:
                 report.add("conflicting", f"{name}: is in {splits[name]} and {split}")
             splits[name] = split

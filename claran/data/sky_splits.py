@@ -1,59 +1,71 @@
-"""Train, validation and test by place on the sky, so that they share no galaxy.
+"""Train, validation and test by position on the sky, so that no two share a galaxy.
 
-Fields that lie close together may show one galaxy. They are linked to groups, and a
-group goes to one split as a whole: to which, a hash of its first name decides, so that
-the same list gives the same splits on every machine.
+Fields that lie close together may show the same galaxy. They are linked into groups,
+and all fields of a group go to one split. A hash of the group's first name chooses the
+split, so that the same list gives the same splits on every machine.
 """
 
 import collections
 import hashlib
-import itertools
 import re
 from collections.abc import Mapping
 
 import numpy as np
+from astropy.coordinates import jparser
 from jaxtyping import Float, Float64
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import KDTree
 
 from claran.data.annotations import Report
 
 __all__ = ["complete_splits", "group_by_sky", "position_from_name"]
 
-# Fields of 3' whose centres are further apart than 4.3' do not overlap; what is over
-# leaves room for a galaxy that reaches from one field into the next.
+# Fields of 3' do not overlap if their centers are more than 4.3' apart. The rest leaves
+# room for a galaxy that reaches from one field into the next.
 LINK_ARCMIN = 6.0
 CUTS = {"validation": 0.1, "test": 0.2}
-NAME = re.compile(
-    r"J(\d{2})(\d{2})(\d{2}(?:\.\d+)?)([+-])(\d{2})(\d{2})(\d{2}(?:\.\d+)?)"
-)
+# Right ascension and declination as jparser takes them, with three decimals at most. It
+# finds nothing in a name with more.
+NAME = re.compile(r"(J\d{6}\.?\d{0,3})\d*([+-]\d{6}\.?\d{0,3})")
 
 
 def position_from_name(name: str) -> tuple[float, float] | None:
-    """Returns right ascension and declination in degrees from a name; None without.
+    """Returns the position in a name such as "J120000.0-013000", in degrees.
 
-    >>> position_from_name("FIRSTJ120000.0-013000_logminmax")
-    (180.0, -1.5)
+    Args:
+        name: Any text around hours, minutes and seconds of right ascension and degrees,
+            minutes and seconds of declination.
+
+    Returns:
+        Right ascension and declination in degrees; None if the name holds none.
+
+    >>> ra, dec = position_from_name("FIRSTJ101500.0-013000_logminmax")
+    >>> round(ra, 6), dec
+    (153.75, -1.5)
     """
     found = NAME.search(name)
     if found is None:
         return None
-    hours, minutes, seconds = (float(part) for part in found.group(1, 2, 3))
-    degrees, arcmin, arcsec = (float(part) for part in found.group(5, 6, 7))
-    sign = -1.0 if found.group(4) == "-" else 1.0
-    ra = 15 * (hours + minutes / 60 + seconds / 3600)
-    return ra, sign * (degrees + arcmin / 60 + arcsec / 3600)
+    try:
+        ra, dec = jparser.to_ra_dec_angles("".join(found.groups()))
+    except ValueError:  # Such as 61 minutes.
+        return None
+    return float(ra.to_value("deg")), float(dec.to_value("deg"))
 
 
 def group_by_sky(
     positions: Float[np.ndarray, "n 2"], *, link_arcmin: float = LINK_ARCMIN
 ) -> list[int]:
-    """Returns for each position the index of the first one in its group.
+    """Returns for each position the index of the first position of its group.
 
-    A group holds all positions that steps of up to `link_arcmin` lead to.
+    Two positions are in one group if a chain of positions joins them with no step
+    longer than `link_arcmin`.
 
     Args:
-        positions: Right ascension and declination in degrees; one with a NaN is a group
-            of its own.
-        link_arcmin: Longest step between two of a group.
+        positions: Right ascension and declination in degrees; a position with a NaN is
+            a group of its own.
+        link_arcmin: Longest step between two neighbors of a group.
 
     Raises:
         ValueError: `link_arcmin` is not between 0 and 600.
@@ -61,27 +73,15 @@ def group_by_sky(
     if not 0 < link_arcmin <= 600:
         raise ValueError(f"`link_arcmin` must be in (0, 600], got {link_arcmin}.")
     vectors = _unit_vectors(positions)
-    reach = 2 * np.sin(np.radians(link_arcmin / 60) / 2)
-    first = list(range(len(positions)))
-
-    def root(index: int) -> int:
-        while first[index] != index:
-            first[index] = first[first[index]]
-            index = first[index]
-        return index
-
-    cells: dict[tuple[int, ...], list[int]] = collections.defaultdict(list)
-    around = list(itertools.product((-1, 0, 1), repeat=3))
-    for index in np.flatnonzero(np.isfinite(vectors).all(axis=1)).tolist():
-        place = tuple(np.floor(vectors[index] / reach).astype(int).tolist())
-        for step in around:
-            near = cells.get(tuple(map(sum, zip(place, step, strict=True))), [])
-            for other in near:
-                if np.linalg.norm(vectors[index] - vectors[other]) <= reach:
-                    low, high = sorted((root(index), root(other)))
-                    first[high] = low
-        cells[place].append(index)
-    return [root(index) for index in range(len(positions))]
+    known = np.flatnonzero(np.isfinite(vectors).all(axis=1))
+    reach = 2 * np.sin(np.radians(link_arcmin / 60) / 2)  # Chord of the angle.
+    near = KDTree(vectors[known]).query_pairs(reach, output_type="ndarray")
+    edges = coo_array(
+        (np.ones(len(near)), known[near].T), shape=(len(positions), len(positions))
+    )
+    _, groups = connected_components(edges, directed=False)
+    _, first = np.unique(groups, return_index=True)
+    return first[groups].tolist()
 
 
 def complete_splits(
@@ -91,20 +91,26 @@ def complete_splits(
     *,
     link_arcmin: float = LINK_ARCMIN,
 ) -> dict[str, str]:
-    """Returns the split of each field: the given one, but for a validation cut.
+    """Returns the split of each field: the given one, or one that is drawn.
 
-    If no field has a split, a tenth of the groups becomes validation and a fifth test.
-    If some have one but none is validation, a tenth of the train groups that hold no
-    test field becomes validation. Else all stays as it is; what is not named is train.
-    A train field with a test field in its group is counted as "train beside test": a
-    published division is kept, even if it has such.
+    - No field has a split: a tenth of the groups becomes validation, a fifth test.
+    - Some fields have a split, but none is validation: a tenth of the train groups
+      without a test field becomes validation.
+    - Some fields are validation: all given splits stay.
+
+    A field without a split is train unless it is drawn for another one. A published
+    division is kept even where a train field has a test field in its group; each such
+    field is reported as "train beside test".
 
     Args:
         given: "train", "validation", "test" or "" by name.
-        positions: Right ascension and declination in degrees by name; a field that is
-            not in it is taken for one that shares its sky with no other.
-        report: Gets what is wrong.
+        positions: Right ascension and declination in degrees by name; a field without
+            a position is a group of its own.
+        report: Takes the problems found.
         link_arcmin: See `group_by_sky`; twice the side of a field is a good value.
+
+    Returns:
+        "train", "validation" or "test" by name.
     """
     ordered = sorted(given)  # The order of the list must not matter.
     places = [positions.get(name, (np.nan, np.nan)) for name in ordered]
@@ -140,7 +146,7 @@ def _unit_vectors(positions: Float[np.ndarray, "n 2"]) -> Float64[np.ndarray, "n
 
 
 def _draw(name: str, shares: Mapping[str, float]) -> str:
-    """Returns a split that only depends on the name, "train" for what the shares leave.
+    """Returns a split that depends on the name alone; "train" outside of `shares`.
 
     >>> [_draw(name, {"validation": 0.5}) for name in "abcd"]
     ['train', 'validation', 'validation', 'validation']

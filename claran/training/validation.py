@@ -1,4 +1,4 @@
-"""Mean average precision on the same fields again and again, as a network is trained."""
+"""Mean average precision on the same fields again and again, during a training."""
 
 from tqdm.auto import tqdm
 

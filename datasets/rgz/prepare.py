@@ -1,7 +1,6 @@
-"""Makes the data set on disk: one call, safe to interrupt and to repeat."""
+"""Write the data set to disk in one call, which may be interrupted and repeated."""
 
 import contextlib
-import fcntl
 import importlib
 import importlib.util
 import json
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow_datasets as tfds
+from filelock import FileLock, Timeout
 
 from claran.errors import ImageError
 
@@ -32,26 +32,26 @@ def prepare(
     classes: Sequence[str] | None = None,
     beam_options: Sequence[str] | None = None,
 ) -> Builder:
-    """Makes a configuration in `data_dir` unless it is there; returns its builder.
+    """Writes a configuration to `data_dir` unless it is there; returns its builder.
 
-    The folder of the data set appears when all of it is written. What a killed run left
-    behind is removed by the next one. Of several at once, one makes it and the others
-    wait: such as the processes of one training.
+    The folder of the data set appears once all of it is written. The next run removes
+    what a killed one left behind. If several runs start at once, such as the processes
+    of one training, the first writes the data set and the others wait for it.
 
     Args:
-        data: Such as "rgz/pairs"; README.md lists the configurations.
-        data_dir: Where data sets are kept.
-        manual_dir: The user's own files; their layout is in README.md.
-        workers: Processes; None for one a core.
-        overwrite: Whether to make it again if it is there.
-        classes: For "rgz/pairs", the class list of another survey; the configuration is
-            then called "pairs_" and the classes.
-        beam_options: Options of Apache Beam's pipeline, for simulated fields; without
-            any for Beam's local runner, None for no Beam.
+        data: Name of the configuration, such as "rgz/pairs"; README.md lists them.
+        data_dir: Folder of all data sets.
+        manual_dir: Folder of the user's own files; README.md describes its layout.
+        workers: Number of processes; None for one per core.
+        overwrite: Whether to write the data set again if it is there.
+        classes: Class list of another survey, for "rgz/pairs" only. The configuration
+            is then named "pairs_" followed by the classes.
+        beam_options: Pipeline options of Apache Beam, for simulated fields only. An
+            empty list selects Beam's local runner, None does without Beam.
 
     Raises:
-        ImageError: Files are missing or unusable; says what to put where.
-        ValueError: There is no such configuration, or Beam is missing.
+        ImageError: Files are missing or unusable; the message says what to put where.
+        ValueError: There is no such configuration, or Beam is not installed.
     """
     config = _config(data, classes)
     folder = Path(data_dir).expanduser()
@@ -66,7 +66,10 @@ def prepare(
         builder = _builder(config, folder)  # Another run may have made it meanwhile.
         if beam_options is not None:
             if not data.startswith("rgz/simulated"):
-                raise ValueError(f"Apache Beam makes simulated fields, not {data}.")
+                raise ValueError(
+                    f"Apache Beam makes simulated fields, not {data}; leave out "
+                    "--beam_options."
+                )
             builder.beam = True
         builder.workers = workers
         builder.download_and_prepare(
@@ -76,7 +79,7 @@ def prepare(
 
 
 def summary(builder: Builder) -> str:
-    """Returns the number of fields of each split, the folder, and what was wrong."""
+    """Returns the number of fields per split, the folder, and the problems found."""
     splits = ", ".join(
         f"{name} {split.num_examples:,}" for name, split in builder.info.splits.items()
     )
@@ -107,7 +110,8 @@ def _config(data: str, classes: Sequence[str] | None) -> str | RgzConfig:
         return config
     if config != "pairs":
         raise ValueError(
-            f"rgz/{config} has its own classes; only rgz/pairs takes some."
+            f"rgz/{config} has its own classes, got {list(classes)}; leave out "
+            "--class_names, which only rgz/pairs takes."
         )
     return RgzConfig(
         name="_".join(["pairs", *classes]).lower(),
@@ -141,20 +145,22 @@ def _settings(
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Waits for other runs in the data set's folder; removes what killed ones left.
+    """Waits for other runs in this folder, then removes what killed ones left behind.
 
-    The lock ends with the process, however it ends. It is on a file, as network file
-    systems lock nothing else.
+    The lock ends with the process, however the process ends.
     """
     own = folder / "rgz"
     own.mkdir(parents=True, exist_ok=True)
-    with (own / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"Waiting for another run, which prepares data in {own}.")  # noqa: T201
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    lock = FileLock(own / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"Waiting for another run that prepares data in {own}.")  # noqa: T201
+        lock.acquire(poll_interval=1.0)
+    try:
         downloads = folder / "downloads" / "rgz"
         for left in [*own.glob("*/incomplete.*"), *downloads.glob("*.tmp.*")]:
             shutil.rmtree(left)
         yield
+    finally:
+        lock.release()

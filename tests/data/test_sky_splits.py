@@ -2,25 +2,35 @@
 
 import collections
 import csv
+import itertools
 
 import numpy as np
 import pytest
+from astropy.coordinates import angular_separation
+from hypothesis import given, strategies
 
 from claran.data.annotations import Report
 from claran.data.sky_splits import complete_splits, group_by_sky, position_from_name
 
 
 def slow_groups(positions, link_arcmin):
-    """Returns the groups by comparing every pair until nothing changes."""
-    ra, dec = np.radians(np.array(positions)).T
-    cosine = np.sin(dec)[:, None] * np.sin(dec) + (
-        np.cos(dec)[:, None] * np.cos(dec) * np.cos(ra[:, None] - ra)
-    )
-    near = np.degrees(np.arccos(np.clip(cosine, -1, 1))) * 60 <= link_arcmin
+    """Returns the groups by plain loops over all pairs, until nothing changes."""
     first = list(range(len(positions)))
-    for _ in positions:
-        first = [min(first[j] for j in np.flatnonzero(row)) for row in near]
+    pairs = list(itertools.combinations(first, 2))
+    near = [pair for pair in pairs if distance(*positions[list(pair)]) <= link_arcmin]
+    changed = True
+    while changed:
+        changed = False
+        for i, j in near:
+            if first[i] != first[j]:
+                first[i] = first[j] = min(first[i], first[j])
+                changed = True
     return first
+
+
+def distance(a, b):
+    """Returns the angle between two positions in arcmin."""
+    return 60 * np.degrees(angular_separation(*np.radians([*a, *b])))
 
 
 @pytest.mark.parametrize("dec", [0.0, 60.0, 89.95, -90.0])
@@ -35,6 +45,24 @@ def test_groups_equal_those_of_the_slow_twin(rng, dec):
     groups = group_by_sky(positions, link_arcmin=2.0)
     assert groups == slow_groups(positions, 2.0)
     assert len(set(groups)) > 1
+
+
+STEPS = strategies.integers(-6, 6)
+
+
+@given(
+    steps=strategies.lists(strategies.tuples(STEPS, STEPS), max_size=20),
+    unknown=strategies.sets(strategies.integers(0, 19)),
+    center=strategies.sampled_from([(0.0, 0.0), (180.0, 45.0), (10.0, -89.9)]),
+    link_arcmin=strategies.sampled_from([1.0, 6.1, 13.0]),
+)
+def test_groups_of_any_positions_equal_those_of_the_slow_twin(
+    steps, unknown, center, link_arcmin
+):
+    positions = center + 0.05 * np.array(steps, np.float64).reshape(-1, 2)
+    positions[[i for i in unknown if i < len(positions)], 0] = np.nan
+    groups = group_by_sky(positions, link_arcmin=link_arcmin)
+    assert groups == slow_groups(positions, link_arcmin)
 
 
 def test_groups_reach_across_right_ascension_zero():
@@ -94,6 +122,10 @@ def test_train_beside_test_is_counted_and_never_validation():
     [
         ("FIRSTJ133309.4+045007", (203.28916667, 4.83527778)),
         ("J000000.0-003000_radio", (0.0, -0.5)),
+        ("2MASS J06495091-0737408", (102.462125, -7.628)),
+        ("J120000.12345-013000.56789", (180.0005125, -1.50015778)),
+        ("VLASS.3.1_J001357.17-091951.5.10.fits", (3.48820833, -9.33097222)),
+        ("J126100+000000", None),
         ("SIM0000001", None),
     ],
 )

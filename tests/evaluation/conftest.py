@@ -1,3 +1,5 @@
+import types
+
 import numpy as np
 import pytest
 
@@ -77,3 +79,12 @@ def make_element(rng):
         }
 
     return make
+
+
+@pytest.fixture
+def pycocotools():
+    """COCO's own evaluation; skips the test where it is not installed."""
+    reason = "needs pycocotools (extra test-all)"
+    coco = pytest.importorskip("pycocotools.coco", reason=reason)
+    evaluation = pytest.importorskip("pycocotools.cocoeval", reason=reason)
+    return types.SimpleNamespace(COCO=coco.COCO, COCOeval=evaluation.COCOeval)

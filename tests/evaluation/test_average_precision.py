@@ -4,8 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from claran.data.annotations_voc import read_voc
 from claran.evaluation.average_precision import (
@@ -24,9 +22,9 @@ METRICS = {"area": "area", "voc07": "11_points"}
 
 
 @pytest.mark.parametrize("decimals", [None, 1], ids=["distinct", "tied"])
-def test_coco_agrees_with_pycocotools(random_fields, decimals):
+def test_coco_agrees_with_pycocotools(random_fields, decimals, pycocotools):
     truths, found = random_fields(60, decimals=decimals)
-    theirs = pycocotools(truths, found, classes=3)
+    theirs = accumulate(pycocotools, truths, found, classes=3)
     true, detected = catalog(truths), catalog(found)
     for label in (1, 2, 3):
         matches = match_coco(
@@ -44,14 +42,14 @@ def test_coco_agrees_with_pycocotools(random_fields, decimals):
         assert 0.1 < ours[0] < 0.95  # Or the fields would test nothing.
 
 
-def pycocotools(truths, found, *, classes):
+def accumulate(pycocotools, truths, found, *, classes):
     names = [str(label) for label in range(1, classes + 1)]
     truth, results = coco_files(truths, found, names)
     with contextlib.redirect_stdout(io.StringIO()):
-        coco = COCO()
+        coco = pycocotools.COCO()
         coco.dataset = truth
         coco.createIndex()
-        evaluation = COCOeval(coco, coco.loadRes(results), "bbox")
+        evaluation = pycocotools.COCOeval(coco, coco.loadRes(results), "bbox")
         evaluation.evaluate()
         evaluation.accumulate()
     return evaluation.eval

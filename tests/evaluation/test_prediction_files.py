@@ -6,8 +6,6 @@ import json
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from claran.catalog.tables import write_table
 from claran.errors import ImageError
@@ -96,7 +94,9 @@ def test_voc_text_comes_back_as_it_was(fields, tmp_path):
     assert_equal(others, found[1:])
 
 
-def test_coco_comes_back_as_it_was_and_pycocotools_takes_it(fields, tmp_path):
+def test_coco_comes_back_as_it_was_and_pycocotools_takes_it(
+    fields, tmp_path, pycocotools
+):
     truths, found = fields
     truth, results = coco_files(truths, found, CLASSES)
     for name, content in (("truth", truth), ("results", results)):
@@ -104,8 +104,9 @@ def test_coco_comes_back_as_it_was_and_pycocotools_takes_it(fields, tmp_path):
     result = read_predictions(tmp_path / "results.json", truths, CLASSES)
     assert_equal(result.fields, found)
     with contextlib.redirect_stdout(io.StringIO()):
-        coco = COCO(tmp_path / "truth.json")
-        theirs = COCOeval(coco, coco.loadRes(str(tmp_path / "results.json")), "bbox")
+        coco = pycocotools.COCO(tmp_path / "truth.json")
+        results = coco.loadRes(str(tmp_path / "results.json"))
+        theirs = pycocotools.COCOeval(coco, results, "bbox")
         theirs.evaluate()
         theirs.accumulate()
         theirs.summarize()

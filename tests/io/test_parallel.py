@@ -42,12 +42,33 @@ def test_workers_have_one_thread_and_the_caller_keeps_its_own(monkeypatch):
     assert "OMP_NUM_THREADS" not in os.environ
 
 
+def test_workers_import_neither_the_main_module_nor_jax(tmp_path):
+    script = tmp_path / "script.py"  # No `if __name__ == "__main__"`.
+    script.write_text(
+        "from claran.io.parallel import parallel_map\n"
+        "print('script', flush=True)\n"
+        "code = \"sorted({'jax', 'keras'} & set(__import__('sys').modules))\"\n"
+        "print(list(parallel_map(eval, [code] * 2, workers=2)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "script\n[[], []]\n", done.stderr
+
+
+def test_closing_one_map_leaves_another_alone():
+    first = parallel_map(math.sqrt, range(100), workers=2)
+    second = parallel_map(math.sqrt, range(100), workers=2)
+    assert (next(first), next(second)) == (0, 0)
+    second.close()
+    assert list(first) == [math.sqrt(item) for item in range(1, 100)]
+
+
 def test_there_is_a_core():
     assert cores() >= 1
 
 
 def test_workers_end_with_a_killed_parent():
-    # No `if __name__ == "__main__"`: workers do not import the caller's main module.
     code = (
         "import time\n"
         "from claran.io.parallel import parallel_map\n"

@@ -31,7 +31,6 @@ class Without:
 
 sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
 """
-# Far from each other, so that each is a group of its own; every third one is test.
 
 
 def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -72,7 +71,7 @@ def test_killed_run_leaves_no_data_set(pairs_folder, tmp_path):
         [sys.executable, "-c", code.replace("_1k", "_small"), str(tmp_path)],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
-    assert waiting.stdout.readline().startswith("Waiting for another run, which")
+    assert waiting.stdout.readline().startswith("Waiting for another run that")
     waiting.kill()
     waiting.communicate()
     process.send_signal(signal.SIGKILL)
@@ -88,7 +87,7 @@ def test_killed_run_leaves_no_data_set(pairs_folder, tmp_path):
     [
         ("rgz/d2", {}, r"There is no data set 'rgz/d2'; there are rgz/d1, .*rgz/pairs"),
         ("voc/d1", {}, "There is no data set 'voc/d1'"),
-        ("rgz/d1", {"classes": ["A"]}, "rgz/d1 has its own classes"),
+        ("rgz/d1", {"classes": ["A"]}, "rgz/d1 has its own.* leave out --class_names"),
         ("rgz/pairs", {"manual_dir": "/none"}, "--manual_dir /none: no such folder"),
         (
             "rgz/pairs",

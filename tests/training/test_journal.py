@@ -32,7 +32,10 @@ def test_rows_that_come_again_are_dropped(tmp_path):
 
 
 def test_tensorboard_reads_it(tmp_path):
-    loader = pytest.importorskip("tensorflow").compat.v1.train.summary_iterator
+    tensorflow = pytest.importorskip(
+        "tensorflow", reason="needs TensorFlow (extra tf1)"
+    )
+    loader = tensorflow.compat.v1.train.summary_iterator
     journal = Journal(tmp_path, 0)
     journal.add(row(4, validation_map=0.5))
     journal.close()

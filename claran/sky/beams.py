@@ -1,0 +1,104 @@
+"""The restoring beam of a radio image: read from the header, as area, as sigma.
+
+A beam is a Gaussian. Its full widths at half maximum (FWHM) along the major and the
+minor axis describe it, with the position angle of the major axis from north through
+east.
+"""
+
+import math
+from typing import Any
+
+from astropy.io import fits
+
+__all__ = ["Beam", "beam_area_pixels", "fwhm_to_sigma", "read_beam"]
+
+Beam = tuple[float, float, float]
+"""FWHM of the major and of the minor axis in arcsec, position angle in degrees."""
+
+
+def read_beam(header: fits.Header) -> Beam | None:
+    """Returns the beam of a FITS header.
+
+    `BMAJ`, `BMIN` and `BPA` come first. Without `BMIN` the beam is round, without a
+    usable `BPA` the angle is 0. If `BMIN` is larger than `BMAJ`, the axes are exchanged
+    and the angle is turned by 90 degrees.
+
+    If these cards hold no beam, the `HISTORY` is searched, with radio-beam's rules: the
+    last line of CASA's clean ("restoration: 1.35 by 0.83 (arcsec) at pa 82.9 (deg)")
+    or else of AIPS ("AIPS   CLEAN BMAJ=  1.7E-03 BMIN=  1.5E-03 BPA=   2.6").
+
+    Args:
+        header: Header of the image.
+
+    Returns:
+        FWHM of the major and of the minor axis in arcsec, and the position angle in
+        degrees; None if the header holds no beam with positive, finite widths.
+    """
+    return _from_cards(header) or _from_history(header)
+
+
+def beam_area_pixels(fwhm_pixels: float) -> float:
+    """Returns the area of a Gaussian beam, in pixels.
+
+    A source of one Jy adds up to this times one Jy/beam.
+
+    Args:
+        fwhm_pixels: FWHM in pixels; of an elliptical beam the geometric mean of both.
+
+    >>> round(beam_area_pixels(5.4 / 1.8), 2)
+    10.2
+    """
+    return 2 * math.pi * fwhm_to_sigma(fwhm_pixels) ** 2
+
+
+def fwhm_to_sigma(fwhm: float) -> float:
+    """Returns the standard deviation of a Gaussian, in the unit of its FWHM.
+
+    >>> round(fwhm_to_sigma(5.4), 3)
+    2.293
+    """
+    return fwhm / math.sqrt(8 * math.log(2))
+
+
+def _from_cards(header: fits.Header) -> Beam | None:
+    # Not by radio-beam: loading it takes 0.3 s more than claran's detector without it,
+    # and reading 0.08 ms a header instead of 0.01; it also refuses BMIN > BMAJ.
+    major = _number(header, "BMAJ")
+    minor = major if "BMIN" not in header else _number(header, "BMIN")
+    angle = _number(header, "BPA")
+    return _checked(3600 * major, 3600 * minor, angle if math.isfinite(angle) else 0.0)
+
+
+def _number(header: fits.Header, key: str) -> float:
+    """Returns the value of a card; NaN if it is missing or no number."""
+    try:
+        value: Any = header[key]
+        return float(value)
+    except (KeyError, TypeError, ValueError, fits.VerifyError):
+        return math.nan
+
+
+def _from_history(header: fits.Header) -> Beam | None:
+    history: Any = header.get("HISTORY", ())
+    lines = fits.Header()
+    for line in history:
+        if "BMAJ" in line or "restoration" in line:
+            lines.add_history(line)
+    if not len(lines):
+        return None
+    import radio_beam  # noqa: PLC0415 - see `_from_cards`; few images need it.
+
+    try:
+        beam: Any = radio_beam.Beam.from_fits_history(lines)
+    except (ValueError, IndexError):  # A line of another form, such as "BMAJ=0.0015".
+        return None
+    if beam is None:
+        return None
+    major, minor = (float(w.to_value("arcsec")) for w in (beam.major, beam.minor))
+    return _checked(major, minor, float(beam.pa.to_value("deg")))
+
+
+def _checked(major: float, minor: float, angle: float) -> Beam | None:
+    if not (0 < major < math.inf and 0 < minor < math.inf):
+        return None
+    return (major, minor, angle) if major >= minor else (minor, major, angle + 90)
