@@ -1,4 +1,4 @@
-"""What every layer promises."""
+"""The contract that every layer is tested against."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ import pytest
 
 @pytest.fixture
 def layer_contract(tmp_path: Path) -> Callable[[keras.Layer, Sequence[Any]], None]:
-    """Holds a layer's declared, eager, compiled, rebuilt and saved outputs together."""
+    """Checks that declared, eager, compiled, rebuilt and loaded outputs agree."""
 
     def check(layer: keras.Layer, inputs: Sequence[Any]) -> None:
         expected = jax.tree.leaves(layer(*inputs))

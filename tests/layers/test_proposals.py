@@ -13,7 +13,7 @@ ANCHORS = jnp.array(
 
 
 def scored(*scores):
-    """Logits whose probability of an object is that of each score, for one image."""
+    """Returns logits of one image that give each score as probability of an object."""
     logits = np.log(np.array(scores) / (1 - np.array(scores)))
     return jnp.asarray(np.stack([np.zeros_like(logits), logits], 1)[None], jnp.float32)
 
@@ -39,7 +39,7 @@ def test_best_first_clipped_and_suppressed():
     layer = Proposals(max_outputs=5, iou_threshold=0.7)
     boxes, scores, valid = propose(layer, scored(0.6, 0.7, 0.9, 0.8))
     assert valid.tolist() == [[True, True, True, False, False]]
-    # The first anchor overlaps the second by 14 / 18; the fourth is cut at 64.
+    # The IoU of the first two anchors is 14 / 18. The fourth is clipped at 64.
     expected = [[20, 20, 52, 52], [40, 8, 64, 38], [2, 0, 18, 16], [0] * 4, [0] * 4]
     np.testing.assert_allclose(boxes[0], expected, atol=1e-5)
     np.testing.assert_allclose(scores[0], [0.9, 0.8, 0.7, 0, 0], rtol=1e-5)
@@ -60,7 +60,7 @@ def test_deltas_move_the_anchors():
         pytest.param((0, 0, 1), 1, [False, False], id="no-image"),
     ],
 )
-def test_small_boxes_go(info, min_size, survivors):
+def test_small_boxes_are_removed(info, min_size, survivors):
     layer = Proposals(max_outputs=2, min_size=min_size)
     boxes, scores, valid = propose(layer, scored(0.6, 0.7, 0.9, 0.8), info=info)
     assert valid[0].tolist() == survivors
@@ -99,14 +99,15 @@ def test_training_has_its_own_sizes():
     logits = scored(0.6, 0.7, 0.9, 0.8)
     assert propose(layer, logits)[2].shape == (1, 1)
     valid = propose(layer, logits, training=True)[2]
-    assert valid.tolist() == [[True, True, False]]  # Two enter.
+    assert valid.tolist() == [[True, True, False]]  # Two boxes enter suppression.
 
 
 @pytest.mark.parametrize("image", [0, 1])
 @pytest.mark.parametrize("setting, threshold", [("test", 0.7), ("demo", 0.5)])
 def test_golden(golden, image, setting, threshold):
     vectors = np.load(golden / "detect" / f"narrow_s132_132_{image}.npz")
-    score = vectors["rpn_cls_score"].reshape(-1, 2, 6)  # Backgrounds, then objects.
+    # Score channels: the background of all six anchors, then the object.
+    score = vectors["rpn_cls_score"].reshape(-1, 2, 6)
     layer = Proposals(
         max_outputs=5,
         iou_threshold=threshold,

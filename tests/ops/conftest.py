@@ -1,4 +1,4 @@
-"""In ops, shapes broadcast only where the code says so; Keras does not keep to that."""
+"""Forbids implicit rank promotion in the tests of ops (Keras layers rely on it)."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import hypothesis
 import jax
 import pytest
 
-# The same examples every time; the first one is slow, since it compiles.
+# Fixed examples, and no deadline: the first example compiles.
 hypothesis.settings.register_profile(
     "claran", max_examples=30, derandomize=True, database=None, deadline=None
 )

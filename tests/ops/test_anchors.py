@@ -5,7 +5,7 @@ import pytest
 
 from claran.ops.anchors import base_anchors, grid_anchors
 
-INCLUSIVE = np.array([0, 0, 1, 1])  # The original's last pixel is inside its anchors.
+INCLUSIVE = np.array([0, 0, 1, 1])  # The original's boxes include the last pixel.
 
 
 def slow_grid(base, rows, columns, stride):
@@ -39,14 +39,14 @@ def test_grid_equals_the_original(golden):
 
 @pytest.mark.parametrize("ratio", [0.25, 0.5, 1.0, 2.0, 3.0])
 @pytest.mark.parametrize("stride", [8, 16])
-def test_an_anchor_has_its_size_ratio_and_place(ratio, stride):
+def test_size_ratio_and_center_of_an_anchor(ratio, stride):
     ((x1, y1, x2, y2),) = base_anchors([48], [ratio], stride=stride)
     assert (x2 - x1) * (y2 - y1) == pytest.approx(48**2)
     assert (y2 - y1) / (x2 - x1) == pytest.approx(ratio)
     assert [(x1 + x2) / 2, (y1 + y2) / 2] == pytest.approx([stride / 2] * 2)
 
 
-def test_rounding_changes_no_square_of_whole_cells():
+def test_rounding_does_not_change_squares_of_whole_cells():
     sizes = [16, 32, 160]
     exact, rounded = (
         base_anchors(sizes, [1], stride=16, rounded=flag) for flag in (False, True)

@@ -18,7 +18,7 @@ B = jnp.array([[0, 0, 10, 5], [8, 8, 30, 21], [3, 3, 3, 3]], jnp.float32)
 
 
 def pixels(box, offset):
-    """Returns the pixels a box of whole numbers covers, one by one."""
+    """Returns the set of pixels that a box with integer corners covers."""
     x1, y1, x2, y2 = (int(value) for value in box)
     end = int(offset)
     return set(itertools.product(range(x1, x2 + end), range(y1, y2 + end)))
@@ -92,7 +92,7 @@ def test_iou_equals_counted_pixels(wrap, offset):
 
 @OFFSETS
 @given(a=whole_boxes, b=whole_boxes)
-def test_iou_of_whole_numbers_is_exact(offset, a, b):
+def test_iou_of_integer_boxes_is_exact(offset, a, b):
     expected = [[slow_iou(p, q, offset) for q in b] for p in a]
     iou = compiled(boxes.iou, offset=offset)
     found = iou(a, b)
@@ -155,7 +155,7 @@ def test_a_zero_delta_of_inclusive_boxes_adds_one_as_in_claran(wrap):
     assert found.tolist() == [[2, 3, 10, 21]]
 
 
-def test_the_bound_keeps_a_huge_delta_finite():
+def test_max_log_ratio_keeps_a_huge_delta_finite():
     deltas, anchor = jnp.full((1, 4), 1000.0), jnp.array([[0.0, 0.0, 16.0, 16.0]])
     found = boxes.decode(deltas * jnp.array([[0, 0, 1, 1]]), anchor)
     np.testing.assert_allclose(found, [[-492, -492, 508, 508]], rtol=1e-5)
@@ -170,7 +170,7 @@ def test_empty_boxes_encode_to_finite_numbers_and_gradients():
         assert jnp.isfinite(value) and jnp.isfinite(gradient).all()
 
 
-def test_empty_boxes_overlap_by_zero_with_zero_gradient():
+def test_iou_of_empty_boxes_is_zero_with_zero_gradient():
     run = jax.jit(jax.value_and_grad(lambda x: boxes.iou(x, x).sum()))
     value, gradient = run(B[2:])
     assert value == 0
@@ -226,13 +226,13 @@ def vectors(golden):
 
 
 class TestGolden:
-    """The original's own arithmetic, all of it with inclusive pixels."""
+    """Results of the original's own functions, all of them with inclusive pixels."""
 
     def test_overlaps(self, wrap, golden):
         vectors = np.load(golden / "pieces" / "bbox_overlaps.npz")
         iou = wrap(functools.partial(boxes.iou, offset=1.0))
         arguments = (jnp.asarray(vectors[k], jnp.float32) for k in ("boxes", "query"))
-        # The original's are float64, of corners that float32 rounds.
+        # The original computes in float64; ours rounds the corners to float32.
         np.testing.assert_allclose(iou(*arguments), vectors["out"], atol=2e-6)
 
     def test_encode(self, wrap, vectors):
@@ -240,7 +240,7 @@ class TestGolden:
         box, anchor = (jnp.asarray(vectors[f"transform_f4__{k}"]) for k in ("gt", "ex"))
         # Logarithms differ in the last digits from library to library.
         found, expected = encode(box, anchor), vectors["transform_f4__out"]
-        # An anchor without width gives the original infinities, and us large numbers.
+        # For an anchor without width the original gives infinities, ours large numbers.
         solid = np.isfinite(expected).all(axis=1)
         assert jnp.isfinite(found).all() and solid.sum() > 60
         np.testing.assert_allclose(found[solid], expected[solid], rtol=1e-6, atol=5e-7)
@@ -252,7 +252,7 @@ class TestGolden:
         anchors = np.repeat(vectors["inv_f4__boxes"][:, None], classes, axis=1)
         found = wrap(decode)(jnp.asarray(deltas), jnp.asarray(anchors))
         expected = vectors[f"inv_f4__out{4 * classes}"].reshape(found.shape)
-        # So do exponentials; 2e-4 px are 3 ulp at 600 px.
+        # Exponentials differ between libraries too; 2e-4 px are 3 ulp at 600 px.
         np.testing.assert_allclose(found, expected, rtol=2e-6, atol=2e-4)
 
     def test_clip(self, wrap, vectors):

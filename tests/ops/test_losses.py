@@ -77,15 +77,15 @@ def test_gradients(rng, valid):
     check_grads(total, (logits, predicted), 1, modes=["rev"], atol=1e-2, rtol=1e-2)
 
 
-@pytest.mark.parametrize("rubbish", [jnp.nan, jnp.inf], ids=str)
-def test_padding_reaches_neither_value_nor_gradient(rubbish):
+@pytest.mark.parametrize("padding", [jnp.nan, jnp.inf], ids=str)
+def test_padding_affects_neither_value_nor_gradient(padding):
     valid = jnp.array([True, False])
-    numbers = jnp.stack([jnp.arange(4.0), jnp.full(4, rubbish)])
+    target = jnp.stack([jnp.arange(4.0), jnp.full(4, padding)])
 
     @jax.jit
     @jax.value_and_grad
     def loss(predicted):
-        return smooth_l1(predicted, numbers, jnp.array([True, True]), valid)
+        return smooth_l1(predicted, target, jnp.array([True, True]), valid)
 
     value, gradient = loss(jnp.zeros((2, 4)))
     assert value == 0 + 0.5 + 1.5 + 2.5
@@ -102,10 +102,10 @@ def test_large_logits_stay_finite():
 
 
 class TestGolden:
-    """The original's loss terms and those of its training step."""
+    """Loss terms of the original, by themselves and in a training step."""
 
     @pytest.mark.parametrize("sigma", [1, 3])
-    def test_the_curve(self, golden, sigma):
+    def test_smooth_l1_and_its_derivative(self, golden, sigma):
         vectors = np.load(golden / "pieces" / "losses.npz")
         valid = jnp.array([True])
 
@@ -120,7 +120,7 @@ class TestGolden:
         np.testing.assert_allclose(slope, expected[1], rtol=1e-6, atol=1e-7)
 
     @pytest.mark.parametrize("sigma", [1, 3])
-    def test_boxes_of_the_own_class(self, golden, sigma):
+    def test_box_loss_of_the_target_class(self, golden, sigma):
         vectors = np.load(golden / "pieces" / "losses.npz")
         labels = vectors["label"]
         rows = jnp.arange(len(labels))
@@ -139,11 +139,11 @@ class TestGolden:
         expected = vectors[f"sigma{sigma}_nolbn_grad"]
         np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-8)
 
-    def test_training_step_of_the_first_stage(self, golden):
+    def test_rpn_losses_of_a_training_step(self, golden):
         vectors = np.load(golden / "train" / "narrow_step_s132.npz")
         _, rows, columns, channels = vectors["rpn_bbox_pred"].shape
         a = channels // 4
-        # Channels of scores: backgrounds, then objects; of boxes: anchor by anchor.
+        # Score channels: all backgrounds, then all objects. Deltas: anchor by anchor.
         logits = vectors["rpn_cls_score"].reshape(rows, columns, 2, a)
         logits = jnp.asarray(logits.swapaxes(2, 3).reshape(-1, 2))
         deltas = jnp.asarray(vectors["rpn_bbox_pred"].reshape(-1, 4))
@@ -157,7 +157,7 @@ class TestGolden:
         found = smooth_l1(deltas, targets, labels == 1, valid, sigma=3.0)
         np.testing.assert_allclose(found, vectors["rpn_loss_box"], rtol=1e-5)
 
-    def test_training_step_of_the_second_stage(self, golden):
+    def test_head_losses_of_a_training_step(self, golden):
         vectors = np.load(golden / "train" / "narrow_step_s132.npz")
         labels = vectors["roi_data__labels"].ravel()
         rows = np.arange(len(labels))

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from claran.ops.nms import TILE, nms
 
-BIG = 6000  # Boxes of the largest golden set.
+BIG = 6000  # Boxes in the largest golden set.
 
 
 def slow_nms(boxes, scores, *, threshold, inclusive=False, offset=0, labels=None):
-    """The sequential loop, in exact fractions: for boxes of whole numbers."""
+    """The sequential loop in exact fractions, for boxes with integer corners."""
 
     def overlap(a, b):
         sides = [
@@ -93,7 +93,7 @@ def test_extreme_thresholds(rng, threshold):
     assert kept(run(boxes, scores)) == slow_nms(boxes, scores, threshold=threshold)
 
 
-def test_a_threshold_of_zero_at_equality_leaves_one_box(rng):
+def test_an_inclusive_threshold_of_zero_leaves_one_box(rng):
     boxes, scores = whole_boxes(rng, 40)
     run = compiled(threshold=0.0, max_outputs=5, inclusive=True)
     assert kept(run(boxes, scores)) == [int(scores.argmax())]
@@ -135,7 +135,7 @@ def test_invalid_boxes_take_no_part(wrap, rng, share):
     assert kept(run(boxes, scores, valid=jnp.asarray(valid))) == rows[expected].tolist()
 
 
-def test_other_labels_do_not_suppress(wrap, rng):
+def test_boxes_of_other_labels_do_not_suppress(wrap, rng):
     boxes, scores = whole_boxes(rng, 40)
     labels = jnp.asarray(rng.integers(0, 3, 40))
     run = wrap(functools.partial(nms, threshold=0.25, max_outputs=40))
@@ -151,7 +151,7 @@ def test_duplicates_leave_the_first():
 
 @pytest.mark.parametrize("count", [TILE, 300])
 def test_a_chain_of_suppressions(count):
-    """Each box overlaps the next alone: every decision hangs on the one before."""
+    """Each box overlaps only its neighbors: each decision depends on the previous."""
     left = 2.0 * jnp.arange(count)
     boxes = jnp.stack([left, jnp.zeros(count), left + 3, jnp.ones(count)], axis=1)
     found = compiled(threshold=0.125, max_outputs=count)(boxes, -left)
@@ -165,7 +165,7 @@ def test_a_chain_of_suppressions(count):
         pytest.param(5, 0.5, True, id="half"),
         pytest.param(2, 0.2, True, id="fifth-rounds-up"),
         pytest.param(3, 0.3, True, id="three-tenths-rounds-up"),
-        # ClaRAN widens float32(0.7) < 0.7 before it compares: not at the threshold.
+        # ClaRAN compares in double precision, where float32(0.7) < 0.7.
         pytest.param(7, 0.7, False, id="seven-tenths-rounds-down"),
     ],
 )
@@ -177,7 +177,7 @@ def test_an_overlap_at_the_threshold(height, threshold, at, inclusive):
 
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.5, float("nan")])
-def test_refuses_a_threshold_that_is_no_overlap(threshold):
+def test_refuses_a_threshold_outside_0_to_1(threshold):
     message = rf"`threshold` must be between 0 and 1, got {threshold}\."
     with pytest.raises(ValueError, match=message):
         nms(jnp.zeros((1, 4)), jnp.zeros(1), threshold=threshold, max_outputs=1)
@@ -188,7 +188,7 @@ def test_batches_by_vmap(rng):
         jnp.stack(part)
         for part in zip(*[whole_boxes(rng, 40) for _ in range(4)], strict=True)
     )
-    # As many rounds as the slowest of the batch must not change the others.
+    # All images iterate as often as the slowest one, which must not change the others.
     valid = jnp.arange(40)[None] < jnp.array([0, 1, 17, 40])[:, None]
     run = functools.partial(nms, threshold=0.25, max_outputs=12)
     found = jax.jit(jax.vmap(lambda b, s, v: run(b, s, valid=v)))(boxes, scores, valid)
@@ -211,7 +211,7 @@ def test_new_boxes_do_not_compile_again(rng):
 
 
 class TestGolden:
-    """Index for index the original's two loops, which count pixels inclusively."""
+    """Equality with the original's two loops, which count pixels inclusively."""
 
     @pytest.fixture
     def run(self, golden):
@@ -220,7 +220,7 @@ class TestGolden:
         def run(number, threshold, inclusive):
             name = f"set{number:02d}"
             boxes, order = vectors[f"{name}__dets"][:, :4], vectors[f"{name}__order"]
-            # The original leaves ties to its sort, so the rank serves as the score.
+            # The order of equal scores depends on the original's sort: use the rank.
             scores = np.empty(len(order), np.float32)
             scores[order] = -np.arange(len(order))
             padding = BIG - len(order)  # To compile only once.
@@ -246,10 +246,10 @@ class TestGolden:
 
     @pytest.mark.parametrize("threshold, dropped", [(0.3, [8]), (0.5, []), (0.7, [])])
     def test_boxes_without_area(self, run, threshold, dropped):
-        """Set 7: boxes 4 and 5 are one empty box, 0/0 to the original; 3 is inverted.
+        """Set 7: boxes 4 and 5 are the same empty box, and box 3 is inverted.
 
-        Cython raises ZeroDivisionError; NumPy's nan drops box 5. Here an empty box
-        overlaps nothing, not even itself, so both stay.
+        The original computes 0/0: Cython raises ZeroDivisionError, and NumPy's nan
+        drops box 5. Here an empty box overlaps nothing, not even itself: both stay.
         """
         found, expected = run(7, threshold, inclusive=False)
         assert [i for i in found if i != 5] == expected.tolist()

@@ -47,7 +47,7 @@ def slow_interpolate(features, y, x, border):
 
 
 def slow_places(low, high, length, size, placement):
-    """One axis: where the samples of an RoI lie, in cells."""
+    """Returns the positions of the samples of an RoI on one axis, in cells."""
     low, high = low / STRIDE, high / STRIDE
     if placement == "aligned":  # RoIAlign: the centers of equal bins.
         return [low + (i + 0.5) * (high - low) / size - 0.5 for i in range(size)]
@@ -67,7 +67,7 @@ def slow_sample(features, rois, size, placement, border):
 
 
 def slow_scatter(features, rois, cotangent, placement, border):
-    """The gradient by the features, which the samples depend on linearly."""
+    """Returns the gradient by the features, on which the samples depend linearly."""
     total = np.zeros(features.shape)
     for row, column in np.ndindex(features.shape[:2]):
         cell = np.zeros((*features.shape[:2], 1))
@@ -89,7 +89,7 @@ def test_equals_the_loop(wrap, features, placement, border):
 @PLACEMENTS
 @BORDERS
 def test_gradients(rng, features, placement, border):
-    # No sample near a whole number, where the interpolation has a kink.
+    # No sample is near an integer position, where the interpolation has a kink.
     rois = jnp.array([[11.0, 21.0, 58.0, 67.0], [27.0, 33.0, 50.0, 93.0]])
     sample = functools.partial(
         sample_rois, size=2, stride=STRIDE, placement=placement, border=border
@@ -135,11 +135,11 @@ def test_gradient_in_several_chunks(monkeypatch, features):
 
 
 class TestBothLowerings:
-    """Gathers on a CPU, matrix products elsewhere: the same result."""
+    """Gathers on a CPU and matrix products on accelerators give the same result."""
 
     @pytest.fixture
-    def as_elsewhere(self, monkeypatch):
-        """Makes a CPU run what other platforms run; returns the calls so far."""
+    def as_accelerator(self, monkeypatch):
+        """Makes the CPU run the code of accelerators; returns the calls so far."""
         calls = []
 
         def choose(*arguments, cpu, default):
@@ -151,13 +151,15 @@ class TestBothLowerings:
 
     @PLACEMENTS
     @BORDERS
-    def test_values_and_gradients(self, as_elsewhere, rng, features, placement, border):
+    def test_values_and_gradients(
+        self, as_accelerator, rng, features, placement, border
+    ):
         options = {"placement": placement, "border": border}
         sample = functools.partial(sample_rois, size=3, stride=STRIDE, **options)
         out, pull = jax.vjp(jax.jit(sample), features, ROIS)
         cotangent = jnp.asarray(rng.normal(size=out.shape), jnp.float32)
         d_features, d_rois = pull(cotangent)
-        assert set(as_elsewhere) == {"by_products"}
+        assert set(as_accelerator) == {"by_products"}
         expected = slow_sample(features, ROIS, 3, **options)
         np.testing.assert_allclose(out, expected, atol=1e-5)
         expected = slow_scatter(features, ROIS, cotangent, **options)
@@ -165,7 +167,7 @@ class TestBothLowerings:
         assert jnp.isfinite(d_rois).all()
 
     @pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
-    def test_who_runs_what(self, features, platform):
+    def test_operations_on_each_platform(self, features, platform):
         def total(features, rois):
             return (sample_rois(features, rois, size=3, stride=STRIDE) ** 2).sum()
 
@@ -191,7 +193,7 @@ class TestAffine:
         turned = functools.partial(sample_affine, size=(3, 3), border=border)
         found = jax.jit(turned)(features, transforms)
         expected = jax.jit(sample)(features, ROIS)
-        # The last digit of a place may differ.
+        # The last digit of a position may differ.
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
     def test_quarter_turns(self, features):
@@ -210,7 +212,7 @@ class TestAffine:
             np.testing.assert_allclose(found[turns], expected, atol=1e-5)
 
     def test_output_of_rows_and_columns(self, wrap, features):
-        # The grid of the output on the grid of the map: the map itself.
+        # The output grid coincides with the cells: the result is the map itself.
         whole = jnp.array([[[2.5, 0, 2.5], [0, 3.5, 3.5]]])
         found = wrap(functools.partial(sample_affine, size=(8, 6)))(features, whole)
         np.testing.assert_allclose(found[0], features, atol=2e-6)
@@ -346,7 +348,7 @@ def test_batches_by_vmap(rng):
     ids=["border", "placement"],
 )
 def test_refuses_options_it_does_not_know(monkeypatch, features, option, message):
-    # The check of types, which only tests have, would come first.
+    # The type check, which only tests install, would raise first.
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(ValueError, match=message):
         sample_rois(features, ROIS, size=2, stride=STRIDE, **option)
@@ -364,10 +366,10 @@ class TestGolden:
             sample_rois, size=7, stride=16, placement="claran", border="zero"
         )
         out, pull = jax.vjp(jax.jit(lambda f: sample(f, rois[:, 1:])), features[0])
-        # At a whole number float32 may fall on either side.
+        # At an integer position float32 may round to either side.
         sure = ~vectors[f"s{size}__near_whole_number"]
         np.testing.assert_allclose(out[sure], expected[sure], atol=2e-5)
-        # The first cell collects what cancels in the original, but for its rounding.
+        # In the original, samples outside cancel in cell (0, 0), up to rounding.
         found, gradient = np.array(pull(cotangent)[0]), np.array(gradient[0])
         np.testing.assert_allclose(found[0, 0], gradient[0, 0], atol=1e-3)
         found[0, 0] = gradient[0, 0] = 0

@@ -45,7 +45,7 @@ def test_counts(labels, seed, fraction):
     assert len(set(rows)) == len(rows)
     positives = min(labels.count(POSITIVE), round(SIZE * fraction))
     negatives = min(labels.count(NEGATIVE), SIZE - positives)
-    # Positive ones first, ignored ones never.
+    # Positive rows come first; ignored rows are never chosen.
     expected = [POSITIVE] * positives + [NEGATIVE] * negatives
     assert [labels[row] for row in rows] == expected
 

@@ -20,12 +20,12 @@ SIZE = 64.0
 ANCHORS = jnp.asarray(
     grid_anchors(base_anchors([16, 32], [1], stride=16), rows=4, columns=4, stride=16)
 )
-# Room for every row: no choice at random.
+# Room for every row: nothing is left to chance.
 ALL_ANCHORS = RpnOptions(size=2 * len(ANCHORS))
 
 
 def some_objects(*boxes, slots=None):
-    """Classes count from one; `slots` adds empty places with rubbish in them."""
+    """Returns objects of the classes 1, 2 ...; `slots` adds empty slots as padding."""
     count, slots = len(boxes), slots or len(boxes)
     rows = np.full((slots, 4), -7.0, np.float32)
     rows[:count] = np.reshape(boxes, (-1, 4))
@@ -38,7 +38,7 @@ def compiled(function, **options):
 
 
 def by_anchor(targets, count):
-    """Returns label and deltas of every anchor; -1 and 0 where it was not drawn."""
+    """Returns label and deltas of every anchor; -1 and 0 where it was not sampled."""
     labels, deltas = np.full(count, -1), np.zeros((count, 4), np.float32)
     rows = np.asarray(targets.rows[targets.valid])
     labels[rows] = targets.labels[targets.valid]
@@ -58,8 +58,8 @@ class TestRpn:
         assert ANCHORS[positive].tolist() == [16, 16, 32, 32]
         np.testing.assert_allclose(deltas[positive], 0, atol=1e-6)
 
-    def test_anchors_over_the_border_are_left_out(self):
-        # The lower third is padding: its anchors are over the border too.
+    def test_anchors_across_the_border_are_left_out(self):
+        # The lower third is padding, and its anchors are outside the image too.
         labels, _ = by_anchor(
             self.run(some_objects(), shape=(40.0, SIZE)), len(ANCHORS)
         )
@@ -69,7 +69,7 @@ class TestRpn:
         ]
         assert (labels >= 0).tolist() == inside
 
-    def test_deltas_lead_to_the_object(self):
+    def test_decoded_deltas_give_the_object(self):
         box = [18.0, 20.0, 40.0, 41.0]
         targets = self.run(some_objects(box))
         positive = targets.valid & (targets.labels == 1)
@@ -77,21 +77,21 @@ class TestRpn:
         found = box_ops.decode(targets.deltas, ANCHORS[targets.rows])[positive]
         np.testing.assert_allclose(found, jnp.tile(jnp.array([box]), (len(found), 1)))
 
-    @pytest.mark.parametrize("slots", [0, 3], ids=["no-place", "empty-places"])
+    @pytest.mark.parametrize("slots", [0, 3], ids=["no-slot", "empty-slots"])
     def test_without_objects_all_is_background(self, slots):
         """The original raises ValueError: argmax of an empty sequence."""
         labels, deltas = by_anchor(self.run(some_objects(slots=slots)), len(ANCHORS))
         assert set(labels) == {-1, 0}
         assert np.isfinite(deltas).all()
 
-    def test_empty_places_change_nothing(self):
+    def test_empty_slots_change_nothing(self):
         boxes = [[16, 16, 32, 32], [20, 28, 50, 60]]
         plain, padded = (
             self.run(some_objects(*boxes, slots=slots)) for slots in (2, 5)
         )
         jax.tree.map(np.testing.assert_array_equal, plain, padded)
 
-    def test_a_draw_is_balanced(self):
+    def test_the_sample_is_balanced(self):
         options = RpnOptions(size=6, positive_fraction=0.5)
         objects = some_objects(*ANCHORS[:8:2].tolist())
         targets = self.run(objects, options)
@@ -151,13 +151,13 @@ class TestHead:
         assert found == {0: 2, 1: 0, 2: 1, 3: 2} | {0: found[0]}
         assert targets.valid.sum() == 4
 
-    def test_empty_proposals_are_never_drawn(self):
+    def test_empty_proposals_are_never_sampled(self):
         _, targets = self.run(
             [[0, 0, 9, 9]] * 3, [False] * 3, some_objects([5, 5, 9, 9])
         )
         assert targets.rows[targets.valid].tolist() == [3]
 
-    @pytest.mark.parametrize("slots", [0, 2], ids=["no-place", "empty-places"])
+    @pytest.mark.parametrize("slots", [0, 2], ids=["no-slot", "empty-slots"])
     @pytest.mark.parametrize("count", [0, 3], ids=["no-proposal", "three-proposals"])
     def test_without_objects_all_is_background(self, slots, count):
         rois, targets = self.run(
@@ -169,8 +169,8 @@ class TestHead:
         assert jnp.isfinite(targets.deltas).all()
 
 
-def slow_spared(box, ignored, threshold):
-    """Whether a box is on one of the ignored ones, by counting quarter pixels."""
+def slow_excluded(box, ignored, threshold):
+    """Returns whether a box is on an ignored one, by counting quarter pixels."""
     cells = lambda b: {
         (x, y)
         for x in range(round(4 * b[0]), round(4 * b[2]))
@@ -185,9 +185,9 @@ def slow_spared(box, ignored, threshold):
 
 
 class TestIgnored:
-    """Objects that are neither to be learned nor to be taken for background."""
+    """Objects that are neither learned nor background."""
 
-    # One as large as an anchor, one that swallows some whole, and an empty place.
+    # One of the size of an anchor, one that contains some anchors, and an empty slot.
     BOXES = ([4, 4, 22, 20], [30, 20, 64, 64], [0, 0, 64, 64])
 
     def objects(self, *learned):
@@ -216,11 +216,11 @@ class TestIgnored:
             len(ANCHORS),
         )
         expected = [
-            -1 if label == 0 and slow_spared(anchor, self.BOXES[:2], 0.3) else label
+            -1 if label == 0 and slow_excluded(anchor, self.BOXES[:2], 0.3) else label
             for label, anchor in zip(without.tolist(), ANCHORS.tolist(), strict=True)
         ]
         assert with_them.tolist() == expected and expected != without.tolist()
-        # What stands for an object does so within an ignored one too.
+        # Anchors that are assigned to an object stay so inside an ignored one.
         assert (with_them == 1).sum() == (without == 1).sum() >= len(learned)
 
     def test_proposals_on_them_are_not_background(self, rng):
@@ -242,10 +242,10 @@ class TestIgnored:
             row
             for row in before.rows[before.valid].tolist()
             if answers[row] > 0
-            or not slow_spared((*proposals, *objects.boxes)[row], self.BOXES[:2], 0.5)
+            or not slow_excluded((*proposals, *objects.boxes)[row], self.BOXES[:2], 0.5)
         }
         assert drawn == expected and 1 < len(expected) < len(proposals)
-        # The ignored objects are no proposals, as they are nobody's answer.
+        # Ignored objects are not added to the proposals.
         assert not drawn & {41, 42, 43}
         assert set(targets.labels[targets.valid].tolist()) <= {0, 1}
 
@@ -298,7 +298,7 @@ class TestGoldenRpn:
     def test_every_anchor(self, case, name):
         (labels, deltas), (expected, expected_deltas) = case(name)
         np.testing.assert_array_equal(labels, expected)
-        # The original gives deltas to ignored anchors too.
+        # The original also gives deltas to ignored anchors.
         drawn = labels >= 0
         np.testing.assert_allclose(
             deltas[drawn], expected_deltas[drawn], rtol=1e-5, atol=2e-6
@@ -307,7 +307,7 @@ class TestGoldenRpn:
     @pytest.mark.parametrize(
         "name, full", [("a600_seed3", "a600_nosampling"), ("a600_many_fg_seed3", None)]
     )
-    def test_a_draw_has_as_many_of_each(self, case, name, full):
+    def test_a_sample_has_the_same_numbers(self, case, name, full):
         (labels, _), (expected, _) = case(name, RpnOptions())
         for label in (0, 1):
             assert (labels == label).sum() == (expected == label).sum()
@@ -315,8 +315,8 @@ class TestGoldenRpn:
             every, _ = case(full)[0]
             assert ((labels < 0) | (labels == every)).all()
 
-    def test_an_object_that_no_anchor_touches_is_left_out(self, case):
-        """The original makes all 116 anchors that overlap nothing positive."""
+    def test_an_object_that_no_anchor_overlaps_is_left_out(self, case):
+        """The original assigns it all 116 anchors that overlap nothing."""
         (labels, deltas), (original, _) = case("a132_uncovered_corner")
         assert (original == 1).sum() == 116 and (original == 0).sum() == 0
         (expected, expected_deltas), _ = case(
@@ -329,7 +329,7 @@ class TestGoldenRpn:
 
     def test_no_object(self, case):
         (labels, _), nothing = case("a600_no_gt")
-        assert nothing is None  # It raised.
+        assert nothing is None  # The original raises here.
         assert not (labels == 1).any() and (labels == 0).sum() > 5000
 
 
@@ -362,7 +362,7 @@ def test_golden_proposal_targets(golden, name):
         ),
     )
 
-    # As many of each as the original drew.
+    # The numbers of rows and of positive rows equal the original's.
     size = int(vectors[f"{name}__batch"])
     _, targets = jax.jit(functools.partial(run, options=HeadOptions(size=size)))(
         *arguments
@@ -370,7 +370,7 @@ def test_golden_proposal_targets(golden, name):
     assert targets.valid.sum() == len(labels)
     assert (targets.valid & (targets.labels > 0)).sum() == (labels > 0).sum()
 
-    # And what it drew has the same answers, looked up by the box.
+    # The rows it sampled have the same targets; boxes identify them.
     every = HeadOptions(size=4 * (len(proposals) + len(truth)))
     rois, targets = jax.jit(functools.partial(run, options=every))(*arguments)
     answers = {
