@@ -33,7 +33,7 @@ flags.DEFINE_integer("num", 1000, "Fields to time.", lower_bound=1)
 FLAGS = flags.FLAGS
 
 WARM_UP = 100  # Fields while the processes start and fill their caches.
-POPULATIONS = {"balanced": populations.BALANCED, "catalogue": populations.CATALOGUE}
+POPULATIONS = {"balanced": populations.BALANCED, "catalogue": populations.CATALOG}
 # By what they do: arithmetic on whole images, or decisions about one source.
 STEPS = {
     "draw sources until they have their class": selection.draw_of_class,

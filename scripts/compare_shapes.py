@@ -1,9 +1,10 @@
 """Compares the shapes of simulated sources with those of real ones of equal size.
 
-Real cutouts were chosen by people and hold large, bright sources. Here each real source
-of `rgz_first_dev` is compared with the twelve simulated ones of its class that are next
-to it in peak over noise and in extent, so that what differs is the shape. The last
-column of the table is what two samples of the simulator differ by: the floor.
+The real cutouts were selected by people and contain large, bright sources. Each real
+source of `rgz_first_dev` is compared with the twelve simulated sources of its class
+that are closest to it in signal-to-noise and extent, so that only the shape differs.
+The last column of the table ("floor") is the distance between two samples of the
+simulator.
 """
 
 import csv
@@ -39,7 +40,7 @@ BEAM = FIRST_NATIVE.beam_pixels
 
 
 def main(_: list[str]) -> None:
-    """Measures both, and prints a table of medians and Kolmogorov-Smirnov distances."""
+    """Prints a table of medians and Kolmogorov-Smirnov distances."""
     real = read_cutouts(Path(_SHARED.value) / "rgz_first_dev")
     rng = np.random.default_rng(_SEED.value)
     lines = defaultdict(list)
@@ -53,10 +54,10 @@ def main(_: list[str]) -> None:
             ours, theirs = (side[np.isfinite(side[:, k]), k] for side in (two, one))
             if len(theirs):
                 lines[feature].append((code, theirs, ours))
-    say(
+    print_line(
         f"| | {' | '.join(c for c in RGZ_CLASSES if len(real[c]) >= 10)} | KS | floor |"
     )
-    say("|---" * (3 + sum(len(found) >= 10 for found in real.values())) + "|")
+    print_line("|---" * (3 + sum(len(found) >= 10 for found in real.values())) + "|")
     for feature, found in lines.items():
         cells = {
             code: f"{np.median(theirs):.2f} / {np.median(ours):.2f}"
@@ -67,11 +68,13 @@ def main(_: list[str]) -> None:
         floor = np.mean(
             [distance_of(rng.choice(b, len(a)), b) for _, a, b in found * 10]
         )
-        say(f"| {feature} | {' | '.join(texts)} | {distance:.2f} | {floor:.2f} |")
+        print_line(
+            f"| {feature} | {' | '.join(texts)} | {distance:.2f} | {floor:.2f} |"
+        )
 
 
 def read_cutouts(folder: Path) -> dict[str, np.ndarray]:
-    """Returns the features of real sources to which the rule gives their class."""
+    """Returns the features of real sources whose class by the rule is that of RGZ."""
     found = defaultdict(list)
     with (folder / "annotations.csv").open() as file:
         rows = [r for r in csv.DictReader(file) if r["box_inside_cutout"] == "1"]
@@ -88,9 +91,9 @@ def read_cutouts(folder: Path) -> dict[str, np.ndarray]:
 
 
 def draw(rng: np.random.Generator, code: str, number: int) -> np.ndarray:
-    """Returns the features of simulated sources of a class, as training has them."""
+    """Returns the features of simulated sources of a class, drawn as for training."""
     population = Population(
-        weights={c: float(c == code) for c in RGZ_CLASSES}, neighbours=0.0,
+        weights={c: float(c == code) for c in RGZ_CLASSES}, neighbors=0.0,
         sizes=BALANCED.sizes, brightness=BALANCED.brightness,
     )  # fmt: skip
     found = []
@@ -108,12 +111,12 @@ def draw(rng: np.random.Generator, code: str, number: int) -> np.ndarray:
 def measure(
     image: np.ndarray, islands: Islands, own: np.ndarray
 ) -> tuple[str, list[float]]:
-    """Returns the class of a source and its `FEATURES`; NaN for what it lacks.
+    """Returns the class of a source and its `FEATURES`; NaN for those it lacks.
 
     Args:
-        image: The image.
-        islands: Its islands.
-        own: Which of them are the source.
+        image: The radio image, Jy/beam.
+        islands: The islands of the image.
+        own: Indices of the islands that belong to the source.
     """
     sigma = noise(image)
     if not len(own):
@@ -130,7 +133,7 @@ def measure(
     bright = image[mask]
     extent = np.hypot(np.ptp(rows) + 1, np.ptp(columns) + 1)
     pixels = np.stack([columns, rows])
-    # A pixel has a width of its own: a twelfth of its area.
+    # The variance of a uniform pixel is 1/12 on each axis.
     spread = np.linalg.eigvalsh(np.cov(pixels, aweights=bright) + np.eye(2) / 12)
     hull = cv2.convexHull(pixels.T.astype(np.int32))
     area = cv2.contourArea(hull) + cv2.arcLength(hull, closed=True) / 2 + 1
@@ -149,7 +152,7 @@ def measure(
 
 
 def half_area(image: np.ndarray, place: np.ndarray) -> float:
-    """Returns the area about a peak that is above half of it, in beams."""
+    """Returns the area around a peak that is brighter than half of it, in beams."""
     column, row = place
     above = (image > image[row, column] / 2).view(np.uint8)
     labels = np.asarray(cv2.connectedComponents(above, connectivity=4)[1])
@@ -163,7 +166,7 @@ def distance_of(one: np.ndarray, two: np.ndarray) -> float:
     return float(np.abs(shares[0] - shares[1]).max())
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     """Prints a line of the table."""
     print(line)  # noqa: T201
 

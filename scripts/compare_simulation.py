@@ -1,9 +1,10 @@
-"""Compares simulated fields with real FIRST cutouts and the RGZ catalogue.
+"""Compares simulated fields with real FIRST cutouts and the RGZ catalog.
 
-Real images and catalogue are in `--shared` (`rgz_first_dev`, `rgz_catalogue`). Images
-are measured by the same code on the same grid, 100 pixels of 1.8"; simulated sources
-for the catalogue on that of RGZ, 132 pixels of 1.375". Prints a table
-of Kolmogorov-Smirnov distances and draws the distributions.
+The real images and the catalog are in `--shared` (`rgz_first_dev`, `rgz_catalogue`).
+Real and simulated images are measured by the same code on the same grid, 100 pixels of
+1.8". Simulated sources are compared with the catalog on the grid of RGZ, 132 pixels of
+1.375". The script prints a table of Kolmogorov-Smirnov distances and plots the
+distributions.
 """
 
 import csv
@@ -23,8 +24,8 @@ from scipy import ndimage
 
 from claran.labels import RGZ_CLASSES
 from claran.simulation import populations
-from claran.simulation import simulated_field as field
 from claran.simulation.observation import FIRST, FIRST_NATIVE
+from claran.simulation.simulated_field import simulate
 from claran.sky.islands import contour_levels, find_islands
 from claran.sky.noise import noise
 
@@ -34,43 +35,42 @@ _SEED = flags.DEFINE_integer("seed", 0, "Seed of the random numbers.")
 _PLOT = flags.DEFINE_string("plot", "docs/simulation.png", "File of the plots.")
 
 Samples = dict[str, np.ndarray]
-Sources = list[
-    tuple[str, float, float]
-]  # Class, peak in Jy/beam, mean width in arcsec.
+Sources = list[tuple[str, float, float]]
+"""Class, peak in Jy/beam and mean width in arcsec of each source."""
 
 
 def main(argv: list[str]) -> None:
-    """Measures, prints and draws."""
+    """Measures both, prints the tables and draws the plots."""
     del argv
     shared = Path(_SHARED.value)
     cutouts = _read_cutouts(shared / "rgz_first_dev")
     mix = Counter(code for _, _, found in cutouts for code, _, _ in found)
-    # The cutouts hold large and bright sources: fields are drawn as for training.
+    # The cutouts contain large and bright sources: draw fields as for training.
     like_cutouts = populations.Population(
         weights={c: mix[c] for c in RGZ_CLASSES},
         sizes=populations.BALANCED.sizes,
         brightness=populations.BALANCED.brightness,
     )
-    simulated = _simulate(like_cutouts)
-    real, fake = _measure_images(cutouts), _measure_images(simulated)
-    catalogue = _read_catalogue(shared / "rgz_catalogue" / "train.csv")
-    seen = _measure_catalogue_like()
+    fields = _simulate(like_cutouts)
+    real, simulated = _measure_images(cutouts), _measure_images(fields)
+    catalog = _read_catalog(shared / "rgz_catalogue" / "train.csv")
+    catalog_like = _measure_catalog_like()
     print("Images (class mix of the cutouts)\n")  # noqa: T201
-    _print_table(real, fake)
-    print("\nSources (catalogue-like population)\n")  # noqa: T201
-    _print_table(catalogue, seen)
-    _print_spectra(real, fake)
-    _draw({**real, **catalogue}, {**fake, **seen}, Path(_PLOT.value))
+    _print_table(real, simulated)
+    print("\nSources (catalog-like population)\n")  # noqa: T201
+    _print_table(catalog, catalog_like)
+    _print_spectra(real, simulated)
+    _draw({**real, **catalog}, {**simulated, **catalog_like}, Path(_PLOT.value))
 
 
 def _simulate(
     population: populations.Population,
 ) -> list[tuple[np.ndarray, np.ndarray, Sources]]:
-    """Returns images, the islands of labelled sources, and these sources."""
+    """Returns image, membership map and labeled sources of each simulated field."""
     rng = np.random.default_rng(_SEED.value)
     fields = []
     for _ in range(_NUM.value):
-        one = field.simulate(rng, population=population, survey=FIRST_NATIVE)
+        one = simulate(rng, population=population, survey=FIRST_NATIVE)
         found = [
             (source.code, *_peak_and_width(one.radio, one.membership == i + 1))
             for i, source in enumerate(one.sources)
@@ -83,7 +83,7 @@ def _simulate(
 def _read_cutouts(
     folder: Path,
 ) -> list[tuple[np.ndarray, np.ndarray, Sources]]:
-    """Returns the same of the real cutouts; blank pixels are set to zero."""
+    """Returns the same for the real cutouts, with blank pixels set to zero."""
     table = defaultdict(list)
     with (folder / "annotations.csv").open() as file:
         for row in csv.DictReader(file):
@@ -108,14 +108,14 @@ def _read_cutouts(
 
 
 def _peak_and_width(image: np.ndarray, own: np.ndarray) -> tuple[float, float]:
-    """Returns the peak of a source, and its area over the diagonal of its box."""
+    """Returns peak in Jy/beam and mean width of a source: area over box diagonal."""
     rows, columns = np.nonzero(own)
     length = np.hypot(np.ptp(rows) + 1, np.ptp(columns) + 1)
     return float(image[own].max()), len(rows) / length * FIRST_NATIVE.pixel_arcsec
 
 
 def _measure_images(fields: Iterable[tuple]) -> Samples:
-    """Returns samples of what images show, sigma-normalised where noise is meant."""
+    """Returns samples of the properties of images, by name."""
     samples = defaultdict(list)
     spectra = []
     for image, membership, found in fields:
@@ -139,7 +139,7 @@ def _measure_images(fields: Iterable[tuple]) -> Samples:
 
 
 def _autocorrelation(image: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Returns products of pixels at each offset, and their number, (2, s, s)."""
+    """Returns sums of pixel products at each lag, and their weights, (2, s, s)."""
     side = 2 * len(image)
     planes = np.stack([image, weight])
     power = np.abs(np.fft.rfft2(planes, (side, side))) ** 2
@@ -159,8 +159,8 @@ def _spectrum(autocorrelation: np.ndarray) -> np.ndarray:
     return np.array([power[ring == i].mean() for i in range(13)])
 
 
-def _read_catalogue(path: Path) -> Samples:
-    """Returns samples of the RGZ catalogue, per class where it matters."""
+def _read_catalog(path: Path) -> Samples:
+    """Returns samples of the properties of the sources in the RGZ catalog, by name."""
     samples = defaultdict(list)
     per_field = Counter()
     with path.open() as file:
@@ -180,17 +180,17 @@ def _read_catalogue(path: Path) -> Samples:
     return {name: np.array(values, float) for name, values in samples.items()}
 
 
-def _measure_catalogue_like() -> Samples:
-    """Returns the same of simulated fields; sources to be ignored are left out.
+def _measure_catalog_like() -> Samples:
+    """Returns the same for simulated fields, without ignored sources.
 
-    The catalogue's distances are between component positions, its extents of single
-    components the diagonal of their box.
+    The catalog's extent is the largest distance between component positions. For a
+    single component it is the diagonal of its box.
     """
     rng = np.random.default_rng(_SEED.value + 1)
     samples = defaultdict(list)
     pixel = FIRST.pixel_arcsec
     for _ in range(_NUM.value):
-        one = field.simulate(rng, survey=FIRST)
+        one = simulate(rng, survey=FIRST)
         kept = [s for s in one.sources if not s.ignore]
         if kept:
             samples["sources per field"].append(len(kept))
@@ -200,7 +200,7 @@ def _measure_catalogue_like() -> Samples:
             diagonal = float(np.hypot(*(source.box[2:] - source.box[:2])))
             extent = pixel * (apart if len(places) > 1 else diagonal)
             samples[f"log10 extent, {source.code} [arcsec]"].append(np.log10(extent))
-            # A subject's catalogue position lies anywhere in its central pixel.
+            # The catalog position of a subject lies anywhere in the central pixel.
             center = one.survey.size / 2 + rng.uniform(-0.5, 0.5, 2)
             nearest = np.hypot(*(places - center).T).min() * pixel
             name = f"log10 offset, {source.code} [arcsec]"
@@ -226,11 +226,11 @@ def _center(name: str) -> tuple[float, float]:
     return 15 * hours, -degrees if name[cut] == "-" else degrees
 
 
-def _print_table(real: Mapping, fake: Mapping) -> None:
+def _print_table(real: Mapping, simulated: Mapping) -> None:
     print("| | real 5/50/95% | simulated 5/50/95% | KS | numbers |")  # noqa: T201
     print("|---|---|---|---|---|")  # noqa: T201
     for name in sorted(set(real) - {"spectrum"}):
-        one, two = real[name], fake.get(name, np.empty(0))
+        one, two = real[name], simulated.get(name, np.empty(0))
         if not len(two):
             print(f"| {name} | | none | | {len(one)} / 0 |")  # noqa: T201
             continue
@@ -240,7 +240,7 @@ def _print_table(real: Mapping, fake: Mapping) -> None:
         sizes = f"{len(one)} / {len(two)}"
         print(f"| {name} | {texts[0]} | {texts[1]} | {distance:.3f} | {sizes} |")  # noqa: T201
     if "class" in real:
-        for side in (real, fake):
+        for side in (real, simulated):
             counts = np.bincount(side["class"].astype(int), minlength=6)
             print(RGZ_CLASSES, np.round(counts / counts.sum(), 3).tolist())  # noqa: T201
 
@@ -255,31 +255,31 @@ def _distance(one: np.ndarray, two: np.ndarray) -> float:
     return float(np.abs(cumulative[0] - cumulative[1]).max())
 
 
-def _print_spectra(real: Mapping, fake: Mapping) -> None:
+def _print_spectra(real: Mapping, simulated: Mapping) -> None:
     print("\nNoise power per ring of 0.02 cycles/arcsec, real / simulated\n")  # noqa: T201
-    ratio = zip(real["spectrum"], fake["spectrum"], strict=True)
-    print(", ".join(f"{a:.2f}/{b:.2f}" for a, b in ratio))  # noqa: T201
+    pairs = zip(real["spectrum"], simulated["spectrum"], strict=True)
+    print(", ".join(f"{a:.2f}/{b:.2f}" for a, b in pairs))  # noqa: T201
 
 
-def _draw(real: Mapping, fake: Mapping, path: Path) -> None:
-    names = [n for n in real if n not in ("spectrum", "class") and n in fake]
+def _draw(real: Mapping, simulated: Mapping, path: Path) -> None:
+    names = [n for n in real if n not in ("spectrum", "class") and n in simulated]
     columns = 6
     rows = -(-(len(names) + 1) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(3 * columns, 2.1 * rows))
     for axis, name in zip(axes.flat, names, strict=False):
-        both = np.concatenate([real[name], fake[name]])
+        both = np.concatenate([real[name], simulated[name]])
         low, high = np.percentile(both, [0.3, 99.7])
         whole = (both == both.astype(int)).all()
         step = max(1, round((high - low) / 25))
         bins = np.arange(low, high + 1.5 * step, step) - 0.5 if whole else 25
         limits = None if whole else (low, high)
-        for side, color in ((real, "black"), (fake, "tab:red")):
+        for side, color in ((real, "black"), (simulated, "tab:red")):
             axis.hist(side[name], bins, range=limits, density=True, histtype="step",
                       color=color)  # fmt: skip
         axis.set_title(name, fontsize=8)
         axis.tick_params(labelsize=6)
     spare = axes.flat[len(names)]
-    for side, color in ((real, "black"), (fake, "tab:red")):
+    for side, color in ((real, "black"), (simulated, "tab:red")):
         spare.semilogy(0.01 + 0.02 * np.arange(13), side["spectrum"], color=color)
     spare.set_title("noise power against cycles/arcsec", fontsize=8)
     for axis in axes.flat[len(names) + 1 :]:

@@ -119,7 +119,7 @@ def to_icrs(
     """
     if not len(pixels):
         return np.zeros(0), np.zeros(0)
-    world = wcs.all_pix2world(pixels, 0)
+    world = np.asarray(wcs.all_pix2world(pixels, 0))
     longitude, latitude = world[:, wcs.wcs.lng], world[:, wcs.wcs.lat]
     frame = wcs_to_celestial_frame(wcs)
     if isinstance(frame, ICRS):
@@ -147,7 +147,8 @@ def _rotation_to_icrs(
         return None
     kwargs = {"equinox": equinox} if name == "fk5" else {}
     axes = np.eye(3)
-    frame: Any = SkyCoord(*axes, representation_type="cartesian", frame=name, **kwargs)
+    about: dict[str, Any] = {"frame": name, **kwargs}
+    frame: Any = SkyCoord(*axes, representation_type="cartesian", **about)
     return frame.icrs.cartesian.xyz.value
 
 

@@ -24,7 +24,7 @@ from claran.fields.batches import PipelineOptions, Transform, training_batches
 from claran.fields.preprocessing import Channels, Picture, Preprocessor
 from claran.fields.preview import write_preview
 from claran.simulation import simulated_field as simulated
-from claran.simulation.populations import BALANCED, CATALOGUE
+from claran.simulation.populations import BALANCED, CATALOG
 from claran.simulation.simulated_files import write_fields
 from claran.sky.pictures import METHODS
 
@@ -53,7 +53,7 @@ PREVIEW_PIXELS = 264  # Side of a field on a page.
 
 def simulate() -> None:
     """Writes simulated fields and the table of their sources."""
-    population = {"catalogue": CATALOGUE, "balanced": BALANCED}[FLAGS.population]
+    population = {"catalogue": CATALOG, "balanced": BALANCED}[FLAGS.population]
     output = Path(FLAGS.output or "fields")
     seeds = np.random.SeedSequence(FLAGS.seed).spawn(FLAGS.num)
     fields = (

@@ -4,7 +4,7 @@ import dataclasses
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from astropy.coordinates import SkyCoord
@@ -174,7 +174,7 @@ def _objects(
 
 def _positions(
     objects: Sequence[LabelledObject], wcs: WCS | None
-) -> dict[str, np.ndarray]:
+) -> dict[str, Any]:
     """Returns hosts and components in pixels, edges; what is unknown is NaN or left."""
     host = np.full((len(objects), 2), np.nan, np.float32)
     places, owners = [np.empty((0, 2))], []

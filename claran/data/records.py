@@ -103,13 +103,13 @@ def from_record(
     picture = None
     if record["has_infrared"]:
         picture = np.ascontiguousarray(record["infrared"][..., ::-1])
-    beam = tuple(map(float, record["beam"]))
+    major, minor, angle = map(float, record["beam"])
     pixel = float(record["pixel_arcsec"])
     image = SkyImage(
         values=np.asarray(record["radio"], np.float32),
         pixel_arcsec=pixel if pixel > 0 else None,
         name=name,
-        beam=beam if beam[0] > 0 and beam[1] > 0 else None,
+        beam=(major, minor, angle) if major > 0 and minor > 0 else None,
     )
     return Field(
         name,
@@ -125,7 +125,7 @@ def _objects(columns: Mapping[str, Any], classes: Sequence[int] | None) -> Objec
     labels = np.asarray(columns["labels"], np.int32) + np.int32(1)
     if classes is not None:
         labels = np.array([0, *classes], np.int32)[labels]
-    known = {
+    known: dict[str, Any] = {
         name: np.asarray(columns[name], dtype)
         for name, dtype in (
             ("host", np.float32),

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from claran.detection.detection_model import DetectionModel
-from claran.detection.finisher import IslandFinisher
+from claran.detection.finisher import IslandFinisher, trust_in_counting
 from claran.fields.preprocessing import Channels, Picture
 from claran.labels import RGZ_CLASSES
 from claran.models import networks
@@ -17,10 +17,8 @@ __all__ = [
     "claran_v01",
     "import_claran",
     "preset_weights",
-    "trust_in_counting",
 ]
 
-COUNT_TRUST = 0.95  # Counting is right for 159 of 168 real sources; see sky.islands.
 WEIGHTS = Path(__file__).parents[1] / "weights"
 
 
@@ -110,15 +108,6 @@ def import_claran(
             f"name that many (class_names), got {len(names)}: {', '.join(names)}."
         )
     return _claran_v01(network, names, method)
-
-
-def trust_in_counting(class_names: Sequence[str]) -> float:
-    """Returns how often counting gives the right class; 0 for classes of another kind.
-
-    >>> trust_in_counting(["1_1", "2_3"]), trust_in_counting(["FR-I", "FR-II"])
-    (0.95, 0.0)
-    """
-    return COUNT_TRUST if set(class_names) <= set(RGZ_CLASSES) else 0.0
 
 
 def preset_weights(name: str) -> Path | None:

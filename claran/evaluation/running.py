@@ -40,8 +40,15 @@ UNFINISHED = "unfinished"  # Folder in the output.
 class LabelledSource(Source, Protocol):
     """Labelled fields by number, with what identifies them."""
 
-    class_names: tuple[str, ...]
-    fingerprint: str
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the labels 1, 2 ..."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all that decides the fields."""
+        ...
 
 
 def evaluate_detector(

@@ -93,11 +93,9 @@ class Field:
     @functools.cached_property
     def shape(self) -> tuple[int, int]:
         """(ny, nx) of the radio image, or rows and columns of the picture."""
-        if self.image is not None:
-            ny, nx = self.image.values.shape
-        else:
-            ny, nx, _ = np.shape(self.picture)
-        return ny, nx
+        shown = self.picture if self.image is None else self.image.values
+        assert shown is not None  # noqa: S101 - one of them is there.
+        return shown.shape[0], shown.shape[1]
 
     @property
     def wcs(self) -> WCS | None:

@@ -59,9 +59,20 @@ class View(NamedTuple):
 class Scene(Protocol):
     """A field at the network's resolution, y down; views are cut from it."""
 
-    shape: tuple[int, int]  # Rows and columns.
-    scale: float  # Pixels of the scene to one of the picture.
-    picture_shape: tuple[int, int]  # Rows and columns of the field's picture.
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        ...
+
+    @property
+    def scale(self) -> float:
+        """Pixels of the scene to one of the picture."""
+        ...
+
+    @property
+    def picture_shape(self) -> tuple[int, int]:
+        """Rows and columns of the field's picture."""
+        ...
 
     def view(self, bounds: Bounds | None = None) -> View:
         """Returns a part of the scene, or all of it."""
@@ -72,17 +83,25 @@ class Scene(Protocol):
 class Preprocessor(Protocol):
     """Turns a field into what a network sees."""
 
-    channels: int
-    """Length of a view's last axis."""
+    @property
+    def channels(self) -> int:
+        """Length of a view's last axis."""
+        ...
 
-    blank: float | tuple[float, ...]
-    """Value of the pixels that fill a view up to the size of a batch."""
+    @property
+    def blank(self) -> Any:
+        """Value, or color, of the pixels that fill a view up to the size of a batch."""
+        ...
 
-    uses_beam: bool
-    """Whether what the network sees depends on the width of the beam."""
+    @property
+    def uses_beam(self) -> bool:
+        """Whether what the network sees depends on the width of the beam."""
+        ...
 
-    needs_infrared: bool
-    """Whether a radio image alone does not do."""
+    @property
+    def needs_infrared(self) -> bool:
+        """Whether a radio image alone does not do."""
+        ...
 
     def __call__(self, field: Field) -> Scene: ...
 

@@ -9,7 +9,6 @@ from multiprocessing import connection
 from typing import TypeVar
 
 import cv2
-import loky
 
 __all__ = ["cores", "parallel_map"]
 
@@ -48,6 +47,8 @@ def parallel_map(
     if workers < 2:
         yield from map(function, items)
         return
+    import loky  # noqa: PLC0415 - 0.05 s, and detection needs `cores` alone
+
     waiting = collections.deque()
     # The other end is held by this process alone, and so closes when it is killed.
     alive, held = multiprocessing.Pipe(duplex=False)

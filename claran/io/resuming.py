@@ -68,7 +68,7 @@ class PartialResults(Generic[Result]):
         if self._kept == len(self.results):
             return
         about = {"settings": self.settings, "seconds": self.seconds}
-        arrays = self._pack(self.results[self._kept :])
+        arrays: dict[str, Any] = self._pack(self.results[self._kept :])
         arrays["about"] = np.array(json.dumps(about))
         replace_file(self._path(), lambda path: np.savez(path, **arrays))
         self._parts += 1

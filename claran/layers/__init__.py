@@ -1,1 +1,1 @@
-"""Keras layers: thin coats on `claran.ops`."""
+"""Keras layers: thin wrappers around `claran.ops`."""

@@ -1,4 +1,4 @@
-"""Pooling between the blocks of a backbone."""
+"""Max pooling between the blocks of a backbone."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ __all__ = ["MaxPool"]
 
 @keras.saving.register_keras_serializable(package="claran")
 class MaxPool(keras.layers.Layer):
-    """Takes the largest of each 2 x 2 cells; see `claran.ops.pooling.max_pool`."""
+    """Takes the maximum of each 2 x 2 block; see `claran.ops.pooling.max_pool`."""
 
     def call(self, features: Float[Array, "b h w c"]) -> Float[Array, "b rows cols c"]:
         """Returns the pooled features."""

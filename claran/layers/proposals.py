@@ -17,19 +17,22 @@ __all__ = ["Proposals"]
 
 @keras.saving.register_keras_serializable(package="claran")
 class Proposals(keras.layers.Layer):
-    """Decodes, clips, sifts and suppresses the boxes that the RPN scored.
+    """Turns the scored anchors of the RPN into proposals.
+
+    Boxes are decoded and clipped to the image, small ones are removed, and the rest
+    passes non-maximum suppression.
 
     Args:
-        max_inputs: Best boxes that enter suppression when detecting.
-        max_outputs: Proposals an image when detecting.
-        train_inputs: Best boxes that enter suppression when training.
-        train_outputs: Proposals an image when training.
+        max_inputs: Number of best boxes that enter suppression in inference.
+        max_outputs: Largest number of proposals per image in inference.
+        train_inputs: Number of best boxes that enter suppression in training.
+        train_outputs: Largest number of proposals per image in training.
         iou_threshold: See `claran.ops.nms`.
         inclusive: See `claran.ops.nms`.
-        min_size: Shortest side of a proposal, in pixels of the original picture.
+        min_size: Smallest side of a proposal, in pixels of the original picture.
         offset: See `claran.ops.boxes`.
         max_log_ratio: See `claran.ops.boxes.decode`.
-        **kwargs: Of `keras.layers.Layer`.
+        **kwargs: Arguments of `keras.layers.Layer`.
     """
 
     def __init__(
@@ -47,7 +50,7 @@ class Proposals(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.autocast = False  # Half precision has 3 digits: no boxes in it.
+        self.autocast = False  # Half precision, 3 digits, is too coarse for boxes.
         self.max_inputs = max_inputs
         self.max_outputs = max_outputs
         self.train_inputs = train_inputs
@@ -68,20 +71,21 @@ class Proposals(keras.layers.Layer):
         *,
         area_factor: int = 1,
     ) -> tuple[Float[Array, "b k 4"], Float[Array, "b k"], Bool[Array, "b k"]]:
-        """Returns the proposals of each image, by falling objectness.
+        """Returns the proposals of each image, by descending objectness.
 
         Args:
-            logits: Background and object, for every anchor.
+            logits: Logits of background and object, for every anchor.
             deltas: Box deltas, for every anchor.
             anchors: Boxes in pixels of the network's input.
             image_info: Rows and columns of the image within the network's input, and
                 pixels of the network's input per pixel of the picture.
-            training: Whether to propose as many boxes as training wants.
-            area_factor: Factor on the numbers of boxes when detecting: the input's
-                area relative to training.
+            training: Whether to use the numbers of boxes for training.
+            area_factor: Factor on the numbers of boxes in inference: the input's area
+                relative to training.
 
         Returns:
-            Boxes in pixels of the network's input, objectness, and which exist.
+            Boxes in pixels of the network's input, their objectness (0 to 1), and which
+            slots are filled.
         """
         propose = functools.partial(
             self._propose,

@@ -1,4 +1,4 @@
-"""The spatial transformer between the feature map and the box head."""
+"""RoI sampling between the feature map and the box head, by spatial transformer."""
 
 import functools
 from typing import Any
@@ -14,14 +14,14 @@ __all__ = ["RoiSampler"]
 
 @keras.saving.register_keras_serializable(package="claran")
 class RoiSampler(keras.layers.Layer):
-    """Samples every RoI of every image on a square grid.
+    """Samples the features of every RoI of every image on a square grid.
 
     Args:
         size: Samples along each side.
         stride: Pixels of the network's input per cell of the feature map.
         placement: See `claran.ops.sampler.Placement`.
         border: See `claran.ops.sampler.Border`.
-        **kwargs: Of `keras.layers.Layer`.
+        **kwargs: Arguments of `keras.layers.Layer`.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class RoiSampler(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.autocast = False  # Half precision has 3 digits: no boxes in it.
+        self.autocast = False  # Half precision, 3 digits, is too coarse for boxes.
         self.size = size
         self.stride = stride
         self.placement: sampler.Placement = placement
@@ -43,7 +43,12 @@ class RoiSampler(keras.layers.Layer):
     def call(
         self, features: Float[Array, "b h w c"], rois: Float[Array, "b n 4"]
     ) -> Float[Array, "b n size size c"]:
-        """Returns the features of each RoI; RoIs in pixels of the network's input."""
+        """Returns the features of each RoI.
+
+        Args:
+            features: Feature maps.
+            rois: Boxes in pixels of the network's input.
+        """
         sample = functools.partial(
             sampler.sample_rois,
             size=self.size,

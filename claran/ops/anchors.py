@@ -1,4 +1,4 @@
-"""Anchors: the boxes of several sizes and shapes at every cell of a feature map."""
+"""Anchors: reference boxes of several sizes and aspect ratios at every cell."""
 
 import math
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ def base_anchors(
     """Returns the anchors of the first cell, ratios outermost, sizes innermost.
 
     Args:
-        sizes: Side in pixels of the square with the anchor's area.
+        sizes: Square root of the anchor's area, in pixels.
         ratios: Height over width.
-        stride: Pixels per cell; anchors share the center of the cell.
-        rounded: Round the sides of the anchor of one cell's area to whole pixels and
-            scale these, as the first Faster R-CNN and ClaRAN do. No difference for
-            ratio 1 and sizes that are multiples of the stride.
+        stride: Pixels per cell. Anchors are centered on their cell.
+        rounded: Round the sides of an anchor with the area of one cell to whole pixels,
+            then scale it, as the first Faster R-CNN and ClaRAN do. This changes nothing
+            for ratio 1 and sizes that are multiples of the stride.
 
     Returns:
         float64 `(len(ratios) * len(sizes), 4)`, edges (see `claran.ops.boxes`).
@@ -51,7 +51,14 @@ def grid_anchors(
 ) -> Float[np.ndarray, "m 4"]:
     """Returns the anchors of every cell: rows outermost, then columns, then anchors.
 
-    A constant of the shapes, so it is NumPy: XLA folds it into the program.
+    The result depends on static shapes only. It is computed in NumPy, so that XLA
+    embeds it in the program as a constant.
+
+    Args:
+        base: Anchors of the first cell, from `base_anchors`.
+        rows: Rows of the feature map.
+        columns: Columns of the feature map.
+        stride: Pixels per cell.
 
     Returns:
         float32 `(rows * columns * a, 4)`.

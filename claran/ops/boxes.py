@@ -6,8 +6,8 @@ counts from the center of the first pixel: `wcs_x = x - 0.5`; FITS counts that c
 as one: `fits_x = x + 0.5`.
 
 The first Faster R-CNN (Ren et al. 2015, arXiv:1506.01497) and ClaRAN count pixels
-inclusively: a width is `x2 - x1 + 1` and an image ends at `width - 1`. Functions take
-that one as `offset`: 0 is the convention above, 1 is theirs.
+inclusively: a width is `x2 - x1 + 1` and an image ends at `width - 1`. The argument
+`offset` selects the convention: 0 is the one above, 1 is theirs.
 """
 
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ MAX_LOG_RATIO = 4.135166556742356  # log(1000 / 16): Detectron's bound, no exp o
 
 
 def area(boxes: Float[Array, "*n 4"], *, offset: float = 0.0) -> Float[Array, "*n"]:
-    """Returns the area of each box, in square pixels; zero if it is inverted.
+    """Returns the area of each box, in square pixels; 0 for an inverted box.
 
     >>> area(jnp.array([[0.0, 0.0, 4.0, 2.0]])).tolist()
     [8.0]
@@ -31,9 +31,9 @@ def area(boxes: Float[Array, "*n 4"], *, offset: float = 0.0) -> Float[Array, "*
 def iou(
     a: Float[Array, "m 4"], b: Float[Array, "n 4"], *, offset: float = 0.0
 ) -> Float[Array, "m n"]:
-    """Returns the intersection over union of every box in `a` with every one in `b`.
+    """Returns the intersection over union of every box in `a` with every box in `b`.
 
-    Two boxes without any area overlap by 0, not by 0/0.
+    The IoU of two boxes without area is defined as 0.
 
     >>> square = jnp.array([[0.0, 0.0, 2.0, 2.0]])
     >>> iou(square, jnp.array([[0.0, 0.0, 4.0, 2.0]])).tolist()
@@ -41,16 +41,16 @@ def iou(
     """
     overlap = _intersection(a, b, offset)
     union = area(a, offset=offset)[:, None] + area(b, offset=offset)[None] - overlap
-    # The inner `where` keeps 0/0 out of the gradient too.
+    # The inner `where` also keeps 0/0 out of the gradient.
     return jnp.where(union > 0, overlap / jnp.where(union > 0, union, 1.0), 0.0)
 
 
 def coverage(
     a: Float[Array, "m 4"], b: Float[Array, "n 4"], *, offset: float = 0.0
 ) -> Float[Array, "m n"]:
-    """Returns the share of the area of every box in `a` that lies in each in `b`.
+    """Returns the fraction of the area of each box in `a` that each box in `b` covers.
 
-    It is 0 for a box without any area.
+    It is 0 for a box without area.
 
     >>> square = jnp.array([[0.0, 0.0, 2.0, 2.0]])
     >>> coverage(square, jnp.array([[1.0, 0.0, 9.0, 9.0]])).tolist()
@@ -64,11 +64,12 @@ def coverage(
 def encode(
     boxes: Float[Array, "*n 4"], anchors: Float[Array, "*n 4"], *, offset: float = 0.0
 ) -> Float[Array, "*n 4"]:
-    """Returns the regression targets `(dx, dy, dw, dh)` of boxes seen from anchors.
+    """Returns the regression targets `(dx, dy, dw, dh)` of boxes relative to anchors.
 
-    Shifts of the center in units of the anchor's sides, and logarithms of the ratio of
-    sides (Girshick et al. 2014, arXiv:1311.2524, appendix C). Sides are held at or
-    above 1e-6 px, so that a padded, empty box gives finite numbers.
+    These are the shifts of the center in units of the anchor's sides, and the
+    logarithms of the ratios of the sides (Girshick et al. 2014, arXiv:1311.2524,
+    appendix C). Sides are at least 1e-6 px, so that empty padding boxes give finite
+    numbers.
     """
     center, size = _center_size(boxes, offset)
     anchor_center, anchor_size = _center_size(anchors, offset)
@@ -83,17 +84,18 @@ def decode(
     offset: float = 0.0,
     max_log_ratio: float | None = MAX_LOG_RATIO,
 ) -> Float[Array, "*n 4"]:
-    """Returns the boxes that `deltas` describe, seen from anchors.
+    """Returns the boxes that `deltas` describe relative to anchors.
 
-    The inverse of `encode` at `offset=0`. At `offset=1` a zero delta gives the anchor
-    with 1 added to `x2` and `y2`, as in ClaRAN: it takes the inclusive pixel into the
-    width and never out again, so its results are edges in the convention above.
+    With `offset=0` this is the inverse of `encode`. With `offset=1` it is not: as in
+    ClaRAN, the inclusive pixel is added to the width and not subtracted again. A zero
+    delta then returns the anchor with 1 added to `x2` and `y2`, so that the results are
+    edges in the convention above.
 
     Args:
         deltas: `(dx, dy, dw, dh)`.
-        anchors: Boxes the deltas refer to.
+        anchors: Boxes that the deltas refer to.
         offset: See the top of this module.
-        max_log_ratio: Upper bound of dw and dh; None for none, as in ClaRAN.
+        max_log_ratio: Upper bound of dw and dh. None means no bound, as in ClaRAN.
     """
     center, size = _center_size(anchors, offset)
     log_ratio = deltas[..., 2:]
@@ -111,7 +113,7 @@ def clip(
     *,
     offset: float = 0.0,
 ) -> Float[Array, "*n 4"]:
-    """Returns the boxes cut to an image of `height` by `width` pixels.
+    """Returns the boxes clipped to an image of `height` by `width` pixels.
 
     >>> clip(jnp.array([[-3.0, 1.0, 9.0, 4.0]]), 5.0, 8.0).tolist()
     [[0.0, 1.0, 8.0, 4.0]]

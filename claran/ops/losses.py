@@ -1,4 +1,4 @@
-"""The two loss terms of Faster R-CNN, over rows of which some are padding."""
+"""Classification and box loss of Faster R-CNN, over padded rows."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ __all__ = ["cross_entropy", "smooth_l1"]
 def cross_entropy(
     logits: Float[Array, "m c"], labels: Int[Array, "m"], valid: Bool[Array, "m"]
 ) -> Float[Array, ""]:
-    """Returns the mean cross-entropy of the valid rows; 0 if there is none."""
+    """Returns the mean cross-entropy of the valid rows; 0 without valid rows."""
     log_probability = jax.nn.log_softmax(logits, axis=-1)
     own = jnp.take_along_axis(log_probability, labels[:, None], axis=-1)[:, 0]
     return _mean(-own, valid)
@@ -24,19 +24,19 @@ def smooth_l1(
     *,
     sigma: float = 1.0,
 ) -> Float[Array, ""]:
-    """Returns the box loss: sum over positive rows, divided by the valid rows.
+    """Returns the box loss: the sum over positive rows over the number of valid rows.
 
     Each coordinate costs `0.5 (sigma x)^2` for `|x| < 1 / sigma^2` and
     `|x| - 0.5 / sigma^2` beyond (Ren et al. 2015, arXiv:1506.01497, with the sigma of
-    their code). Dividing by all rows, not only positive ones, keeps the weight of a
-    single object the same from image to image.
+    their code). Dividing by all valid rows, not only by the positive ones, keeps the
+    weight of a single object the same from image to image.
 
     Args:
-        predicted: Deltas (see `claran.ops.boxes.encode`).
-        target: Deltas; those of other than positive rows do not matter.
-        positive: Rows that stand for an object.
-        valid: Rows that were chosen; the others are padding.
-        sigma: Where the square turns into the absolute value.
+        predicted: Predicted deltas (see `claran.ops.boxes.encode`).
+        target: Target deltas. Only those of positive rows are used.
+        positive: Rows that are assigned to an object.
+        valid: Sampled rows. The others are padding.
+        sigma: Sets the transition from quadratic to linear, at `1 / sigma^2`.
     """
     # `where` before the arithmetic: a padded target must not reach the gradient.
     error = jnp.where((positive & valid)[:, None], predicted - target, 0.0)

@@ -1,17 +1,19 @@
-"""Non-maximum suppression: exact, greedy, of fixed size, without a loop over boxes.
+"""Exact greedy non-maximum suppression of fixed size, without a loop over boxes.
 
-Greedy suppression takes boxes by falling score and drops each one that overlaps a box
-already taken. Two facts let whole tiles of boxes be decided at once:
+Greedy suppression visits the boxes by descending score and drops each box that overlaps
+one already kept. Two facts allow whole tiles of boxes to be processed at once:
 
-* A box depends only on better ones. So tiles are taken by falling score, first held
-  against all boxes taken before, then decided among themselves.
-* Inside a tile, `keep = alive & no better kept box overlaps` has exactly one solution
-  (by induction from the best box down), which is greedy's. Iterating it from
-  `keep = alive` settles at least one more box, in order, at each step; in practice the
-  depth of the longest chain of suppressions, a handful, not the tile's size.
+* Whether a box is kept depends only on boxes of higher score. Tiles are therefore
+  processed by descending score. The boxes of a tile are first compared with all boxes
+  kept so far, then with each other.
+* Inside a tile, `keep = alive & no kept box of higher score overlaps` has exactly one
+  solution (by induction from the highest score down), which is the greedy one. Each
+  iteration, starting from `keep = alive`, fixes at least one more box in order. In
+  practice the number of iterations is the length of the longest chain of suppressions,
+  a handful, not the size of the tile.
 
-The work is `kept * tile + tile**2` overlaps a tile, and the loop ends as soon as
-`max_outputs` boxes are taken or none is left.
+A tile costs `kept * tile + tile**2` overlaps. The loop ends as soon as `max_outputs`
+boxes are kept or no box is left.
 """
 
 import functools
@@ -26,13 +28,13 @@ from claran.ops import boxes as box_ops
 
 __all__ = ["nms"]
 
-TILE = 128  # Fastest of 64 to 1,024 on two CPU cores, for 6,000 boxes to 300.
+TILE = 128  # Fastest of 64 to 1,024 on two CPU cores, for 300 of 6,000 boxes.
 
 
 class _State(NamedTuple):
-    tile: Int[Array, ""]  # The next tile to decide.
-    found: Int[Array, ""]  # Boxes taken so far.
-    taken: Int[Array, "slots"]  # Their places in the sorted list, then rubbish.
+    tile: Int[Array, ""]  # The next tile to process.
+    num_kept: Int[Array, ""]  # Number of boxes kept so far.
+    kept: Int[Array, "slots"]  # Their ranks by score; undefined beyond `num_kept`.
 
 
 def nms(
@@ -47,26 +49,31 @@ def nms(
     inclusive: bool = False,
     offset: float = 0.0,
 ) -> tuple[Int[Array, "k"], Bool[Array, "k"]]:
-    """Returns the boxes that greedy suppression keeps, by falling score.
+    """Returns the boxes that greedy suppression keeps, by descending score.
 
-    Index for index the result of the sequential loop. Equal scores go by lower index.
-    Use `jax.vmap` for batches.
+    The result equals that of the sequential loop, index for index. Of boxes with equal
+    scores, the one with the lower index comes first. Use `jax.vmap` for batches.
 
     Args:
-        boxes: See `claran.ops.boxes`.
+        boxes: Boxes in pixels, see `claran.ops.boxes`.
         scores: Any finite numbers.
-        threshold: A box is dropped when its IoU with a better kept one exceeds this.
-        max_outputs: Static size `k` of the result; the best ones are returned.
-        max_inputs: Only so many of the best boxes take part; None for all.
-        valid: Which boxes take part; None for all.
-        labels: Boxes of different labels never suppress each other; None for one label.
-        inclusive: Suppress also at an IoU equal to the threshold, as ClaRAN's CPU code
+        threshold: A box is dropped when its IoU with a kept box of higher score exceeds
+            this.
+        max_outputs: Static size `k` of the result: at most the `k` best boxes.
+        max_inputs: Only this number of the best boxes takes part; None means all.
+        valid: Which boxes take part; None means all.
+        labels: Boxes with different labels never suppress each other; None means that
+            all have the same.
+        inclusive: Also suppress at an IoU equal to the threshold, as ClaRAN's CPU code
             does.
         offset: See `claran.ops.boxes`.
 
     Returns:
-        Indices into `boxes`, and which of the `k` slots hold one; an empty slot has
+        Indices into `boxes`, and which of the `k` slots are filled. An empty slot has
         index 0.
+
+    Raises:
+        ValueError: The threshold is not between 0 and 1.
     """
     if not len(boxes) or max_inputs == 0:
         return jnp.zeros(max_outputs, jnp.int32), jnp.zeros(max_outputs, bool)
@@ -74,8 +81,8 @@ def nms(
         valid = jnp.ones(scores.shape, bool)
     if labels is None:
         labels = jnp.zeros(scores.shape, jnp.int32)
-    # Selection, not a full sort: 7 instead of 90 ms for 12,500 of 384,000 boxes on a
-    # CPU. Both leave equal scores in the order of their index.
+    # `top_k` instead of a full sort: 7 instead of 90 ms for 12,500 of 384,000 boxes on
+    # a CPU. Both keep equal scores in the order of their index.
     count = len(scores) if max_inputs is None else min(max_inputs, len(scores))
     order = lax.top_k(jnp.where(valid, scores, -jnp.inf), count)[1]
     tile = min(TILE, len(order))
@@ -84,49 +91,50 @@ def nms(
     alive = jnp.pad(valid[order[: len(order) - padding]], (0, padding))
     suppresses = functools.partial(
         _suppresses,
-        limit=_limit(threshold, inclusive=inclusive),
+        limit=_iou_limit(threshold, inclusive=inclusive),
         offset=offset,
         boxes=boxes[order],
         labels=labels[order],
     )
-    slots = max_outputs + tile  # A whole tile is written behind the last box taken.
+    slots = max_outputs + tile  # A whole tile is written behind the last kept box.
 
     def unfinished(state: _State) -> Bool[Array, ""]:
         start = jnp.minimum(state.tile * tile, len(order) - 1)
-        left = (state.tile * tile < len(order)) & alive[start]  # Invalid ones are last.
-        return left & (state.found < max_outputs)
+        # Invalid boxes are sorted to the end.
+        left = (state.tile * tile < len(order)) & alive[start]
+        return left & (state.num_kept < max_outputs)
 
-    def decide_tile(state: _State) -> _State:
-        here = state.tile * tile + jnp.arange(tile)
-        taken = jnp.arange(slots) < state.found
-        beaten = (suppresses(state.taken, here) & taken[:, None]).any(axis=0)
-        better = jnp.arange(tile)[:, None] < jnp.arange(tile)[None]
-        keep = _settle(alive[here] & ~beaten, suppresses(here, here) & better)
-        kept_first = here[jnp.argsort(~keep, stable=True)]
+    def process_tile(state: _State) -> _State:
+        ranks = state.tile * tile + jnp.arange(tile)
+        filled = jnp.arange(slots) < state.num_kept
+        dropped = (suppresses(state.kept, ranks) & filled[:, None]).any(axis=0)
+        higher = jnp.arange(tile)[:, None] < jnp.arange(tile)[None]
+        keep = _resolve_tile(alive[ranks] & ~dropped, suppresses(ranks, ranks) & higher)
+        kept_first = ranks[jnp.argsort(~keep, stable=True)]
         return _State(
             state.tile + 1,
-            state.found + keep.sum(),
-            lax.dynamic_update_slice(state.taken, kept_first, (state.found,)),
+            state.num_kept + keep.sum(),
+            lax.dynamic_update_slice(state.kept, kept_first, (state.num_kept,)),
         )
 
     zero = jnp.zeros((), jnp.int32)
     start = _State(zero, zero, jnp.zeros(slots, jnp.int32))
-    state = lax.while_loop(unfinished, decide_tile, start)
-    is_taken = jnp.arange(max_outputs) < state.found
-    return jnp.where(is_taken, order[state.taken[:max_outputs]], 0), is_taken
+    state = lax.while_loop(unfinished, process_tile, start)
+    filled = jnp.arange(max_outputs) < state.num_kept
+    return jnp.where(filled, order[state.kept[:max_outputs]], 0), filled
 
 
-def _settle(
+def _resolve_tile(
     alive: Bool[Array, "t"], suppresses: Bool[Array, "t t"]
 ) -> Bool[Array, "t"]:
-    """Returns the one solution of `keep = alive & ~(keep @ suppresses)`."""
+    """Returns the only solution of `keep = alive & ~(keep @ suppresses)`."""
 
     def step(
         state: tuple[Bool[Array, "t"], Bool[Array, ""]],
     ) -> tuple[Bool[Array, "t"], Bool[Array, ""]]:
         keep, _ = state
-        settled = alive & ~(suppresses & keep[:, None]).any(axis=0)
-        return settled, (settled != keep).any()
+        updated = alive & ~(suppresses & keep[:, None]).any(axis=0)
+        return updated, (updated != keep).any()
 
     start = (alive, jnp.array(True))
     return lax.while_loop(lambda state: state[1], step, start)[0]
@@ -145,17 +153,17 @@ def _suppresses(
     return (overlap > limit) & (labels[rows][:, None] == labels[columns][None])
 
 
-def _limit(threshold: float, *, inclusive: bool) -> np.float32:
+def _iou_limit(threshold: float, *, inclusive: bool) -> np.float32:
     """Returns the number that an IoU must exceed to suppress.
 
-    Above the threshold, the comparison is one of float32 with float32, as NumPy's. At
-    it, ClaRAN's C code holds the float32 IoU against the decimal in double precision:
-    `x >= threshold` is `x > (the largest float32 < threshold)`.
+    The exclusive comparison is between two float32, as in NumPy. For the inclusive one,
+    ClaRAN's C code compares the float32 IoU with the threshold in double precision, so
+    that `x >= threshold` means `x > (the largest float32 < threshold)`.
     """
     if not 0 <= threshold <= 1:
         raise ValueError(f"`threshold` must be between 0 and 1, got {threshold}.")
     limit = np.float32(threshold)
     if not inclusive or float(limit) < threshold:
         return limit
-    # Below zero comes -1, since processors may take the next number, 1e-45, for zero.
+    # The float32 below 0 is -1e-45, which processors may flush to 0: use -1 instead.
     return np.nextafter(limit, np.float32(-1)) if limit > 0 else np.float32(-1)

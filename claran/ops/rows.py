@@ -1,4 +1,4 @@
-"""Rows by index, of arrays that may have none."""
+"""Row lookup that also works for arrays without rows."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Int, Shaped
@@ -9,9 +9,9 @@ __all__ = ["take_rows"]
 def take_rows(
     array: Shaped[Array, "m *rest"], index: Int[Array, "k"]
 ) -> Shaped[Array, "k *rest"]:
-    """Returns `array[index]`; zeros if the array has no row, where JAX would raise.
+    """Returns `array[index]`, or zeros if the array has no rows, where JAX would raise.
 
-    Padded results point at row 0 where they hold nothing, whether it exists or not.
+    The empty slots of padded results point at row 0, whether it exists or not.
 
     >>> take_rows(jnp.ones((0, 2)), jnp.array([0])).tolist()
     [[0.0, 0.0]]

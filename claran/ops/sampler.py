@@ -1,13 +1,13 @@
 """RoI sampling by a spatial transformer (Jaderberg et al. 2015, arXiv:1506.02025).
 
-A transform, one 2 x 3 matrix an RoI, takes the grid of the output, `[-1, 1]` on both
-axes, to places `(x, y)` on the feature map, where the features are interpolated
-bilinearly. Places are in cells: cell `i` lies at `i`, its center.
+Each RoI has an affine transform, a 2 x 3 matrix. It maps the output grid, `[-1, 1]` on
+both axes, to positions `(x, y)` on the feature map, where the features are interpolated
+bilinearly. Positions are in cells; the center of cell `i` is at `i`.
 
-An axis-aligned RoI is the fast case: its weights separate, `out = Y @ features @ X.T`
-with one row of two weights a sample, and so does its gradient. Accelerators, where
-gathers are slow, run these two matrix products. A CPU gathers and scatters: a cell's
-channels lie together in memory, and the products would do 140 times the arithmetic.
+For axis-aligned RoIs the interpolation separates: `out = Y @ features @ X.T`, where
+each sample is a row with two weights. So does its gradient. Accelerators, where gathers
+are slow, run these two matrix products. CPUs gather and scatter: the channels of a cell
+are contiguous in memory, and the products would need 140 times the arithmetic.
 """
 
 import functools
@@ -22,33 +22,34 @@ from jaxtyping import Array, Float, Int
 __all__ = ["Border", "Placement", "roi_transforms", "sample_affine", "sample_rois"]
 
 Border = Literal["edge", "zero"]
-"""Beyond the outermost centers: `edge` repeats them, `zero` gives 0.
+"""What a sample beyond the centers of the outermost cells is.
 
-`zero` is ClaRAN's: its clipped corners cancel wherever the lower corner is below 0 or
-at or beyond the last cell.
+`edge`: the value of the nearest cell center.
+`zero`: 0, as in ClaRAN. There the clipped corners cancel wherever the lower corner is
+below 0 or not below the last cell.
 """
 
 Placement = Literal["aligned", "claran"]
 """Where the samples of an RoI lie.
 
 `aligned`: at the centers of `size` equal bins of the RoI, as in RoIAlign with one
-sample a bin and half-pixel centers (He et al. 2017, arXiv:1703.06870).
-`claran`: the first and last on the RoI's edges, and all of them as ClaRAN places them,
-its center one cell up and left and stretched by `length / (length - 1)`.
+sample per bin and half-pixel centers (He et al. 2017, arXiv:1703.06870).
+`claran`: as in ClaRAN, with the first and last sample on the edges of the RoI. The
+center of the RoI is shifted by one cell up and left and scaled by
+`length / (length - 1)`.
 """
 
-
-SCATTER_FLOATS = 2**19  # 2 MB, half a core's cache; 2**17 to 2**20 are as fast.
+SCATTER_FLOATS = 2**19  # 2 MB, half a core's cache; 2**17 to 2**20 are equally fast.
 
 
 class _Corners(NamedTuple):
-    """The two cells next to each coordinate on one axis, and their weights."""
+    """The two cells next to each position on one axis, and their weights."""
 
     low: Int[Array, "*n"]
     high: Int[Array, "*n"]
     low_weight: Float[Array, "*n"]
     high_weight: Float[Array, "*n"]
-    inside: Float[Array, "*n"]  # 1 where moving the coordinate moves the sample.
+    inside: Float[Array, "*n"]  # 1 where the sample depends on the position, else 0.
 
 
 def roi_transforms(
@@ -61,19 +62,22 @@ def roi_transforms(
     placement: Placement = "aligned",
     angles: Float[Array, "n"] | None = None,
 ) -> Float[Array, "n 2 3"]:
-    """Returns the transform of each RoI, to places `(x, y)` in cells.
+    """Returns the affine transform of each RoI, from the output grid to cells.
 
     Args:
         rois: Boxes in pixels of the network's input (see `claran.ops.boxes`).
         stride: Input pixels per cell.
-        rows: Rows of the feature map; only `claran` placement depends on it.
-        columns: Columns of the feature map; likewise.
+        rows: Rows of the feature map. Only the placement `claran` depends on it.
+        columns: Columns of the feature map. Only the placement `claran` depends on it.
         size: Samples along each side.
         placement: See `Placement`.
-        angles: Rotation of each RoI about its center, radians, from x towards y; None
-            for none.
+        angles: Rotation of each RoI about its center in radians, from x toward y. None
+            means no rotation.
+
+    Raises:
+        ValueError: The placement is unknown.
     """
-    _check("placement", placement, Placement)
+    _check_choice("placement", placement, Placement)
     low, high = rois[:, :2] / stride, rois[:, 2:] / stride
     if placement == "aligned":
         center = (low + high) / 2 - 0.5
@@ -100,18 +104,21 @@ def sample_rois(
 ) -> Float[Array, "n {size} {size} c"]:
     """Returns the features of each axis-aligned RoI on a `size` by `size` grid.
 
-    Differentiable in the features and in the RoIs (hold the latter with
-    `jax.lax.stop_gradient` for the approximate joint training of Faster R-CNN).
+    Differentiable with respect to the features and the RoIs. For the approximate joint
+    training of Faster R-CNN, apply `jax.lax.stop_gradient` to the RoIs.
 
     Args:
-        features: One feature map; `jax.vmap` for batches.
+        features: One feature map. Use `jax.vmap` for batches.
         rois: Boxes in pixels of the network's input (see `claran.ops.boxes`).
         size: Samples along each side.
         stride: Input pixels per cell.
         placement: See `Placement`.
         border: See `Border`.
+
+    Raises:
+        ValueError: The placement or the border is unknown.
     """
-    _check("border", border, Border)
+    _check_choice("border", border, Border)
     rows, columns, _ = features.shape
     transforms = roi_transforms(
         rois,
@@ -134,23 +141,26 @@ def sample_affine(
     size: tuple[int, int],
     border: Border = "edge",
 ) -> Float[Array, "n {size[0]} {size[1]} c"]:
-    """Returns the features under each affine transform, on a grid of rows, columns.
+    """Returns the features of each affine transform, on a grid of rows and columns.
 
-    Differentiable in the features and in the transforms.
+    Differentiable with respect to the features and the transforms.
 
     Args:
-        features: One feature map; `jax.vmap` for batches.
-        transforms: From `(x, y, 1)`, x and y running over `[-1, 1]`, to cells.
+        features: One feature map. Use `jax.vmap` for batches.
+        transforms: Maps from `(x, y, 1)`, with x and y in `[-1, 1]`, to cells.
         size: Rows and columns of the output.
         border: See `Border`.
+
+    Raises:
+        ValueError: The border is unknown.
     """
-    _check("border", border, Border)
-    # Places in full precision, also for features of half.
+    _check_choice("border", border, Border)
+    # Positions keep full precision, also if the features have half.
     rows, columns = (jnp.linspace(-1.0, 1.0, n, dtype=transforms.dtype) for n in size)
     y, x = jnp.meshgrid(rows, columns, indexing="ij")
     grid = jnp.stack([x, y, jnp.ones_like(x)])
-    place = jnp.einsum("nij,jst->nist", transforms, grid, precision="highest")
-    return _sample(features, place[:, 1], place[:, 0], border)
+    position = jnp.einsum("nij,jst->nist", transforms, grid, precision="highest")
+    return _sample(features, position[:, 1], position[:, 0], border)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
@@ -160,7 +170,7 @@ def _sample(
     x: Float[Array, "n #s t"],
     border: Border,
 ) -> Float[Array, "n s t c"]:
-    """Interpolates at `(y, x)`, in cells; `y` and `x` broadcast against each other."""
+    """Interpolates at `(y, x)` in cells; `y` and `x` broadcast against each other."""
 
     def by_gathers(features: Array, y: Array, x: Array) -> Array:
         rows = _corners(y, features.shape[0], border)
@@ -201,10 +211,10 @@ def _sample_backward(border, residuals, cotangent):
         )
     else:
         d_features = by_scatters(cotangent, y, x)
-    # XLA drops these two where nobody asks for the gradient of the places.
+    # XLA eliminates these two where the gradient of the positions is not used.
     rows, columns = _corners(y, height, border), _corners(x, width, border)
-    d_y = (_gather(features, _slopes(rows), columns) * cotangent).sum(-1)
-    d_x = (_gather(features, rows, _slopes(columns)) * cotangent).sum(-1)
+    d_y = (_gather(features, _derivatives(rows), columns) * cotangent).sum(-1)
+    d_x = (_gather(features, rows, _derivatives(columns)) * cotangent).sum(-1)
     d_features = d_features.astype(features.dtype)
     return d_features, _unbroadcast(d_y, y), _unbroadcast(d_x, x)
 
@@ -213,14 +223,16 @@ _sample.defvjp(_sample_forward, _sample_backward)
 
 
 def _separable(y: Float[Array, "n s #t"], x: Float[Array, "n #s t"]) -> bool:
+    """Returns whether y depends on the row alone and x on the column alone."""
     return y.shape[2] == 1 and x.shape[1] == 1
 
 
 def _unbroadcast(
     gradient: Float[Array, "n s t"], like: Float[Array, "n #s #t"]
 ) -> Float[Array, "n #s #t"]:
-    stretched = [i for i in (1, 2) if like.shape[i] == 1]
-    return gradient.sum(stretched, keepdims=True)
+    """Returns the gradient summed over the axes on which `like` was broadcast."""
+    broadcast = [i for i in (1, 2) if like.shape[i] == 1]
+    return gradient.sum(broadcast, keepdims=True)
 
 
 def _gather(
@@ -241,11 +253,11 @@ def _scatter(
     shape: tuple[int, int],
     border: Border,
 ) -> Float[Array, "{shape[0]} {shape[1]} c"]:
-    """Returns the transpose of `_gather`: values spread over the cells around them.
+    """Returns the transpose of `_gather`: values added to the cells around them.
 
-    A few RoIs at a time, so that their weighted values stay in the cache: 128 RoIs of
-    7 x 7 x 512 took 2.6 ms so and 21 ms at once on two CPU cores, where 51 MB of
-    freshly mapped memory were most of the cost.
+    RoIs are processed in chunks whose weighted values stay in the cache. On two CPU
+    cores, 128 RoIs of 7 x 7 x 512 took 2.6 ms in chunks and 21 ms at once, mostly for
+    mapping 51 MB of fresh memory.
     """
     count, *_, channels = values.shape
     total = jnp.zeros((*shape, channels), values.dtype)
@@ -254,13 +266,14 @@ def _scatter(
     chunk = min(count, max(1, SCATTER_FLOATS // values[0].size))
 
     def add(i: Int[Array, ""], total: Array) -> Array:
-        # The last part begins early enough to be whole; what it repeats counts as 0.
+        # The last chunk starts early enough to be full. RoIs that it shares with the
+        # chunk before count as 0.
         start = jnp.minimum(i * chunk, count - chunk)
-        fresh = start + jnp.arange(chunk) >= i * chunk
+        is_new = start + jnp.arange(chunk) >= i * chunk
         part, y_part, x_part = (
             lax.dynamic_slice_in_dim(array, start, chunk) for array in (values, y, x)
         )
-        part = jnp.where(fresh[:, None, None, None], part, 0)
+        part = jnp.where(is_new[:, None, None, None], part, 0)
         rows, columns = (
             _corners(y_part, shape[0], border),
             _corners(x_part, shape[1], border),
@@ -289,45 +302,46 @@ def _pairs(
     ]
 
 
-def _corners(place: Float[Array, "*n"], length: int, border: Border) -> _Corners:
+def _corners(position: Float[Array, "*n"], length: int, border: Border) -> _Corners:
     last = length - 1
     if border == "edge":
-        inside = (place > 0) & (place < last)
-        place = jnp.clip(place, 0, last)
-        low = jnp.minimum(jnp.floor(place), max(last - 1, 0))
-        weight = jnp.ones_like(place)
+        inside = (position > 0) & (position < last)
+        position = jnp.clip(position, 0, last)
+        low = jnp.minimum(jnp.floor(position), max(last - 1, 0))
+        weight = jnp.ones_like(position)
+        fraction = position - low
     else:
-        low = jnp.floor(place)
+        low = jnp.floor(position)
         inside = (low >= 0) & (low < last)
-        weight = inside.astype(place.dtype)
-    fraction = jnp.where(inside, place - low, 0) if border == "zero" else place - low
+        weight = inside.astype(position.dtype)
+        fraction = jnp.where(inside, position - low, 0)
     low = jnp.clip(low, 0, last).astype(jnp.int32)
     return _Corners(
         low,
         jnp.minimum(low + 1, last),
         weight * (1 - fraction),
         weight * fraction,
-        inside.astype(place.dtype),
+        inside.astype(position.dtype),
     )
 
 
-def _slopes(corners: _Corners) -> _Corners:
-    """Returns the derivative of the two weights by the coordinate, in their place."""
+def _derivatives(corners: _Corners) -> _Corners:
+    """Returns the corners with the derivatives of the weights by the position."""
     return corners._replace(low_weight=-corners.inside, high_weight=corners.inside)
 
 
 def _weights(
-    place: Float[Array, "n s"], length: int, border: Border
+    position: Float[Array, "n s"], length: int, border: Border
 ) -> Float[Array, "n s {length}"]:
-    """Returns the weight of every cell for each sample: at most two are not zero."""
-    corners = _corners(place[..., None], length, border)
+    """Returns the weight of every cell for each sample; at most two are not zero."""
+    corners = _corners(position[..., None], length, border)
     cells = jnp.arange(length)[None, None]
     low = jnp.where(cells == corners.low, corners.low_weight, 0)
     high = jnp.where(cells == corners.high, corners.high_weight, 0)
     return low + high
 
 
-def _check(name: str, value: str, allowed: object) -> None:
+def _check_choice(name: str, value: str, allowed: object) -> None:
     if value not in get_args(allowed):
         names = ", ".join(map(repr, get_args(allowed)))
         raise ValueError(f"`{name}` must be one of {names}, got {value!r}.")

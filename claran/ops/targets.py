@@ -1,4 +1,4 @@
-"""What the two stages of Faster R-CNN should have answered, drawn at random."""
+"""Randomly sampled training targets for the RPN and the box head."""
 
 import dataclasses
 from typing import NamedTuple
@@ -22,27 +22,34 @@ __all__ = [
 
 
 class Objects(NamedTuple):
-    """The labelled objects of one image, in `n` places of which some may be empty."""
+    """The labeled objects of one image, in `n` slots of which some may be empty."""
 
     boxes: Float[Array, "n 4"]  # Pixels of the network's input.
     classes: Int[Array, "n"]  # From 1; 0 is background.
-    valid: Bool[Array, "n"]  # To be learned.
+    valid: Bool[Array, "n"]  # Objects to be learned.
     ignored: Bool[Array, "n"] | None = None
-    """Neither to be learned nor background; never valid too. None: there is none."""
+    """Objects that are neither learned nor background, and not `valid`; None: none."""
 
 
 class Targets(NamedTuple):
-    """The rows drawn for one image's loss; `k` places, some of them empty."""
+    """The rows sampled for the loss of one image, in `k` slots; some may be empty."""
 
-    rows: Int[Array, "k"]  # Rows of the anchors or of the proposals with objects.
-    labels: Int[Array, "k"]  # RPN: 1 is an object. Head: the class, 0 is background.
+    rows: Int[Array, "k"]  # RPN: of the anchors. Head: of the proposals and objects.
+    labels: Int[Array, "k"]  # RPN: 1 for an object. Head: the class. 0: background.
     deltas: Float[Array, "k 4"]
-    valid: Bool[Array, "k"]
+    valid: Bool[Array, "k"]  # Which slots are filled.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RpnOptions:
-    """How anchors are chosen for the loss; the values of Faster R-CNN."""
+    """How anchors are sampled for the loss. The defaults are those of Faster R-CNN.
+
+    Attributes:
+        size: Anchors sampled per image.
+        positive_fraction: Largest fraction of positive anchors in the sample.
+        positive: IoU from which an anchor is assigned to an object.
+        negative: IoU below which an anchor is background.
+    """
 
     size: int = 256
     positive_fraction: float = 0.5
@@ -52,7 +59,14 @@ class RpnOptions:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class HeadOptions:
-    """How proposals are chosen for the loss; the values of Faster R-CNN."""
+    """How proposals are sampled for the loss. The defaults are those of Faster R-CNN.
+
+    Attributes:
+        size: Proposals sampled per image.
+        positive_fraction: Largest fraction of positive proposals in the sample.
+        positive: IoU from which a proposal is assigned to an object; it is background
+            below.
+    """
 
     size: int = 128
     positive_fraction: float = 0.25
@@ -68,17 +82,17 @@ def rpn_targets(
     options: RpnOptions,
     offset: float = 0.0,
 ) -> Targets:
-    """Returns the anchors of one image that enter the loss and their targets.
+    """Returns the anchors of one image that enter the loss, with their targets.
 
-    Anchors that cross the border of the image are left out, as in the paper. Those on
-    an ignored object (half of their area lies in it, or their IoU with it is not below
-    `options.negative`) are not background.
+    Anchors that cross the border of the image are left out, as in the paper. An anchor
+    is on an ignored object if more than half of its area lies inside the object, or if
+    their IoU is at least `options.negative`. Such an anchor is not background.
 
     Args:
         key: Random key.
-        anchors: All anchors, pixels of the network's input.
-        objects: None is fine; then all rows are background.
-        image_shape: Rows and columns of the image.
+        anchors: All anchors, in pixels of the network's input.
+        objects: The labeled objects. Without any, all anchors are background.
+        image_shape: Rows and columns of the image, in pixels of the network's input.
         options: See `RpnOptions`.
         offset: See `claran.ops.boxes`.
     """
@@ -89,10 +103,10 @@ def rpn_targets(
         objects.valid,
         positive=options.positive,
         negative=options.negative,
-        rescue=True,
+        allow_low_quality=True,
         candidates=inside,
     )
-    label = _spare_ignored(label, anchors, objects, options.negative, offset)
+    label = _exclude_ignored(label, anchors, objects, options.negative, offset)
     rows, chosen = choose_balanced(
         key, label, size=options.size, positive_fraction=options.positive_fraction
     )
@@ -111,21 +125,22 @@ def head_targets(
     options: HeadOptions,
     offset: float = 0.0,
 ) -> tuple[Float[Array, "k 4"], Targets]:
-    """Returns the proposals of one image that enter the loss and their targets.
+    """Returns the proposals of one image that enter the loss, with their targets.
 
-    The objects themselves are proposals too, so that the head sees some from the start.
-    Proposals on an ignored object (see `rpn_targets`) are not background.
+    The objects are added to the proposals, so that the head sees positive examples from
+    the start. Proposals on an ignored object (see `rpn_targets`) are not background.
 
     Args:
         key: Random key.
-        proposals: Boxes, pixels of the network's input.
-        proposed: Which proposals exist.
-        objects: None is fine; then all rows are background.
+        proposals: Boxes in pixels of the network's input.
+        proposed: Which proposals exist. The others are padding.
+        objects: The labeled objects. Without any, all proposals are background.
         options: See `HeadOptions`.
         offset: See `claran.ops.boxes`.
 
     Returns:
-        The boxes to sample, and the targets of these rows.
+        The sampled regions of interest in pixels of the network's input, and their
+        targets.
     """
     rois = jnp.concatenate([proposals, objects.boxes])
     best, label = match(
@@ -135,31 +150,31 @@ def head_targets(
         negative=options.positive,
         candidates=jnp.concatenate([proposed, objects.valid]),
     )
-    label = _spare_ignored(label, rois, objects, options.positive, offset)
+    label = _exclude_ignored(label, rois, objects, options.positive, offset)
     rows, chosen = choose_balanced(
         key, label, size=options.size, positive_fraction=options.positive_fraction
     )
-    own = take_rows(best, rows)
-    stands = take_rows(label, rows) == POSITIVE
-    labels = jnp.where(stands, take_rows(objects.classes, own), 0)
+    assigned = take_rows(best, rows)
+    is_positive = take_rows(label, rows) == POSITIVE
+    labels = jnp.where(is_positive, take_rows(objects.classes, assigned), 0)
     rois = take_rows(rois, rows)
-    deltas = box_ops.encode(take_rows(objects.boxes, own), rois, offset=offset)
+    deltas = box_ops.encode(take_rows(objects.boxes, assigned), rois, offset=offset)
     return rois, Targets(rows, labels, deltas, chosen)
 
 
-def _spare_ignored(
+def _exclude_ignored(
     label: Int[Array, "m"],
     boxes: Float[Array, "m 4"],
     objects: Objects,
     threshold: float,
     offset: float,
 ) -> Int[Array, "m"]:
-    """Returns the labels without background where an ignored object is."""
+    """Returns the labels with `NEGATIVE` replaced by `IGNORED` on ignored objects."""
     if objects.ignored is None or not len(objects.boxes):
         return label
-    # Large ignored objects: no small box within reaches the IoU.
-    on = (box_ops.iou(boxes, objects.boxes, offset=offset) >= threshold) | (
+    # A small box inside a large ignored object does not reach the IoU.
+    overlaps = (box_ops.iou(boxes, objects.boxes, offset=offset) >= threshold) | (
         box_ops.coverage(boxes, objects.boxes, offset=offset) > 0.5
     )
-    spared = (on & objects.ignored[None]).any(axis=1)
-    return jnp.where((label == NEGATIVE) & spared, IGNORED, label)
+    excluded = (overlaps & objects.ignored[None]).any(axis=1)
+    return jnp.where((label == NEGATIVE) & excluded, IGNORED, label)

@@ -1,1 +1,1 @@
-"""Simulated fields that label themselves: NumPy, SciPy, OpenCV and Astropy only."""
+"""Simulated fields with labels, made with NumPy, SciPy, OpenCV and Astropy only."""

@@ -11,15 +11,20 @@ from claran.fields.field import Field
 from claran.fields.objects import Objects
 from claran.labels import RGZ_CLASSES
 from claran.simulation.infrared_sky import picture
-from claran.simulation.observation import FIRST, FIRST_NATIVE, FIRST_WIDE, Survey
-from claran.simulation.populations import BALANCED, CATALOGUE, Population
+from claran.simulation.observation import (
+    FIRST,
+    FIRST_NATIVE,
+    FIRST_WIDE,
+    SimulatedSurvey,
+)
+from claran.simulation.populations import BALANCED, CATALOG, Population
 from claran.simulation.simulated_field import simulate
 from claran.sky.images import SkyImage
 
 __all__ = ["SIMULATED", "SimulatedFields"]
 
 SIMULATED: dict[str, dict[str, Any]] = {
-    "simulated": {"population": CATALOGUE},
+    "simulated": {"population": CATALOG},
     "simulated/balanced": {"population": BALANCED},
     # Most cutouts of FIRST have its own pixels, Radio Galaxy Zoo's are resampled. Every
     # second field is wide: what to leave apart is learned from neighbours far away.
@@ -54,8 +59,8 @@ class SimulatedFields:
         count: int,
         *,
         seed: int = 0,
-        population: Population = CATALOGUE,
-        surveys: Sequence[Survey] = (FIRST,),
+        population: Population = CATALOG,
+        surveys: Sequence[SimulatedSurvey] = (FIRST,),
     ) -> None:
         self.count = count
         self.seed = seed

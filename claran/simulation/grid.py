@@ -1,20 +1,20 @@
-"""The pixel grid of a field, and sums of separable spots on it."""
+"""The pixel grid of a field, and sums of separable Gaussians on it."""
 
 import numpy as np
 
-from claran.simulation.observation import Survey
+from claran.simulation.observation import SimulatedSurvey
 
 __all__ = ["pixel_axis", "sum_products"]
 
-# OpenBLAS starts its threads from 2**18 products. For matrices as small as ours they
-# only wait: with another process on the same two cores a field took 20 ms, not 5.
-_UNTHREADED = 2**18
+# OpenBLAS uses several threads from 2**18 products on. For matrices as small as ours
+# that costs time: with another process on the same two cores a field took 20 ms, not 5.
+_MIN_THREADED = 2**18
 
 
-def pixel_axis(survey: Survey, size: int | None = None) -> np.ndarray:
-    """Returns the centres of pixels along an axis, (size,) float32, arcsec.
+def pixel_axis(survey: SimulatedSurvey, size: int | None = None) -> np.ndarray:
+    """Returns the pixel centers along an axis, (size,) float32, arcsec from its middle.
 
-    >>> pixel_axis(Survey(pixel_arcsec=2.0), size=3).tolist()
+    >>> pixel_axis(SimulatedSurvey(pixel_arcsec=2.0), size=3).tolist()
     [-2.0, 0.0, 2.0]
     """
     size = size or survey.size
@@ -28,7 +28,7 @@ def sum_products(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     >>> sum_products(np.ones((2, 3)), np.ones((1, 3))).tolist()
     [[3.0], [3.0]]
     """
-    step = max(1, (_UNTHREADED - 1) // (len(rows) * len(columns)))
+    step = max(1, (_MIN_THREADED - 1) // (len(rows) * len(columns)))
     total = rows[:, :step] @ columns[:, :step].T
     for start in range(step, rows.shape[1], step):
         part = slice(start, start + step)

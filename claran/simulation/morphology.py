@@ -1,11 +1,11 @@
-"""What radio sources look like: morphologies as sets of round Gaussians.
+"""Morphologies of radio sources, as sets of round Gaussians.
 
-Two arms leave the core along curved spines. Each arm carries a jet, a lobe and a hot
-spot; their proportions make the families: FR I (edge-darkened) and FR II
-(edge-brightened; Fanaroff & Riley 1974, MNRAS 167, 31P), wide- and narrow-angle tails
-(Rudnick & Owen 1976, ApJ 203, L107), head-tails (Ryle & Windram 1968, MNRAS 138, 1),
-one-sided jets (Bridle & Perley 1984, ARA&A 22, 319) and relics without core or hot spot
-(Kempner et al. 2004). See `radio` for the array of blobs.
+Two arms leave the core along curved spines. Each arm has a jet, a lobe and a hot spot.
+Their proportions define the families: FR I (edge-darkened) and FR II (edge-brightened;
+Fanaroff & Riley 1974, MNRAS 167, 31P), wide- and narrow-angle tails (Rudnick & Owen
+1976, ApJ 203, L107), head-tails (Ryle & Windram 1968, MNRAS 138, 1), one-sided jets
+(Bridle & Perley 1984, ARA&A 22, 319) and relics without core or hot spot (Kempner et
+al. 2004). See `claran.simulation.radio_sky` for the array of blobs.
 """
 
 import dataclasses
@@ -16,40 +16,41 @@ import numpy as np
 
 __all__ = ["Shape", "build", "draw_shape"]
 
-# Distance between the blobs of a spine, in arcsec. Beam (sigma 2.3" for FIRST) and lobe
-# smooth it to a ripple of 2e-4 or less.
+# Distance between the blobs along a spine, in arcsec. The beam (sigma 2.3" for FIRST)
+# and the width of the lobe smooth the sum to a ripple of 2e-4 or less.
 _STEP = 3.5
-_INNERMOST = 0.55  # Hot spots lie anywhere from here to the end of their arm.
-_SIDEWAYS = 0.5  # Scatter of knots off the spine, in widths of the lobe.
+_INNERMOST = 0.55  # Innermost position of a hot spot, as a fraction of its arm.
+_SIDEWAYS = 0.5  # Scatter of knots about the spine, in units of the lobe's sigma.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Shape:
-    """The parameters of one source; fluxes are fractions of its total.
+    """The parameters of one source. Fluxes are fractions of its total flux.
 
     Attributes:
         arms: Lengths of the two arms along their spines, arcsec; 0 for no arm.
         angle: Direction of the first arm at the core, radians.
-        bend: How far each arm turns, both to the same side of the source, radians.
-        twist: How far each arm turns, both in the same sense (S shape), radians.
-        opening: Angle that the second arm lacks to a straight line, radians.
-        wiggle: How far the spine swings about its course, radians.
+        bend: Angle by which both arms turn to the same side (C shape), radians.
+        twist: Angle by which both arms turn in the same sense (S shape), radians.
+        opening: Deviation of the second arm from the direction opposite to the first,
+            at the core, radians.
+        wiggle: Amplitude of the oscillation of the spine's direction, radians.
         core: Flux fraction of the core.
         core_jet: Length of the jet that leaves the core along the first arm, arcsec.
-        balance: Share of the first arm in the flux of both.
-        hot_spot: Share of an arm's flux in its hot spot.
+        balance: Fraction of the flux of both arms that is in the first.
+        hot_spot: Fraction of an arm's flux in its hot spot.
         spot_size: Sigma of the hot spots, arcsec.
-        spot_place: Where along an arm its hot spot is and its lobe is brightest; the
-            lobe fades beyond as towards the core.
+        spot_place: Position of the hot spot, where the lobe is brightest, as a fraction
+            of the arm. Beyond it the lobe fades as it does toward the core.
         double_spot: Distance of a second hot spot in the first arm, arcsec; 0 for none.
-        fills: Scale over which each lobe fades from its end towards the core, as a
-            fraction of the arm; small is a detached lobe, large a bridge.
-        edge_bright: Whether arms are brightest at their ends (FR II) or, fading
-            outwards over `fills`, at the flare of the jet (FR I).
+        fills: Scale over which each lobe fades from its end toward the core, as a
+            fraction of the arm. Small values give detached lobes, large ones a bridge.
+        edge_bright: Whether arms are brightest at their ends (FR II). Otherwise they
+            are brightest at the flare of the jet and fade outward over `fills` (FR I).
         width: Sigma of the lobes, arcsec.
-        cocoon: Share of an arm's flux in a cocoon three times as wide.
+        cocoon: Fraction of an arm's flux in a cocoon three times as wide as the lobe.
         core_size: Sigma of the core, arcsec.
-        clumpiness: Scatter of the logarithm of the brightness along an arm.
+        clumpiness: Scatter of the natural logarithm of the brightness along an arm.
     """
 
     arms: tuple[float, float] = (0.0, 0.0)
@@ -74,14 +75,19 @@ class Shape:
 
 
 def build(rng: np.random.Generator, shape: Shape) -> np.ndarray:
-    """Returns the blobs of a source of unit flux, its core at the origin, (n, 4)."""
+    """Returns the blobs of a source of unit flux with its core at the origin, (n, 4).
+
+    Args:
+        rng: Random generator.
+        shape: The parameters of the source.
+    """
     blobs = np.concatenate([_build_core(shape), *_build_arms(rng, shape)])
     blobs[:, 2] /= blobs[:, 2].sum()
     return blobs[blobs[:, 2] > 0]
 
 
 def _build_core(shape: Shape) -> np.ndarray:
-    """Returns the core and its jet, which holds half of the core's flux, (n, 4)."""
+    """Returns the core and its jet, which has half of the core's flux, (n, 4)."""
     if shape.core_jet == 0:
         return np.array([[0.0, 0.0, shape.core, shape.core_size]])
     reach = shape.core_jet * np.array([0.0, 0.5, 1.0])
@@ -102,19 +108,19 @@ def _build_arms(rng: np.random.Generator, shape: Shape) -> list[np.ndarray]:
         flux = np.exp(-np.abs(along - shape.spot_place) / fill)
         sigma = shape.width * (0.5 + 0.5 * along)
     else:
-        # Faint up to the flare, brightest there, fading as the flow widens.
+        # Faint up to the flare, brightest at it, and fading as the flow widens.
         flux = (along / fill) ** 2 * np.exp(-2 * along / fill)
         sigma = shape.width * (0.3 + 0.9 * along)
     flux = flux * np.exp(shape.clumpiness * clumps) * (length > 0)
     total = np.array([[shape.balance], [1 - shape.balance]]) * (1 - shape.core)
     flux *= total * (1 - shape.hot_spot) / np.maximum(flux.sum(axis=1), 1e-12)[:, None]
     sigma = np.broadcast_to(sigma, flux.shape)
-    # Knots lie off the spine, more so where the flow is wide.
+    # Knots scatter about the spine, more so where the flow is wide.
     aside = _SIDEWAYS * sideways * sigma
     x_knot, y_knot = x - aside * np.sin(direction), y + aside * np.cos(direction)
     parts = [_blobs(x_knot, y_knot, flux * (1 - shape.cocoon), sigma)]
     if shape.cocoon > 0:
-        # Wide blobs need to stand less close.
+        # Wide blobs may have twice the distance.
         x2, y2, flux2, sigma2 = (part[:, ::2] for part in (x, y, flux, sigma))
         parts.append(_blobs(x2, y2, 2 * shape.cocoon * flux2, 3 * sigma2))
     if shape.hot_spot > 0:
@@ -135,12 +141,12 @@ def _blobs(*columns: np.ndarray) -> np.ndarray:
 def _build_spines(
     rng: np.random.Generator, shape: Shape, along: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns x, y and direction along both arms, (2, n) each.
+    """Returns x and y in arcsec and direction in radians along both arms, (2, n) each.
 
     Args:
-        rng: Source of randomness.
-        shape: The source.
-        along: (n,) places along an arm, from 0 at the core to 1.
+        rng: Random generator.
+        shape: The parameters of the source.
+        along: (n,) positions along an arm, from 0 at the core to 1.
     """
     start = np.array([shape.angle, shape.angle + math.pi - shape.opening])
     turn = np.array([shape.bend + shape.twist, shape.twist - shape.bend])
@@ -160,19 +166,20 @@ def _build_spots(
     *,
     end: tuple[float, float, float, float],
 ) -> np.ndarray:
-    """Returns the hot spot at the end of an arm, and a second at a distance, (n, 4).
+    """Returns the hot spot at the end of an arm, and perhaps a second one, (n, 4).
 
     Args:
-        rng: Source of randomness.
-        shape: The source.
-        distance: Of the second spot, arcsec; 0 for none.
-        end: x, y and direction where the arm ends, and the arm's flux.
+        rng: Random generator.
+        shape: The parameters of the source.
+        distance: Distance of the second hot spot, arcsec; 0 for none.
+        end: x and y in arcsec and direction in radians at the end of the arm, and the
+            flux of the arm.
     """
     x, y, direction, flux = end
     spot = [x, y, shape.hot_spot * flux, shape.spot_size]
     if distance == 0:
         return np.array([spot])
-    # The older spot lies back and to the side.
+    # The second hot spot, an older one, lies back and to the side.
     back = direction + math.pi + rng.choice((-1, 1)) * rng.uniform(0.3, 1.3)
     share = shape.hot_spot * flux * rng.uniform(0.3, 0.5)
     spot[2] -= share
@@ -184,10 +191,10 @@ def draw_shape(rng: np.random.Generator, family: str, size: float) -> Shape:
     """Returns a random member of a family.
 
     Args:
-        rng: Source of randomness.
+        rng: Random generator.
         family: One of "compact", "double", "triple", "uneven", "double_spot", "fr1",
             "wide_tail", "narrow_tail", "head_tail", "one_sided" and "relic".
-        size: End to end along the spine, arcsec; for "compact" the sigma.
+        size: Length from end to end along the spine, arcsec; for "compact" the sigma.
 
     Raises:
         ValueError: The family is unknown.
@@ -198,7 +205,7 @@ def draw_shape(rng: np.random.Generator, family: str, size: float) -> Shape:
 
 
 def _arms(rng: np.random.Generator, size: float, scatter: float) -> tuple[float, float]:
-    """Splits a size over two arms; arm-length ratios scatter about one."""
+    """Returns the lengths of two arms with a given sum; their ratio is about 1."""
     first = 0.5 + np.clip(rng.normal(0, scatter), -0.3, 0.3)
     return size * first, size * (1 - first)
 
@@ -210,7 +217,7 @@ def _common(rng: np.random.Generator) -> dict[str, Any]:
         "twist": rng.normal(0, 0.2),
         "opening": rng.normal(0, 0.22),
         "wiggle": abs(rng.normal(0, 0.2)),
-        # The two lobes of a source differ by half in flux.
+        # The flux ratio of the lobes has a scatter of 0.5 in its natural logarithm.
         "balance": 1 / (1 + rng.lognormal(0, 0.5)),
         "clumpiness": rng.uniform(0.1, 0.8),
         "cocoon": rng.uniform(0, 0.7),
@@ -218,7 +225,7 @@ def _common(rng: np.random.Generator) -> dict[str, Any]:
 
 
 def _compact(rng: np.random.Generator, size: float) -> Shape:
-    # Elongated by a short jet or an unresolved double, seen as one.
+    # Elongated by a short jet or an unresolved double.
     reach = size * rng.uniform(0, 1.5)
     return Shape(**_common(rng) | {
         "arms": (reach, reach * rng.uniform(0, 1)), "fills": (1.0, 1.0),
@@ -238,14 +245,14 @@ def _double(rng: np.random.Generator, size: float, **changes: Any) -> Shape:
 
 
 def _smallness(size: float) -> float:
-    """Returns 1 for sources of a few beams of FIRST, whose parts are points, to 0."""
+    """Returns 1 for up to 12", where all parts are point-like to FIRST, 0 from 24"."""
     return min(max((24 - size) / 12, 0.0), 1.0)
 
 
 def _hot_spot(rng: np.random.Generator, size: float) -> float:
-    """Most large lobes have a weak hot spot or none, one in five is ruled by it."""
-    ruled = rng.random() < 0.2 + 0.6 * _smallness(size)
-    return rng.uniform(0.4, 0.9) if ruled else rng.uniform(0, 0.3)
+    """Returns the flux fraction of a hot spot; it dominates one in five large lobes."""
+    dominant = rng.random() < 0.2 + 0.6 * _smallness(size)
+    return rng.uniform(0.4, 0.9) if dominant else rng.uniform(0, 0.3)
 
 
 def _spot_size(rng: np.random.Generator, size: float) -> float:
@@ -266,7 +273,7 @@ def _triple(rng: np.random.Generator, size: float, **changes: Any) -> Shape:
 
 
 def _uneven(rng: np.random.Generator, size: float) -> Shape:
-    # One lobe reaches back to the core, the other stands off.
+    # One lobe reaches back to the core, the other is detached.
     fills = rng.lognormal(-0.7, 0.4), rng.lognormal(-2.0, 0.4)
     first = rng.uniform(0.28, 0.5)
     return _triple(rng, size, arms=(first * size, (1 - first) * size), fills=fills)
@@ -281,7 +288,7 @@ def _double_spot(rng: np.random.Generator, size: float) -> Shape:
 
 
 def _fr1(rng: np.random.Generator, size: float) -> Shape:
-    size *= 1.6  # Much of it is below any contour.
+    size *= 1.6  # Much of an FR I is fainter than the lowest contour.
     fill = rng.uniform(0.35, 0.8)
     return Shape(**_common(rng) | {
         "arms": _arms(rng, size, 0.1), "bend": rng.normal(0, 0.3),
@@ -298,7 +305,7 @@ def _tail(
     fill = rng.uniform(0.3, 0.8)
     return Shape(**_common(rng) | {
         "arms": _arms(rng, size, 0.08), "opening": opening,
-        # The second arm opens towards the side to which both bend.
+        # The second arm is tilted to the side to which both arms bend.
         "bend": -rng.uniform(*turn), "core": rng.uniform(0.02, 0.25),
         "hot_spot": rng.uniform(0, 0.3) if edge_bright else 0.0,
         "spot_size": _spot_size(rng, size),

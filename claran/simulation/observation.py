@@ -1,42 +1,47 @@
-"""What a radio survey is to the simulator: beam, pixels, noise, frequency."""
+"""Radio surveys as the simulator observes them: beam, pixels, noise and artifacts."""
 
 import dataclasses
 import math
 
-__all__ = ["FIRST", "FIRST_NATIVE", "FIRST_WIDE", "Survey"]
+__all__ = ["FIRST", "FIRST_NATIVE", "FIRST_WIDE", "SimulatedSurvey"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Survey:
-    """A radio survey and the fields cut from it.
+class SimulatedSurvey:
+    """A radio survey, the fields cut from it, and the artifacts to simulate.
 
     The defaults are VLA FIRST (Becker et al. 1995, ApJ 450, 559; Helfand et al. 2015,
     ApJ 801, 26) on the grid of Radio Galaxy Zoo (Banfield et al. 2015, MNRAS 453,
     2326): fields of 3' in 132 pixels.
 
     Attributes:
-        name: Name, written into the files.
+        name: Name of the survey, written into the files.
         size: Rows and columns of a field.
-        pixel_arcsec: Side of a pixel.
-        beam_major_arcsec: Full width at half maximum of the restoring beam.
-        beam_minor_arcsec: The same across.
-        beam_angle_deg: Position angle of the major axis, from north through east.
-        noise_jy: Median over the survey of a field's noise, Jy/beam.
-        noise_scatter: Standard deviation of the logarithm of that noise.
-        frequency_hz: Observing frequency; fluxes are drawn at 1.4 GHz and carried over.
-        snapshot: Whether a Y-shaped array saw the sky at few hour angles, as the VLA
-            did: noise and sidelobes then have six arms. Otherwise they are round.
-        stripes: Mean amplitude of gain-error stripes far from sources, in units of the
-            noise.
-        sidelobes: Median peak of the sidelobes left around a source, as a fraction
-            of its peak.
-        largest_arcsec: Largest scale the array measures. Flux on larger scales is
-            missing, so that a source sits in a bowl of that width.
-        bowl: Flux of the bowl as a fraction of the source's.
-        min_beams: Smallest island that counts, in beam areas. The default is four
-            pixels of 1.8" for FIRST's beam.
+        pixel_arcsec: Side of a pixel, arcsec.
+        beam_major_arcsec: FWHM of the restoring beam along its major axis, arcsec.
+        beam_minor_arcsec: FWHM of the restoring beam along its minor axis, arcsec.
+        beam_angle_deg: Position angle of the major axis in degrees, from north through
+            east.
+        noise_jy: Median over the survey of the noise of a field, Jy/beam.
+        noise_scatter: Standard deviation of the natural logarithm of that noise.
+        frequency_hz: Observing frequency, Hz. Fluxes are drawn at 1.4 GHz and scaled by
+            the spectral index.
+        snapshot: Whether a Y-shaped array observed at few hour angles, as the VLA did.
+            Noise and sidelobes then have six arms; otherwise they are round.
+        stripes: Mean amplitude of the stripes of gain errors far from sources, in units
+            of the noise.
+        sidelobes: Median peak of the residual sidelobes of a source, as a fraction of
+            its peak.
+        largest_arcsec: Largest angular scale of the array, arcsec. Flux on larger
+            scales is missing, which leaves a negative bowl of that FWHM at a source.
+        bowl: Flux of the bowl as a fraction of the flux of the source.
+        min_beams: Area of the smallest island that is kept, in beam areas. The default
+            is four pixels of 1.8" for FIRST's beam.
         edges: Fraction of fields at an edge of the survey's images, where pixels are
             blank (NaN).
+
+    Raises:
+        ValueError: A value is out of its range.
     """
 
     name: str = "FIRST"
@@ -45,8 +50,9 @@ class Survey:
     beam_major_arcsec: float = 5.4
     beam_minor_arcsec: float = 5.4
     beam_angle_deg: float = 0.0
-    # Measured in 153 real cutouts: median 0.175 mJy, scatter of the logarithm 0.140;
-    # stripes, sidelobes and the scatter of the measurement add to what is drawn.
+    # Measured in 153 real cutouts: median 0.175 mJy, scatter of the logarithm 0.140.
+    # Both are larger than the values drawn, to which stripes, sidelobes and the error
+    # of the measurement add.
     noise_jy: float = 1.65e-4
     noise_scatter: float = 0.11
     frequency_hz: float = 1.4e9
@@ -54,7 +60,7 @@ class Survey:
     stripes: float = 0.4
     sidelobes: float = 0.004
     largest_arcsec: float = 120.0
-    # With a third, the median source-free pixel is as negative as in the cutouts.
+    # With this, the median source-free pixel is as negative as in the cutouts.
     bowl: float = 0.33
     min_beams: float = 0.39
     edges: float = 0.04
@@ -82,7 +88,7 @@ class Survey:
 
     @property
     def field_arcsec(self) -> float:
-        """Side of a field."""
+        """Side of a field, arcsec."""
         return self.size * self.pixel_arcsec
 
     @property
@@ -92,12 +98,12 @@ class Survey:
 
     @property
     def beam_arcsec(self) -> float:
-        """Geometric mean of the beam's two widths."""
+        """Geometric mean of the beam's two FWHM, arcsec."""
         return math.sqrt(self.beam_major_arcsec * self.beam_minor_arcsec)
 
     @property
     def beam_pixels(self) -> float:
-        """Area of the beam, in pixels.
+        """Solid angle of the beam, in pixels.
 
         >>> round(FIRST.beam_pixels, 2)
         17.48
@@ -107,7 +113,7 @@ class Survey:
 
     @property
     def min_pixels(self) -> int:
-        """Pixels of the smallest island that counts.
+        """Number of pixels of the smallest island that is kept.
 
         >>> FIRST.min_pixels, FIRST_NATIVE.min_pixels
         (7, 4)
@@ -115,8 +121,8 @@ class Survey:
         return max(1, round(self.min_beams * self.beam_pixels))
 
 
-FIRST = Survey()
-FIRST_NATIVE = Survey(size=100, pixel_arcsec=1.8)
-# For giants. About those as bright as FIRST J151227.2+454026, cleaning left sidelobes
-# of 0.9% of the peak, and in wider fields more of these are in sight.
-FIRST_WIDE = Survey(size=128, pixel_arcsec=1.8, sidelobes=0.008)
+FIRST = SimulatedSurvey()
+FIRST_NATIVE = SimulatedSurvey(size=100, pixel_arcsec=1.8)
+# For giants. Sources as bright as FIRST J151227.2+454026 have residual sidelobes of
+# 0.9% of their peak, and a wider field contains more of these.
+FIRST_WIDE = SimulatedSurvey(size=128, pixel_arcsec=1.8, sidelobes=0.008)

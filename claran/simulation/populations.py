@@ -1,8 +1,9 @@
-"""What sources exist: class mix, families, sizes, fluxes, neighbours and hosts.
+"""Source populations: class mix, families, sizes, fluxes, neighbors and hosts.
 
 The numbers come from the 6,978 training sources of Radio Galaxy Zoo that ClaRAN used
-("the catalogue") and from the 168 of them with a real FIRST cutout ("the cutouts"),
-measured by the rule of `labels`. `scripts/compare_simulation.py` compares the result.
+("the catalog") and from the 168 of them with a real FIRST cutout ("the cutouts"),
+measured by the rule of `rgz_labels`. `scripts/compare_simulation.py` compares the
+simulation with them.
 """
 
 import dataclasses
@@ -15,11 +16,11 @@ from scipy import special
 from claran.labels import RGZ_CLASSES
 from claran.simulation import morphology
 from claran.simulation import radio_sky as radio
-from claran.simulation.observation import Survey
+from claran.simulation.observation import SimulatedSurvey
 
 __all__ = [
     "BALANCED",
-    "CATALOGUE",
+    "CATALOG",
     "GIANT_BRIGHTNESS",
     "GIANT_SIZE",
     "Population",
@@ -28,7 +29,8 @@ __all__ = [
     "peak_at",
 ]
 
-# Families behind each class: our judgement of what makes such islands and peaks.
+# Relative numbers of the families in each class. They are our judgment of which
+# sources show such islands and peaks.
 _FAMILIES = {
     "1_1": {
         "compact": 5,
@@ -57,11 +59,11 @@ _FAMILIES = {
     "3_3": {"triple": 9, "wide_tail": 1},
 }  # fmt: skip
 
-# Size along the spine in arcsec: median, scatter of the logarithm, and the least, below
-# which almost no source has the class. Adjusted until the simulated extents agree with
-# the catalogue's: median 16.8, 30.4, 45.8 (diagonal of the box), 25, 33, 48 (largest
-# distance between components); scatter 0.36, 0.28, 0.33, 0.53, 0.53, 0.43. Only the
-# draws that give the class survive, so these differ.
+# Size along the spine in arcsec: median, scatter of the natural logarithm, and minimum,
+# below which almost no source has the class. They were adjusted until the simulated
+# extents agreed with the catalog: median 16.8, 30.4, 45.8 (diagonal of the box), 25,
+# 33, 48 (largest distance between components); scatter 0.36, 0.28, 0.33, 0.53, 0.53,
+# 0.43. The values here differ because only draws that have the class are kept.
 _SIZES = {
     "1_1": (9.5, 0.40, 0.5),
     "1_2": (12.5, 0.42, 6.0),
@@ -71,8 +73,8 @@ _SIZES = {
     "3_3": (38.0, 0.60, 20.0),
 }
 
-# Peak brightness at 1.4 GHz in mJy/beam, median and scatter of the logarithm, of the
-# cutouts; 2_2 has four of them, so it takes a value between its neighbours'.
+# Peak brightness of the cutouts at 1.4 GHz: median in mJy/beam, and scatter of the
+# natural logarithm. Only four cutouts show a 2_2: its values are interpolated.
 _PEAKS = {
     "1_1": (7.0, 1.05),
     "1_2": (7.5, 1.08),
@@ -82,54 +84,58 @@ _PEAKS = {
     "3_3": (8.0, 0.80),
 }
 
-# Neighbours: number above S falls as S ** -0.8 from FIRST's limit of 1 mJy up,
-# about the slope of FIRST's counts between 1 and 100 mJy (White et al. 1997, ApJ 475,
-# 479).
-_NEIGHBOUR_LIMIT, _NEIGHBOUR_SLOPE = 1.0, 0.8
+# Neighbors: N(> S) is proportional to S ** -0.8 above FIRST's limit of 1 mJy. This is
+# about the slope of FIRST's counts from 1 to 100 mJy (White et al. 1997, ApJ 475, 479).
+_NEIGHBOR_LIMIT, _NEIGHBOR_SLOPE = 1.0, 0.8
 
-# Largest factors of giants. Their lobes lie up to 3' apart, and those that people look
-# at are bright: with four times the size alone, a network took FIRST J151227.2+454026,
-# two lobes 160" apart at 500 and 800 sigma, for two sources.
+# Largest factors on size and brightness of giants. Their lobes are up to 3' apart, and
+# well-known ones are bright. A network trained with four times the size alone took
+# FIRST J151227.2+454026, two lobes of 500 and 800 sigma 160" apart, for two sources.
 GIANT_SIZE, GIANT_BRIGHTNESS = 6.0, 20.0
 
-_COMPACT_SIGMA = (1.6, 0.5)  # Arcsec, and scatter of the logarithm.
+_COMPACT_SIGMA = (1.6, 0.5)  # Median in arcsec, and scatter of the natural logarithm.
 
-# W1 of the hosts, a guess: the catalogue has no magnitudes. The AllWISE limit of 16.9
-# mag (five sigma) then hides one host in ten.
+# Mean and standard deviation of the W1 magnitude of hosts. They are a guess, as the
+# catalog has no magnitudes. The AllWISE limit of 16.9 mag (five sigma) then hides one
+# host in ten.
 _HOST_MAG = (15.0, 1.5)
 _HOST_FAINTEST = 16.9
 
-# Frequency of the fluxes above; spectral indices of extended emission and of cores.
+# Frequency of the fluxes above, and spectral index of extended emission; cores have 0.
 _REFERENCE_HZ = 1.4e9
 _EXTENDED_INDEX = -0.7
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Population:
-    """How fields are filled.
+    """The mix of sources that fields are filled with.
 
     Attributes:
         weights: Relative number of main sources per class.
-        neighbours: Mean number of unrelated sources per 9 square arcmin.
-        neighbour_compact: Fraction of those that are compact; the rest has the shapes
-            of the catalogue's classes, whatever `weights` are. All have the fluxes of
+        neighbors: Mean number of unrelated sources per 9 square arcmin.
+        neighbor_compact: Fraction of neighbors that are compact. The others have the
+            class mix of the catalog, whatever `weights` are. All have the fluxes of
             FIRST's counts.
         chance_pairs: Fraction of fields with two unrelated sources placed like the
             lobes of a double.
         empty: Fraction of fields without a main source.
-        sizes: Least and greatest factor on the sizes of sources with a class, drawn
-            evenly in the logarithm. The catalogue's are 1.
-        brightness: The same for their peak brightness.
-        giants: Fraction of main sources with two or more components that have further
-            factors, of 1 to `GIANT_SIZE` and `GIANT_BRIGHTNESS`.
-        whole: Whether main sources are moved into the field where they reach beyond
-            it, and drawn again where they do not fit. Subjects of Radio Galaxy Zoo
-            are centred on one peak, and cut wide sources.
+        sizes: Smallest and largest factor on the catalog's sizes of all but compact
+            sources. It is drawn uniformly in the logarithm.
+        brightness: The same for the peak brightness of main sources.
+        giants: Fraction of the main sources with two or more components that are
+            giants. Their size and brightness have further factors of 1 to `GIANT_SIZE`
+            and 1 to `GIANT_BRIGHTNESS`.
+        whole: Whether main sources that extend beyond the field are moved into it, and
+            those that do not fit are drawn again. Subjects of Radio Galaxy Zoo are
+            centered on one peak, so that wide sources are cut.
+
+    Raises:
+        ValueError: A value is out of its range.
     """
 
     weights: Mapping[str, float]
-    neighbours: float = 0.22
-    neighbour_compact: float = 0.7
+    neighbors: float = 0.22
+    neighbor_compact: float = 0.7
     chance_pairs: float = 0.0
     empty: float = 0.0
     sizes: tuple[float, float] = (1.0, 1.0)
@@ -145,13 +151,13 @@ class Population:
                 f"`weights` must give each of {list(RGZ_CLASSES)} a number >= 0, "
                 f"not all zero, got {dict(self.weights)}."
             )
-        for name in ("neighbour_compact", "chance_pairs", "empty", "giants"):
+        for name in ("neighbor_compact", "chance_pairs", "empty", "giants"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(
                     f"`{name}` must be in [0, 1], got {getattr(self, name)}."
                 )
-        if not self.neighbours >= 0:
-            raise ValueError(f"`neighbours` must be >= 0, got {self.neighbours}.")
+        if not self.neighbors >= 0:
+            raise ValueError(f"`neighbors` must be >= 0, got {self.neighbors}.")
         for name in ("sizes", "brightness"):
             low, high = getattr(self, name)
             if not 0 < low <= high:
@@ -160,17 +166,17 @@ class Population:
                 )
 
     def draw_class(self, rng: np.random.Generator) -> str:
-        """Returns the class of a main source."""
+        """Returns a random class of a main source."""
         return _choose(rng, self.weights)
 
     def draw_factors(
         self, rng: np.random.Generator, code: str = "1_1"
     ) -> tuple[float, float]:
-        """Returns factors on a source's size and peak brightness.
+        """Returns random factors on the size and the peak brightness of a source.
 
         Args:
-            rng: Source of randomness.
-            code: Class of a main source: those of several components may be giants.
+            rng: Random generator.
+            code: Class of the source. Those with several components may be giants.
         """
         size, brightness = (
             low * (high / low) ** rng.random()
@@ -182,19 +188,19 @@ class Population:
         return size, brightness
 
 
-# Weights of main sources that give, neighbours and noise included, the catalogue's
-# fractions of all sources: 0.504, 0.116, 0.104, 0.093, 0.087, 0.095 (adjusted on runs
-# of 3,000 fields). FIRST has 946,432 sources in 10,575 square degrees (Helfand et
-# al. 2015): 0.22 for each field of 9 square arcmin.
-CATALOGUE = Population(
+# These weights of main sources give, with neighbors and noise, the catalog's fractions
+# of all sources: 0.504, 0.116, 0.104, 0.093, 0.087, 0.095. They were adjusted on runs
+# of 3,000 fields. FIRST has 946,432 sources in 10,575 square degrees (Helfand et al.
+# 2015), which is 0.22 per field of 9 square arcmin.
+CATALOG = Population(
     weights={"1_1": 44, "1_2": 8.5, "1_3": 15, "2_2": 8.5, "2_3": 14, "3_3": 12.5},
 )
-# For training: equal classes, more of what makes association hard, and a wider range of
-# sizes and fluxes, so that samples selected in other ways lie within it.
+# For training: equal classes and more cases that are hard to associate. The range of
+# sizes and fluxes is wide enough to include samples that were selected in other ways.
 BALANCED = Population(
     weights=dict.fromkeys(RGZ_CLASSES, 1.0),
-    neighbours=0.4,
-    neighbour_compact=0.85,
+    neighbors=0.4,
+    neighbor_compact=0.85,
     chance_pairs=0.03,
     empty=0.02,
     sizes=(0.9, 2.0),
@@ -209,10 +215,11 @@ class Source:
     """One true source.
 
     Attributes:
-        family: Its morphology, a name of `morphology`.
-        blobs: (n, 4), see `radio`; the core is at `host[:2]` but for a small offset.
-        host: (3,) x and y in arcsec from the field's centre and W1 magnitude; NaN
-            where the host is too faint for W1.
+        family: Its morphology, see `morphology.draw_shape`.
+        blobs: (n, 4) blobs, see `radio_sky`. The core is at `host[:2]` up to a small
+            offset.
+        host: (3,) x and y in arcsec from the center of the field, and W1 magnitude; NaN
+            if W1 does not detect the host.
     """
 
     family: str
@@ -235,21 +242,21 @@ class Source:
 def draw_source(
     rng: np.random.Generator,
     code: str,
-    survey: Survey,
+    survey: SimulatedSurvey,
     *,
     size: float = 1.0,
     peak: float | None = None,
 ) -> Source:
-    """Returns a source with its core at the origin, of a kind that may give a class.
+    """Returns a random source, with its core at the origin, that may have a class.
 
-    Whether it does is for the image to say: `field` draws until it does.
+    Whether it has the class depends on the image: see `selection.draw_of_class`.
 
     Args:
-        rng: Source of randomness.
-        code: One of the six classes, or "compact" for a neighbour.
-        survey: Its frequency carries the fluxes over.
-        size: Factor on the size of a source, unless it is compact.
-        peak: Peak brightness in FIRST's beam at 1.4 GHz, Jy/beam; drawn if None.
+        rng: Random generator.
+        code: One of the six classes, or "compact" for a neighbor.
+        survey: The survey, whose frequency scales the fluxes.
+        size: Factor on the size of the source, unless it is compact.
+        peak: Peak brightness in FIRST's beam at 1.4 GHz, Jy/beam; random if None.
     """
     family = "compact" if code == "compact" else _choose(rng, _FAMILIES[code])
     shape = morphology.draw_shape(rng, family, _draw_size(rng, code, family, size))
@@ -257,7 +264,7 @@ def draw_source(
     peak = peak_at(code, rng.random()) if peak is None else peak
     blobs[:, 2] *= peak / radio.peak_brightness(blobs, _FIRST_BEAM)
     if survey.frequency_hz != _REFERENCE_HZ:
-        # Cores are flat-spectrum, lobes steep.
+        # Cores have flat spectra, lobes steep ones.
         core = (blobs[:, :2] == 0).all(axis=1)
         ratio = (survey.frequency_hz / _REFERENCE_HZ) ** _EXTENDED_INDEX
         blobs[~core, 2] *= ratio
@@ -267,33 +274,33 @@ def draw_source(
 def _draw_size(
     rng: np.random.Generator, code: str, family: str, factor: float
 ) -> float:
-    """Returns a size along the spine, arcsec.
+    """Returns a random size along the spine, arcsec.
 
-    For compact sources it is the sigma, which is the same in any population.
+    For compact sources it is the sigma, to which the factor does not apply.
     """
     if family == "compact":
         median, scatter = _COMPACT_SIGMA
         return rng.lognormal(math.log(median), scatter)
-    median, scatter, least = _SIZES[code]
+    median, scatter, minimum = _SIZES[code]
     center = math.log(median * factor)
-    below = special.ndtr((math.log(least) - center) / scatter)
+    below = special.ndtr((math.log(minimum) - center) / scatter)
     return math.exp(center + scatter * special.ndtri(rng.uniform(below, 1)))
 
 
-_FIRST_BEAM = Survey()
+_FIRST_BEAM = SimulatedSurvey()
 
 
 def peak_at(code: str, share: float) -> float:
-    """Returns the peak brightness below which a share of sources lies, Jy/beam.
+    """Returns a quantile of the peak brightness in FIRST's beam at 1.4 GHz, Jy/beam.
 
-    In FIRST's beam at 1.4 GHz; at most 1 Jy.
+    It is at most 1 Jy/beam.
 
     Args:
-        code: One of the six classes, or "compact" for a neighbour.
-        share: In [0, 1).
+        code: One of the six classes, or "compact" for a neighbor.
+        share: Fraction of sources that are fainter, in [0, 1).
     """
     if code == "compact":
-        peak = _NEIGHBOUR_LIMIT * (1 - share) ** (-1 / _NEIGHBOUR_SLOPE)
+        peak = _NEIGHBOR_LIMIT * (1 - share) ** (-1 / _NEIGHBOR_SLOPE)
     else:
         median, scatter = _PEAKS[code]
         peak = median * math.exp(scatter * special.ndtri(max(share, 1e-6)))
@@ -301,19 +308,19 @@ def peak_at(code: str, share: float) -> float:
 
 
 def _draw_host(rng: np.random.Generator, family: str) -> np.ndarray:
-    """Returns x, y and W1 of the host of a source with its core at the origin."""
+    """Returns the host of a source with its core at the origin, see `Source.host`."""
     magnitude = rng.normal(*_HOST_MAG)
     if family == "relic" or magnitude > _HOST_FAINTEST:
         return np.full(3, np.nan)
-    x, y = rng.normal(0, 0.3, 2)  # Radio and W1 agree to some 0.3" for compact sources.
+    x, y = rng.normal(0, 0.3, 2)  # Radio and W1 positions agree to about 0.3".
     return np.array([x, y, magnitude])
 
 
 def _choose(rng: np.random.Generator, weights: Mapping[str, float]) -> str:
-    # Six entries: a plain loop is ten times faster than NumPy's `choice`.
+    # For six entries a plain loop is ten times as fast as NumPy's `choice`.
     left = rng.random() * sum(weights.values())
     for name, weight in weights.items():
         left -= weight
         if left < 0:
             return name
-    return max(weights, key=lambda name: weights[name])  # Rounding left nothing.
+    return max(weights, key=lambda name: weights[name])  # Reached by rounding only.

@@ -1,10 +1,10 @@
-"""Radio sky to radio image: beam, correlated noise, stripes and sidelobes.
+"""From the radio sky to a radio image: beam, correlated noise, stripes and sidelobes.
 
-A source is a set of round Gaussians, "blobs": an (n, 4) float array of
-`(x, y, flux, sigma)`, x to the west and y to the north of the field's centre in arcsec,
-flux in Jy, sigma in arcsec. Convolved with the beam they stay Gaussians, so that an
-image is exact, whatever the pixels; and a Gaussian along the axes is a product of a row
-and a column, so that a whole source is one small matrix product.
+A source is a set of round Gaussians ("blobs"), an (n, 4) float array of
+`(x, y, flux, sigma)`: x to the west and y to the north of the center of the field in
+arcsec, flux in Jy, and sigma in arcsec. Gaussians convolved with a Gaussian beam stay
+Gaussians, so that an image is exact for any pixel size. A Gaussian aligned with the
+axes is the product of a row and a column, so that a source is one small matrix product.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ import numpy as np
 from scipy import fft
 
 from claran.simulation.grid import pixel_axis, sum_products
-from claran.simulation.observation import Survey
+from claran.simulation.observation import SimulatedSurvey
 
 __all__ = [
     "bowl",
@@ -30,48 +30,52 @@ __all__ = [
 
 _TO_SIGMA = 1 / math.sqrt(8 * math.log(2))  # Full width at half maximum to sigma.
 
-# Longest baseline times beam: the VLA's B array reaches 0.257 cycles/arcsec at 1.4 GHz,
-# where the noise of real FIRST cutouts ends too, for a beam of 5.4".
+# Longest baseline in cycles per arcsec, times the FWHM of the beam in arcsec. The VLA's
+# B array reaches 0.257 cycles/arcsec at 1.4 GHz, with a beam of 5.4". The noise power
+# of real FIRST cutouts ends there too.
 _LONGEST = 1.388
 
-# Directions, from west through north, in which the noise of FIRST has most waves: those
-# between stations of one arm of the VLA.
+# Directions, from west through north, in which the noise of FIRST has most power. They
+# belong to baselines within one arm of the VLA.
 _ARM_WAVES = np.radians([-32.0, 27.0, 90.0])
 
-_PER_WAVE = 64  # Places at which a stripe is worked out.
+_PER_WAVE = 64  # Samples per wavelength at which a stripe is computed.
 
-# Pointings whose noise is drawn, and how much of it has their own grain.
-_POINTINGS, _OWN_GRAIN = 40, 0.9
-_HOUR_ANGLE = -0.15
+# Number of pointings for which noise spectra are computed, and fraction of the power
+# that is specific to the pointing; the rest is the mean over the pointings.
+_POINTINGS, _OWN_POWER = 40, 0.9
+_HOUR_ANGLE = -0.15  # Mean over the pointings, radians.
 
 
 @functools.lru_cache(maxsize=32)
-def beam_covariance(survey: Survey) -> np.ndarray:
+def beam_covariance(survey: SimulatedSurvey) -> np.ndarray:
     """Returns the beam's covariance in (x, y), (2, 2), arcsec squared."""
     major = (survey.beam_major_arcsec * _TO_SIGMA) ** 2
     minor = (survey.beam_minor_arcsec * _TO_SIGMA) ** 2
-    # East is -x, so a position angle from north through east turns towards -x.
+    # East is -x, so a position angle from north through east turns toward -x.
     angle = math.radians(survey.beam_angle_deg)
     along = np.array([-math.sin(angle), math.cos(angle)])
     across = np.array([along[1], -along[0]])
     return major * np.outer(along, along) + minor * np.outer(across, across)
 
 
-def peak_brightness(blobs: np.ndarray, survey: Survey) -> float:
-    """Returns the brightest value at the blobs' centres, Jy/beam, without pixels."""
+def peak_brightness(blobs: np.ndarray, survey: SimulatedSurvey) -> float:
+    """Returns the highest brightness at the centers of blobs, Jy/beam; 0 if none."""
     values = _evaluate(blobs, survey, blobs[:, 0], blobs[:, 1])
     return float(values.max(initial=0.0))
 
 
-def render(blobs: np.ndarray, survey: Survey, *, size: int | None = None) -> np.ndarray:
+def render(
+    blobs: np.ndarray, survey: SimulatedSurvey, *, size: int | None = None
+) -> np.ndarray:
     """Returns the noise-free image of a source, (size, size) float32, Jy/beam.
 
-    Row 0 is the southernmost, as in a FITS array; column 0 the easternmost.
+    Row 0 is the southernmost and column 0 the easternmost, as in a FITS array.
 
     Args:
-        blobs: (n, 4) blobs.
-        survey: Beam and pixels.
-        size: Rows and columns about the same centre; by default the field's.
+        blobs: (n, 4) blobs, see the module.
+        survey: Sets beam and pixels.
+        size: Rows and columns of an image with the same center; None means the field's.
     """
     beam = beam_covariance(survey)
     axis = pixel_axis(survey, size)
@@ -88,11 +92,11 @@ def render(blobs: np.ndarray, survey: Survey, *, size: int | None = None) -> np.
     return sum_products(rows, columns)
 
 
-def bowl(blobs: np.ndarray, survey: Survey) -> np.ndarray:
-    """Returns the negative bowl of a source, as one blob, (1, 4).
+def bowl(blobs: np.ndarray, survey: SimulatedSurvey) -> np.ndarray:
+    """Returns the negative bowl of a source as one blob, (1, 4).
 
-    An interferometer without short spacings sees no total flux; cleaning brings back
-    part of it.
+    An interferometer without short spacings does not measure the total flux; cleaning
+    recovers part of it.
     """
     total = blobs[:, 2].sum()
     x, y = blobs[:, 2] @ blobs[:, :2] / total
@@ -100,14 +104,22 @@ def bowl(blobs: np.ndarray, survey: Survey) -> np.ndarray:
     return np.array([[x, y, -survey.bowl * total, width]])
 
 
-def draw_noise(rng: np.random.Generator, survey: Survey, sigma: float) -> np.ndarray:
-    """Returns noise of the given standard deviation, correlated as the array saw it."""
+def draw_noise(
+    rng: np.random.Generator, survey: SimulatedSurvey, sigma: float
+) -> np.ndarray:
+    """Returns noise with the spectrum of the array's baselines, (size, size) Jy/beam.
+
+    Args:
+        rng: Random generator.
+        survey: Sets beam, pixels and array.
+        sigma: Standard deviation, Jy/beam.
+    """
     spectra = _noise_spectra(survey)
     amplitude = spectra.amplitudes[rng.integers(len(spectra.amplitudes))]
     parts = rng.standard_normal((amplitude.size, 2), dtype=np.float32)
     spectrum = np.zeros((spectra.side, spectra.columns), np.complex64)
     spectrum.ravel()[spectra.places] = amplitude * parts.view(np.complex64)[:, 0]
-    # `irfft2` in two steps, of which the second is done for the rows that are kept.
+    # `irfft2` in two steps. The second is done only for the rows that are kept.
     rows = fft.ifft(spectrum, axis=0, overwrite_x=True)[: survey.size]
     noise = np.asarray(fft.irfft(rows, n=spectra.side, axis=1))
     return noise[:, : survey.size] * np.float32(sigma)
@@ -115,36 +127,38 @@ def draw_noise(rng: np.random.Generator, survey: Survey, sigma: float) -> np.nda
 
 def draw_stripes(
     rng: np.random.Generator,
-    survey: Survey,
+    survey: SimulatedSurvey,
     centers: np.ndarray,
     peaks: np.ndarray,
     sigma: float,
 ) -> np.ndarray:
     """Returns the stripes that gain errors leave, (size, size) float32, Jy/beam.
 
-    The error of a baseline is a wave on the sky, that of similar baselines a packet of
-    waves through the source that they saw wrong: a band as long as the field. The
-    VLA's arms leave three directions; in real cutouts these bands hold much of the
-    power below 0.04 cycles per arcsec. Errors grow with the source.
+    The error of one baseline is a wave on the sky. The errors of similar baselines form
+    a wave packet through the source they affect, a stripe across the field. The arms of
+    the VLA give three directions. In real cutouts these stripes hold much of the power
+    below 0.04 cycles per arcsec. The errors grow with the brightness of the source.
 
     Args:
-        rng: Source of randomness.
-        survey: Beam and pixels.
-        centers: (n, 2) positions of the sources, arcsec from the field's centre.
-        peaks: (n,) their peak brightness, Jy/beam.
-        sigma: Noise, the unit of `Survey.stripes`.
+        rng: Random generator.
+        survey: Sets beam and pixels.
+        centers: (n, 2) positions of the sources, arcsec from the center of the field.
+        peaks: (n,) peak brightness of the sources, Jy/beam.
+        sigma: Noise, Jy/beam, the unit of `SimulatedSurvey.stripes`.
     """
     axis = pixel_axis(survey)
     image = np.zeros((survey.size, survey.size), np.float32)
     longest = _LONGEST / survey.beam_arcsec
     for _ in range(rng.poisson(2)):
-        # A third of the bands belongs to sources outside the field.
+        # A third of the stripes belongs to sources outside the field.
         anchor, peak = rng.uniform(-0.5, 0.5, 2) * survey.field_arcsec, 0.0
         phase = rng.uniform(0, 2 * np.pi)
         if peaks.any() and rng.random() < 2 / 3:
             index = rng.choice(len(peaks), p=peaks / peaks.sum())
             anchor, peak = centers[index], float(peaks[index])
-            phase = rng.normal(0, 1)  # Mostly cleaned too little: a bright band.
+            phase = rng.normal(
+                0, 1
+            )  # Mostly positive at the source: cleaned too little.
         amplitude = rng.gamma(2, (survey.stripes * sigma + 0.001 * peak) / 2)
         spacing = longest * 10 ** rng.uniform(-1.4, -0.6)
         angle = rng.uniform(0, np.pi)
@@ -154,30 +168,30 @@ def draw_stripes(
         x = (math.cos(angle) * (axis - anchor[0])).astype(np.float32)
         y = (math.sin(angle) * (axis - anchor[1])).astype(np.float32)
         across = (x + y[:, None]) * np.float32(spacing * _PER_WAVE)
-        # The band has one dimension: it is looked up, at 64 places a wave.
-        place = (across - across.min()).astype(np.intp)
-        waves = (np.arange(place.max() + 1) + float(across.min())) / _PER_WAVE
-        band = amplitude * np.cos(2 * np.pi * waves + phase)
-        band *= np.exp(-((waves / width) ** 2))
-        image += band.astype(np.float32)[place]
+        # The brightness depends on one coordinate only: it is tabulated.
+        index = (across - across.min()).astype(np.intp)
+        waves = (np.arange(index.max() + 1) + float(across.min())) / _PER_WAVE
+        stripe = amplitude * np.cos(2 * np.pi * waves + phase)
+        stripe *= np.exp(-((waves / width) ** 2))
+        image += stripe.astype(np.float32)[index]
     return image
 
 
 def draw_sidelobes(
     rng: np.random.Generator,
-    survey: Survey,
+    survey: SimulatedSurvey,
     centers: np.ndarray,
     peaks: np.ndarray,
     sigma: float,
 ) -> np.ndarray:
-    """Returns what cleaning left of the beam's sidelobes around bright sources.
+    """Returns residual sidelobes around bright sources, (size, size) float32, Jy/beam.
 
     Args:
-        rng: Source of randomness.
-        survey: Beam and pixels.
-        centers: (n, 2) positions, arcsec from the field's centre.
-        peaks: (n,) peak brightness, Jy/beam.
-        sigma: Noise; sidelobes far below it are not worth drawing.
+        rng: Random generator.
+        survey: Sets beam and pixels.
+        centers: (n, 2) positions of the sources, arcsec from the center of the field.
+        peaks: (n,) peak brightness of the sources, Jy/beam.
+        sigma: Noise, Jy/beam. Sidelobes below a fifth of it are not drawn.
     """
     image = np.zeros((survey.size, survey.size), np.float32)
     if not survey.sidelobes:
@@ -196,11 +210,11 @@ def draw_sidelobes(
     return image
 
 
-def draw_blank(rng: np.random.Generator, survey: Survey) -> np.ndarray:
-    """Returns where the field lies beyond the survey's edge, (size, size) bool.
+def draw_blank(rng: np.random.Generator, survey: SimulatedSurvey) -> np.ndarray:
+    """Returns the pixels beyond the edge of the survey, (size, size) bool.
 
-    The edge cuts a strip off one side; cut-outs of FIRST's images have strips of 2%,
-    sometimes far more.
+    The edge cuts off a strip on one side. In cutouts of FIRST's images such strips are
+    typically 2% wide, sometimes much wider.
     """
     blank = np.zeros((survey.size, survey.size), bool)
     if rng.random() < survey.edges:
@@ -211,9 +225,9 @@ def draw_blank(rng: np.random.Generator, survey: Survey) -> np.ndarray:
 
 
 def _evaluate(
-    blobs: np.ndarray, survey: Survey, x: np.ndarray, y: np.ndarray
+    blobs: np.ndarray, survey: SimulatedSurvey, x: np.ndarray, y: np.ndarray
 ) -> np.ndarray:
-    """Returns the brightness at the points (x, y), (n,), for a beam at any angle."""
+    """Returns the brightness at the points (x, y), (n,) Jy/beam, for any beam."""
     (across, slant), (_, along) = beam_covariance(survey).tolist()
     left, down, flux, sigma = blobs.T
     variance = sigma**2
@@ -228,8 +242,8 @@ def _evaluate(
 def _baselines() -> np.ndarray:
     """Returns the VLA's baselines, east and north, in units of the longest, (b, 2).
 
-    Antenna `n` of an arm stands at `n ** 1.716`; the arms point to azimuths of -5, 115
-    and 236 degrees (Thompson et al. 1980, ApJS 44, 151).
+    Antenna `n` of an arm is at a distance proportional to `n ** 1.716`. The arms have
+    azimuths of -5, 115 and 236 degrees (Thompson et al. 1980, ApJS 44, 151).
     """
     radius = np.arange(1, 10) ** 1.716
     azimuth = np.radians([-5.0, 115.0, 236.0])[:, None]
@@ -240,10 +254,13 @@ def _baselines() -> np.ndarray:
     return pairs[length > 0] / length.max()
 
 
-def _coverage(survey: Survey, side: int, hour_angle: float, dec: float) -> np.ndarray:
-    """Returns how often a snapshot measured each spatial frequency, (side, side).
+def _coverage(
+    survey: SimulatedSurvey, side: int, hour_angle: float, dec: float
+) -> np.ndarray:
+    """Returns the uv coverage of a snapshot, as counts per cell, (side, side).
 
-    Zero frequency is at `[side // 2, side // 2]`. Angles are in radians.
+    Zero frequency is at `[side // 2, side // 2]`. Hour angle and declination are in
+    radians.
     """
     east, north = _baselines().T
     latitude = math.radians(34.08)
@@ -266,13 +283,13 @@ def _fast_length(minimum: int) -> int:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Spectra:
-    """Spectra of the noise where the array measured any, as roots of the power.
+    """Amplitude spectra of the noise at the spatial frequencies that were measured.
 
     Attributes:
-        side: Rows of the transform, and pixels that it gives along an axis.
-        columns: Columns of the half plane of `rfft2` up to the last that is not 0.
-        places: (k,) places of the amplitudes in (side, columns), flat.
-        amplitudes: (n, k) float32, one row for each pointing of the survey.
+        side: Rows of the transform, and its pixels along an axis.
+        columns: Columns of the half plane of `rfft2`, up to the last with power.
+        places: (k,) flat indices of the amplitudes in (side, columns).
+        amplitudes: (n, k) float32 square roots of the power, a row per pointing.
     """
 
     side: int
@@ -282,16 +299,16 @@ class _Spectra:
 
 
 @functools.lru_cache(maxsize=8)
-def _noise_spectra(survey: Survey) -> _Spectra:
-    """Returns the spectra of noise of unit variance.
+def _noise_spectra(survey: SimulatedSurvey) -> _Spectra:
+    """Returns the amplitude spectra of noise of unit variance.
 
-    The power follows the density of the array's baselines: partly that of the snapshots
-    that made up the field, which gives it a grain of its own, partly the mean over the
-    survey. Two corrections were fitted to the spectrum of 153 real FIRST cutouts
-    outside their sources: the longest baselines weigh less, and below 0.03 cycles per
-    arcsec there is up to twice the power (faint and badly cleaned emission).
+    The power follows the uv coverage. Most of it is that of the snapshots that made up
+    a field, so that fields differ in texture; the rest is the mean over the survey. Two
+    corrections were fitted to the spectrum of 153 real FIRST cutouts outside their
+    sources. The longest baselines have less weight, and below 0.03 cycles per arcsec
+    there is up to twice the power (faint and incompletely cleaned emission).
     """
-    # Wider than the field, so that its opposite edges are not correlated.
+    # Wider than the field, so that opposite edges of the field are not correlated.
     margin = round(3 * survey.beam_arcsec / survey.pixel_arcsec)
     side = _fast_length(survey.size + margin)
     frequency = fft.fftshift(fft.fftfreq(side, survey.pixel_arcsec))
@@ -314,28 +331,28 @@ def _noise_spectra(survey: Survey) -> _Spectra:
     return _Spectra(side, columns, places, amplitudes.astype(np.float32))
 
 
-def _snapshot_powers(survey: Survey, side: int) -> np.ndarray:
-    """Returns the power of noise of a survey of snapshots, (n, side, side)."""
-    rng = np.random.default_rng(0)  # A fixed set of pointings; the field draws one.
+def _snapshot_powers(survey: SimulatedSurvey, side: int) -> np.ndarray:
+    """Returns noise power spectra of a survey of snapshots, (n, side, side)."""
+    rng = np.random.default_rng(0)  # A fixed set of pointings, one of which is drawn.
     own = []
     for _ in range(_POINTINGS):
         dec = math.radians(rng.uniform(0, 60))
-        # A field lies in several pointings, seen at about the same hour angle.
+        # A field lies in several pointings, observed at about the same hour angle.
         hours = rng.normal(_HOUR_ANGLE, 0.25) + rng.normal(0, 0.05, 3)
         counts = sum(_coverage(survey, side, hour_angle, dec) for hour_angle in hours)
         own.append(cv2.GaussianBlur(np.asarray(counts), (0, 0), 0.7))
     mean = cv2.GaussianBlur(np.mean(own, axis=0), (0, 0), 1.5)
-    return _OWN_GRAIN * np.array(own) + (1 - _OWN_GRAIN) * mean
+    return _OWN_POWER * np.array(own) + (1 - _OWN_POWER) * mean
 
 
 @functools.lru_cache(maxsize=8)
-def _sidelobe_kernels(survey: Survey) -> np.ndarray:
+def _sidelobe_kernels(survey: SimulatedSurvey) -> np.ndarray:
     """Returns sidelobe patterns of unit peak, (16, 2 size + 1, 2 size + 1) float32.
 
-    A pattern is the dirty beam of one snapshot at a random place and hour angle, less
-    its centre, which cleaning removes.
+    A pattern is the dirty beam of a snapshot with random declination and hour angle,
+    without its main lobe, which cleaning removes.
     """
-    rng = np.random.default_rng(1)  # A fixed set of patterns; the field draws one.
+    rng = np.random.default_rng(1)  # A fixed set of patterns, one of which is drawn.
     side = 2 * survey.size + 1
     padded = _fast_length(side)
     axis = np.arange(side) - survey.size

@@ -1,10 +1,10 @@
-"""The labels Radio Galaxy Zoo would give a simulated field, computed by its own rule.
+"""The labels that Radio Galaxy Zoo would give a simulated field, by its own rule.
 
-Volunteers joined the islands of one source. Given that grouping, a class is a
-computation (see `claran.sky.islands`); here the grouping is known from the model.
+Volunteers grouped the islands that belong to one source. Given this grouping, the class
+follows from the image (see `claran.sky.islands`). Here the model gives the grouping.
 
-Positions and boxes are in pixel edges of the FITS array: column `i` covers
-`[i, i + 1]`, row 0 is the southernmost.
+Positions and boxes are pixel edges of the FITS array: column `i` covers `[i, i + 1]`,
+and row 0 is the southernmost.
 """
 
 import dataclasses
@@ -12,32 +12,33 @@ import dataclasses
 import numpy as np
 
 from claran.labels import RGZ_CLASSES
-from claran.simulation.observation import Survey
+from claran.simulation.observation import SimulatedSurvey
 from claran.simulation.populations import Source
 from claran.sky.islands import Islands, class_code, find_all_peaks, find_islands
 
-__all__ = ["LabelledSource", "label"]
+__all__ = ["LabeledSource", "label"]
 
-_SEEN = 0.25  # Share of an island's flux from which a source counts as part of it.
-_INSIDE = 0.8  # Share of a source's flux that the field must hold.
+_SEEN = 0.25  # Fraction of an island's flux above which a source is seen in it.
+_INSIDE = 0.8  # Fraction of a source's flux that must lie in the field.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LabelledSource:
-    """One source as a volunteer saw it; frames as in the module.
+class LabeledSource:
+    """One source as a volunteer saw it; for the frame see the module.
 
     Attributes:
-        box: (4,) float32 `(x0, y0, x1, y1)`, the union of its components' boxes.
-        code: Class, components and peaks as "2_3"; "0_0" below the threshold.
-        component_boxes: (c, 4) float32.
-        peaks: (p, 2) float32, brightest of each component first.
+        box: (4,) float32 `(x0, y0, x1, y1)`, the union of the boxes of its components.
+        code: Class: components and peaks as "2_3", or "0_0" below the threshold.
+        component_boxes: (c, 4) float32 boxes of its components.
+        peaks: (p, 2) float32 positions, the brightest of each component first.
         component_positions: (c, 2) float32, the brightest peak of each component.
-        host: (2,) float32 position of the host galaxy; NaN where W1 shows none.
-        family: The true morphology, a name of `morphology`.
-        consensus: Whether volunteers would agree: False where sources blend or the
-            edge cuts.
-        ignore: Whether training should neither learn it nor punish it: a class outside
-            the six, below the threshold, or mostly outside the field.
+        host: (2,) float32 position of the host galaxy; NaN if W1 does not detect it.
+        family: The true morphology, see `morphology.draw_shape`.
+        consensus: Whether volunteers would agree. False if the source is blended with
+            another or cut by the edge.
+        ignore: Whether the source is neither to be learned nor background. Its class is
+            none of the six, or it is below the threshold, or less than 0.8 of its flux
+            lies in the field.
     """
 
     box: np.ndarray
@@ -52,7 +53,7 @@ class LabelledSource:
 
     @property
     def components(self) -> int:
-        """Number of islands."""
+        """Number of components (islands)."""
         return int(self.code.partition("_")[0])
 
 
@@ -60,23 +61,28 @@ def label(
     image: np.ndarray,
     models: np.ndarray,
     sources: list[Source],
-    survey: Survey,
+    survey: SimulatedSurvey,
     *,
     sigma: float,
-) -> tuple[tuple[LabelledSource, ...], np.ndarray]:
-    """Returns the labels of an image whose sources are known, and the membership map.
+) -> tuple[tuple[LabeledSource, ...], np.ndarray]:
+    """Returns the labels of an image with known sources, and the membership map.
 
-    An island belongs to the source that gives it most of its flux: it is one click to a
-    volunteer, who takes a blend for one source. A second source with a quarter of
-    the flux makes it a blend. Islands to which no source gives a quarter of what is
-    seen are noise or sidelobes, and belong to none.
+    An island is assigned to the source that contributes most of its flux, since
+    volunteers select an island as a whole and take a blend for one source. It is a
+    blend if a second source contributes more than a quarter of its flux. An island to
+    which no source contributes a quarter is noise or a sidelobe and is assigned to
+    none.
 
     Args:
-        image: (h, w) the image, noise included.
-        models: (n, h, w) the noise-free image of each source.
+        image: (h, w) image including noise, Jy/beam.
+        models: (n, h, w) noise-free image of each source, Jy/beam.
         sources: The n sources.
-        survey: Beam and pixels.
-        sigma: Noise of the image.
+        survey: Sets beam and pixels.
+        sigma: Noise of the image, Jy/beam.
+
+    Returns:
+        The labels, and an (h, w) uint8 map that is `i + 1` on the islands of label `i`
+        and 0 elsewhere.
     """
     islands = find_islands(image, sigma, min_pixels=survey.min_pixels)
     owner, seen = _associate(image, models, islands)
@@ -97,7 +103,7 @@ def label(
                 ignore=entry.ignore or outside,
             )
         elif seen[index].any():
-            continue  # Its islands went to a brighter source: volunteers saw that one.
+            continue  # Blended: volunteers see only the brighter source.
         else:
             entry = _describe_faint(source, models[index], survey, sigma)
         if entry is not None:
@@ -109,9 +115,11 @@ def label(
 def _associate(
     image: np.ndarray, models: np.ndarray, islands: Islands
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns each island's owner, (islands,) or -1, and who is seen in which.
+    """Returns the source that each island is assigned to, and which it shows.
 
-    The second is (sources, islands) bool.
+    Returns:
+        (islands,) index of the source, or -1 for none; and (sources, islands) bool,
+        whether the source is seen in the island.
     """
     rows, columns = np.nonzero(islands.labels)
     which = islands.labels[rows, columns] - 1
@@ -126,13 +134,13 @@ def _associate(
 
 
 def _describe(
-    source: Source, boxes: np.ndarray, peaks: list[np.ndarray], survey: Survey
-) -> LabelledSource:
+    source: Source, boxes: np.ndarray, peaks: list[np.ndarray], survey: SimulatedSurvey
+) -> LabeledSource:
     """Returns the label of a source that owns islands."""
     box = np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
     code = class_code(len(boxes), sum(map(len, peaks)))
     cut = box[:2].min() <= 0 or box[2:].max() >= survey.size
-    return LabelledSource(
+    return LabeledSource(
         box=box, code=code, component_boxes=boxes, peaks=np.concatenate(peaks),
         component_positions=np.array([p[0] for p in peaks]),
         host=_host_position(source, survey), family=source.family,
@@ -141,14 +149,14 @@ def _describe(
 
 
 def _describe_faint(
-    source: Source, model: np.ndarray, survey: Survey, sigma: float
-) -> LabelledSource | None:
-    """Returns an entry to be ignored for a source that is above three sigma only."""
+    source: Source, model: np.ndarray, survey: SimulatedSurvey, sigma: float
+) -> LabeledSource | None:
+    """Returns an ignored label for a source above three sigma; None below that."""
     rows, columns = np.nonzero(model > max(3 * sigma, 0.3 * float(model.max())))
     if not rows.size:
         return None
     box = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
-    return LabelledSource(
+    return LabeledSource(
         box=np.array(box, np.float32), code="0_0",
         component_boxes=np.empty((0, 4), np.float32),
         peaks=np.empty((0, 2), np.float32),
@@ -158,6 +166,6 @@ def _describe_faint(
     )  # fmt: skip
 
 
-def _host_position(source: Source, survey: Survey) -> np.ndarray:
+def _host_position(source: Source, survey: SimulatedSurvey) -> np.ndarray:
     position = source.host[:2] / survey.pixel_arcsec + survey.size / 2
     return position.astype(np.float32)

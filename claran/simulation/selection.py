@@ -1,8 +1,7 @@
-"""Sources that have a class on a given noise, drawn until they do.
+"""Rejection sampling of sources with a given class on the noise of a field.
 
-A source may be drawn for a class by its shape and flux, but it has one only on an
-image. What is drawn here is tested on the noise of its own field, by the rule of the
-labels.
+Shape and flux make a class likely, but only the image decides it. Each drawn source is
+therefore tested on the noise of its own field, by the rule of the labels.
 """
 
 import math
@@ -12,7 +11,7 @@ import numpy as np
 
 from claran.simulation import populations
 from claran.simulation import radio_sky as radio
-from claran.simulation.observation import Survey
+from claran.simulation.observation import SimulatedSurvey
 from claran.simulation.populations import Source
 from claran.sky.islands import (
     MOST_PEAKS,
@@ -24,35 +23,43 @@ from claran.sky.islands import (
 
 __all__ = ["draw_of_class"]
 
-_SHAPES = 20  # Draws of a source until it has the class asked for.
-_FLUXES = 3  # Tries of a flux for each of them.
-_BINS = 8  # Parts into which the distribution of fluxes is cut.
-# Bands and sidelobes add to the noise by which the field will be labelled.
+_SHAPES = 20  # Largest number of shapes that are tried.
+_FLUXES = 3  # Fluxes that are tried for each shape.
+_BINS = 8  # Quantile bins of the flux distribution.
+# Stripes and sidelobes increase the noise by which the field will be labeled.
 _EXTRA_NOISE = 1.05
-_MARGIN = 2  # Pixels that a whole source keeps from the edge, for noise to add to it.
-_NEIGHBOURS = np.ones((3, 3), np.uint8)
-_CATALOGUED = 7.0  # Sigma from which a peak may be the one a subject is centred on.
+_MARGIN = 2  # Pixels between a whole source and the edge, since noise may extend it.
+_NEIGHBORS = np.ones((3, 3), np.uint8)
+_CATALOGED = 7.0  # Sigma above which a peak may be the center of a subject.
 
 
 def draw_of_class(
     rng: np.random.Generator,
     code: str,
     factors: tuple[float, float],
-    survey: Survey,
+    survey: SimulatedSurvey,
     *,
     background: np.ndarray,
     sigma: float,
     whole: bool = False,
 ) -> Source:
-    """Returns a source of a class, one of its peaks at the field's centre.
+    """Returns a source of a class, with one of its peaks at the center of the field.
 
-    A source is drawn until it has the class on the noise of this field; each shape is
-    tried at some fluxes. A subject of Radio Galaxy Zoo is centred on an entry of the
-    FIRST catalogue: in the catalogue of labels the nearest component lies a median of
-    1.2" from the centre, as it does if a peak is in one of the four central pixels.
-    With `whole`, sources that would reach beyond the field are moved into it. After
-    `_SHAPES` shapes it takes what comes: labels are made from the image, not from the
-    class asked for.
+    Sources are drawn until one has the class on the noise of this field, each shape
+    with several fluxes. A subject of Radio Galaxy Zoo is centered on an entry of the
+    FIRST catalog: in the RGZ catalog the median distance of the nearest component from
+    the center is 1.2", as it is if a peak lies in one of the four central pixels. After
+    `_SHAPES` shapes one more is drawn and returned whatever its class, since labels are
+    made from the image and not from the class asked for.
+
+    Args:
+        rng: Random generator.
+        code: One of the six classes.
+        factors: Factors on the size and on the peak brightness.
+        survey: Sets beam and pixels.
+        background: (size, size) noise of the field, Jy/beam.
+        sigma: Standard deviation of the noise, Jy/beam.
+        whole: Whether sources that extend beyond the field are moved into it.
     """
     pixel = survey.pixel_arcsec
     size, brightness = factors
@@ -62,7 +69,8 @@ def draw_of_class(
         shape = shape.moved(*(rng.uniform(-0.5, 0.5, 2) * pixel))
         model = _render_window(shape, survey)
         tops, heights = _find_tops(model)
-        # Noise makes one in thirty third peaks: without it, no source lacks one.
+        # Noise makes only one in thirty third peaks. A shape that lacks a peak without
+        # noise is therefore skipped.
         if len(tops) < peaks:
             continue
         bins = _flux_bins(code, model, components, sigma)
@@ -71,41 +79,41 @@ def draw_of_class(
             peak = populations.peak_at(code, share)
             if (peak * heights > THRESHOLD * sigma).sum() < peaks:
                 continue
-            tall = tops[peak * heights > _CATALOGUED * sigma]
-            shift = _shift_to_centre(rng, tall, len(model) // 2)
+            tall = tops[peak * heights > _CATALOGED * sigma]
+            shift = _shift_to_center(rng, tall, len(model) // 2)
             if whole:
                 shift, fits = _shift_inside(
                     rng, shift, peak * model > THRESHOLD * sigma, survey.size
                 )
                 if not fits:
                     break
-            seen = peak * model + _cut_out(background, shift, len(model))
-            found = _count(seen, survey, _EXTRA_NOISE * sigma, components)
+            observed = peak * model + _cut_out(background, shift, len(model))
+            found = _count(observed, survey, _EXTRA_NOISE * sigma, components)
             if class_code(*found) == code:
                 return shape.scaled(peak).moved(*(shift * pixel))
             if found[0] == components and abs(min(found[1], MOST_PEAKS) - peaks) > 1:
-                break  # Another flux will not do.
+                break  # Another flux is unlikely to give the class.
     return populations.draw_source(rng, code, survey, size=size).scaled(brightness)
 
 
 def _find_tops(model: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns row and column of the maxima of a noise-free image, and their values."""
-    tops = model >= np.maximum(cv2.dilate(model, _NEIGHBOURS), 1e-3 * model.max())
+    """Returns rows and columns, (n, 2), and values, (n,), of the maxima of an image."""
+    tops = model >= np.maximum(cv2.dilate(model, _NEIGHBORS), 1e-3 * model.max())
     return np.argwhere(tops), model[tops]
 
 
 def _flux_bins(
     code: str, model: np.ndarray, components: int, sigma: float
 ) -> list[int]:
-    """Returns which of `_BINS` equal parts of a class's fluxes give its islands.
+    """Returns the flux bins in which a source has the right number of islands.
 
-    Islands of one source join where it is brighter: this many thresholds take less time
-    than one test on the noise.
+    The islands of a source merge as it gets brighter. Testing all bins without noise
+    takes less time than a single test with noise.
 
     Args:
-        code: The class.
-        model: Noise-free image, to be multiplied with the flux in Jy.
-        components: Islands wanted.
+        code: The class, which sets the distribution of fluxes.
+        model: Noise-free image, which is multiplied by the peak brightness in Jy/beam.
+        components: Number of islands wanted.
         sigma: Noise, Jy/beam.
     """
     bins = []
@@ -117,22 +125,22 @@ def _flux_bins(
     return bins
 
 
-def _render_window(source: Source, survey: Survey) -> np.ndarray:
-    """Returns the image of a source about the origin, as small as the source allows."""
+def _render_window(source: Source, survey: SimulatedSurvey) -> np.ndarray:
+    """Returns the image of a source about the origin, as small as it fits."""
     reach = np.abs(source.blobs[:, :2]).max() + 3 * source.blobs[:, 3].max()
     half = math.ceil((reach + 2 * survey.beam_major_arcsec) / survey.pixel_arcsec)
     return radio.render(source.blobs, survey, size=2 * min(half, survey.size // 2))
 
 
-def _shift_to_centre(
+def _shift_to_center(
     rng: np.random.Generator, tops: np.ndarray, half: int
 ) -> np.ndarray:
-    """Returns whole pixels, (x, y), that bring one of the peaks to the centre.
+    """Returns the shift (x, y) in whole pixels that centers a random peak.
 
     Args:
-        rng: Source of randomness.
+        rng: Random generator.
         tops: (n, 2) rows and columns of the peaks in a window.
-        half: Half the window's side.
+        half: Half the side of the window, pixels.
     """
     if not len(tops):
         return np.zeros(2, int)
@@ -143,21 +151,22 @@ def _shift_to_centre(
 def _shift_inside(
     rng: np.random.Generator, shift: np.ndarray, above: np.ndarray, size: int
 ) -> tuple[np.ndarray, bool]:
-    """Returns the shift, changed where it leaves parts outside, and whether all fits.
+    """Returns a shift that keeps the source inside the field, and whether it fits.
 
-    A source that must be moved lands anywhere it fits.
+    Along an axis on which the given shift leaves the source partly outside, a random
+    one is drawn among those that keep it inside.
 
     Args:
-        rng: Source of randomness.
-        shift: (2,) x and y, whole pixels.
-        above: The window, True on the source.
-        size: Side of the field.
+        rng: Random generator.
+        shift: (2,) shift (x, y) in whole pixels.
+        above: Window that is True on the source.
+        size: Side of the field, pixels.
     """
     shift, half = shift.copy(), len(above) // 2
     for axis, line in enumerate((above.any(axis=0), above.any(axis=1))):
-        taken = np.flatnonzero(line)
-        low = _MARGIN - (size // 2 - half + taken[0])
-        high = size - _MARGIN - (size // 2 - half + taken[-1] + 1)
+        occupied = np.flatnonzero(line)
+        low = _MARGIN - (size // 2 - half + occupied[0])
+        high = size - _MARGIN - (size // 2 - half + occupied[-1] + 1)
         if low > high:
             return shift, False
         if not low <= shift[axis] <= high:
@@ -166,7 +175,7 @@ def _shift_inside(
 
 
 def _cut_out(background: np.ndarray, shift: np.ndarray, side: int) -> np.ndarray:
-    """Returns the noise under a window about the shifted origin; 0 beyond the field."""
+    """Returns the noise in a window about the shifted origin; 0 beyond the field."""
     size = len(background)
     x0, y0 = size // 2 - side // 2 + shift
     window = np.zeros((side, side), np.float32)
@@ -178,9 +187,9 @@ def _cut_out(background: np.ndarray, shift: np.ndarray, side: int) -> np.ndarray
 
 
 def _count(
-    image: np.ndarray, survey: Survey, sigma: float, components: int
+    image: np.ndarray, survey: SimulatedSurvey, sigma: float, components: int
 ) -> tuple[int, int]:
-    """Returns the numbers of islands and of peaks; no peaks if islands are too few."""
+    """Returns the numbers of islands and peaks; 0 peaks if the islands do not match."""
     above = (image > THRESHOLD * sigma).view(np.uint8)
     islands = cv2.connectedComponents(above, connectivity=8)[0] - 1
     if islands < components:

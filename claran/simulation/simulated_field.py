@@ -1,7 +1,7 @@
-"""One simulated field: radio and infrared of the same sky, and its labels.
+"""One simulated field: radio and infrared images of the same sky, and labels.
 
-Frames: arrays are as in a FITS file, row 0 southernmost. Boxes and positions are in
-pixel edges of that array: column `i` covers `[i, i + 1]`; `wcs_x = x - 0.5`.
+Arrays are as in a FITS file: row 0 is the southernmost. Boxes and positions are pixel
+edges of that array: column `i` covers `[i, i + 1]`, and `wcs_x = x - 0.5`.
 """
 
 import dataclasses
@@ -13,9 +13,9 @@ from claran.simulation import infrared_sky as infrared
 from claran.simulation import populations
 from claran.simulation import radio_sky as radio
 from claran.simulation import rgz_labels as labels
-from claran.simulation.observation import FIRST, Survey
+from claran.simulation.observation import FIRST, SimulatedSurvey
 from claran.simulation.populations import Population, Source
-from claran.simulation.rgz_labels import LabelledSource
+from claran.simulation.rgz_labels import LabeledSource
 from claran.simulation.selection import draw_of_class
 from claran.sky.noise import noise
 
@@ -24,34 +24,39 @@ __all__ = ["Field", "field_wcs", "observe", "simulate"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Field:
-    """One labelled field; frames as in the module.
+    """One labeled field; for the frame see the module.
 
     Attributes:
-        radio: (h, w) float32, Jy/beam.
-        infrared: (h, w) float32, W1 in DN.
-        survey: Beam, pixels and frequency.
-        center: Right ascension and declination of the field's centre, degrees.
-        sigma: Noise as `claran.sky.contours.noise` measures it, Jy/beam.
-        sources: All sources, those to be ignored included.
+        radio: (h, w) float32 radio image, Jy/beam.
+        infrared: (h, w) float32 image of WISE W1, DN.
+        survey: The survey, with beam, pixels and frequency.
+        center: Right ascension and declination of the center, degrees.
+        sigma: Noise as `claran.sky.noise.noise` measures it, Jy/beam.
+        sources: All sources, including those to be ignored.
         membership: (h, w) uint8, `i + 1` on the islands of `sources[i]`, else 0.
     """
 
     radio: np.ndarray
     infrared: np.ndarray
-    survey: Survey
+    survey: SimulatedSurvey
     center: tuple[float, float]
     sigma: float
-    sources: tuple[LabelledSource, ...]
+    sources: tuple[LabeledSource, ...]
     membership: np.ndarray
 
     @property
     def wcs(self) -> WCS:
-        """The celestial coordinates of the arrays."""
+        """The WCS of the arrays."""
         return field_wcs(self.survey, self.center)
 
 
-def field_wcs(survey: Survey, center: tuple[float, float]) -> WCS:
-    """Returns the WCS of a field, RA---SIN as FIRST's, its centre on `center`."""
+def field_wcs(survey: SimulatedSurvey, center: tuple[float, float]) -> WCS:
+    """Returns the WCS of a field, in the projection RA---SIN as FIRST.
+
+    Args:
+        survey: Sets the pixels.
+        center: Right ascension and declination of the center, degrees.
+    """
     wcs = WCS(naxis=2)
     wcs.wcs.ctype = ["RA---SIN", "DEC--SIN"]
     wcs.wcs.cunit = ["deg", "deg"]
@@ -66,10 +71,16 @@ def field_wcs(survey: Survey, center: tuple[float, float]) -> WCS:
 def simulate(
     rng: np.random.Generator,
     *,
-    population: Population = populations.CATALOGUE,
-    survey: Survey = FIRST,
+    population: Population = populations.CATALOG,
+    survey: SimulatedSurvey = FIRST,
 ) -> Field:
-    """Returns one field; the same generator state gives the same field."""
+    """Returns one random field. The same generator state gives the same field.
+
+    Args:
+        rng: Random generator.
+        population: The mix of sources.
+        survey: The survey, with beam, pixels, noise and artifacts.
+    """
     sigma = survey.noise_jy * rng.lognormal(0, survey.noise_scatter)
     background = radio.draw_noise(rng, survey, sigma)
     sources = _draw_sources(rng, population, survey, background, sigma)
@@ -77,9 +88,20 @@ def simulate(
 
 
 def observe(
-    rng: np.random.Generator, sources: list[Source], *, sigma: float, survey: Survey
+    rng: np.random.Generator,
+    sources: list[Source],
+    *,
+    sigma: float,
+    survey: SimulatedSurvey,
 ) -> Field:
-    """Returns the field of given sources, with noise, infrared and labels."""
+    """Returns the field of given sources, with noise, infrared image and labels.
+
+    Args:
+        rng: Random generator.
+        sources: The true sources.
+        sigma: Noise of the field, Jy/beam.
+        survey: The survey, with beam, pixels and artifacts.
+    """
     background = radio.draw_noise(rng, survey, sigma)
     return _observe(rng, sources, background, sigma=sigma, survey=survey)
 
@@ -90,7 +112,7 @@ def _observe(
     background: np.ndarray,
     *,
     sigma: float,
-    survey: Survey,
+    survey: SimulatedSurvey,
 ) -> Field:
     models = [radio.render(source.blobs, survey) for source in sources]
     models = np.array(models, np.float32).reshape(-1, survey.size, survey.size)
@@ -110,19 +132,19 @@ def _observe(
     hosts = np.array([s.host for s in sources]).reshape(-1, 3)
     sky = infrared.draw_infrared(rng, survey, hosts[np.isfinite(hosts[:, 2])])
     measured = noise(image)
-    labelled, membership = labels.label(image, models, sources, survey, sigma=measured)
-    # FIRST covers the two galactic caps; most of it is north of the equator.
+    labeled, membership = labels.label(image, models, sources, survey, sigma=measured)
+    # FIRST covers the two galactic caps, mostly north of the equator.
     center = rng.uniform(110, 260), np.degrees(np.arcsin(rng.uniform(-0.1, 0.85)))
     return Field(
         radio=image, infrared=sky, survey=survey, center=(center[0], float(center[1])),
-        sigma=measured, sources=labelled, membership=membership,
+        sigma=measured, sources=labeled, membership=membership,
     )  # fmt: skip
 
 
 def _draw_sources(
     rng: np.random.Generator,
     population: Population,
-    survey: Survey,
+    survey: SimulatedSurvey,
     background: np.ndarray,
     sigma: float,
 ) -> list[Source]:
@@ -141,20 +163,22 @@ def _draw_sources(
             )
         )  # fmt: skip
     area = (1.15 * survey.field_arcsec / 180) ** 2
-    for _ in range(rng.poisson(population.neighbours * area)):
-        compact = rng.random() < population.neighbour_compact
-        code = "compact" if compact else populations.CATALOGUE.draw_class(rng)
+    for _ in range(rng.poisson(population.neighbors * area)):
+        compact = rng.random() < population.neighbor_compact
+        code = "compact" if compact else populations.CATALOG.draw_class(rng)
         place = rng.uniform(-1.15, 1.15, 2) * half
         size, _ = population.draw_factors(rng)
-        # Bright extended pairs are rare on the sky: most are one source.
+        # Not the peaks of the class: bright neighbors with lobes are rare on the sky.
         peak = populations.peak_at("compact", rng.random())
         source = populations.draw_source(rng, code, survey, size=size, peak=peak)
         sources.append(source.moved(*place))
     return sources
 
 
-def _draw_chance_pair(rng: np.random.Generator, survey: Survey) -> list[Source]:
-    """Returns two unrelated compact sources where the lobes of a double would be."""
+def _draw_chance_pair(
+    rng: np.random.Generator, survey: SimulatedSurvey
+) -> list[Source]:
+    """Returns two unrelated compact sources, placed like the lobes of a double."""
     angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(12, 45) / 2
     first, second = (populations.draw_source(rng, "compact", survey) for _ in "ab")
     x, y = distance * np.cos(angle), distance * np.sin(angle)

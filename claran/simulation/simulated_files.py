@@ -1,4 +1,4 @@
-"""Simulated fields as files: radio FITS, infrared PNG or FITS, a table of boxes."""
+"""Simulated fields as files: radio FITS, infrared PNG or FITS, and a table of boxes."""
 
 import csv
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from claran.simulation.simulated_field import Field
 
 __all__ = ["COLUMNS", "rows", "to_hdu", "write_field", "write_fields"]
 
-# The table is read like that of real cutouts: boxes in pixel edges of the FITS array.
+# The table has the format of real cutouts: boxes are pixel edges of the FITS array.
 COLUMNS = (
     "first_id", "cls", "num_cpnts", "num_peaks", "consensus", "ignore", "family",
     "peak_ras", "peak_decs", "host_ra", "host_dec",
@@ -22,7 +22,13 @@ COLUMNS = (
 
 
 def to_hdu(field: Field, image: np.ndarray, unit: str) -> fits.PrimaryHDU:
-    """Returns an image of the field with its celestial WCS."""
+    """Returns an image of the field as a FITS HDU with its celestial WCS.
+
+    Args:
+        field: The field.
+        image: (h, w) values.
+        unit: Unit of the values, for `BUNIT`.
+    """
     hdu = fits.PrimaryHDU(image.astype(np.float32), header=field.wcs.to_header())
     hdu.header["BUNIT"] = unit
     hdu.header["ORIGIN"] = ("claran.simulation", "simulated, not observed")
@@ -32,16 +38,16 @@ def to_hdu(field: Field, image: np.ndarray, unit: str) -> fits.PrimaryHDU:
 def write_field(
     field: Field, folder: Path, name: str, *, infrared_fits: bool = False
 ) -> tuple[Path, Path]:
-    """Writes `{name}_radio.fits` and `{name}_infrared.png`, and returns their paths.
+    """Writes `{name}_radio.fits` and `{name}_infrared.png`; returns their paths.
 
-    The PNG is an 8-bit colour picture of the same pixels with north up, so its first
-    row is the last of the FITS array.
+    The PNG is an 8-bit color picture of the same pixels with north up, so that its
+    first row is the last of the FITS array.
 
     Args:
         field: The field.
         folder: An existing folder.
         name: Start of the file names.
-        infrared_fits: Whether to write the infrared as FITS (DN) instead.
+        infrared_fits: Whether to write the infrared image as FITS, in DN, instead.
     """
     survey = field.survey
     hdu = to_hdu(field, field.radio, "JY/BEAM")
@@ -65,14 +71,14 @@ def write_field(
 
 
 def rows(field: Field, name: str) -> Iterator[dict[str, object]]:
-    """Yields one row of the table of boxes for each source; sky positions in degrees.
+    """Yields one row of the table of boxes for each source.
 
-    Positions of a source are those of the brightest peak of each component, joined
-    with ";", as in the Radio Galaxy Zoo catalogue.
+    The positions of a source, in degrees, are those of the brightest peak of each
+    component. They are joined with ";", as in the Radio Galaxy Zoo catalog.
     """
     wcs = field.wcs
     for source in field.sources:
-        # A WCS counts from the centre of the first pixel, positions from its edge.
+        # A WCS counts from the center of the first pixel, positions from its edge.
         places = np.vstack([source.host, source.component_positions]) - 0.5
         sky = np.asarray(wcs.all_pix2world(places, 0))
         ra, dec = ([f"{value:.7f}" for value in axis] for axis in sky.T)
@@ -94,8 +100,13 @@ def write_fields(
 ) -> int:
     """Writes numbered fields and `annotations.csv` into a folder; returns their number.
 
-    The table appears last, so that a folder without it is unfinished; an old one goes
-    first, as it would be that of other fields.
+    The table is written last, so that a folder without it is incomplete. A table of
+    earlier fields is removed first.
+
+    Args:
+        fields: The fields.
+        folder: The folder; created if it does not exist.
+        infrared_fits: See `write_field`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "annotations.csv").unlink(missing_ok=True)

@@ -60,7 +60,7 @@ def fit_temperature(model: DetectionModel, source: Source) -> float:
     """
     network = model.network
 
-    def look(trainable: Any, others: Any, batch: Any) -> Any:
+    def run_heads(trainable: Any, others: Any, batch: Any) -> Any:
         mapping = [
             *zip(network.trainable_variables, trainable, strict=True),
             *zip(network.non_trainable_variables, others, strict=True),
@@ -75,7 +75,7 @@ def fit_temperature(model: DetectionModel, source: Source) -> float:
         found = network.decode(one, jnp.asarray(info)[None], temperature=temperature)
         return jax.tree.map(lambda array: array[0], found)
 
-    engine = Engine(model, call=look)
+    engine = Engine(model, call=run_heads)
     seen: list[tuple[Look, list[Any]]] = []
     looks = engine.look(range(len(source)), source.__getitem__)
     for _, look, outputs in tqdm(

@@ -1,10 +1,8 @@
 """A trained network for other classes: it keeps what it knows of finding sources."""
 
-import dataclasses
 from collections.abc import Sequence
 
 from claran.detection.detection_model import DetectionModel
-from claran.detection.presets import trust_in_counting
 
 __all__ = ["with_classes"]
 
@@ -31,11 +29,10 @@ def with_classes(model: DetectionModel, class_names: Sequence[str]) -> Detection
     for name in KEPT_OF_HEAD:
         own, old = (getattr(one.head, name) for one in (changed, network))
         own.set_weights(old.get_weights())
-    trust = min(model.finisher.count_trust, trust_in_counting(class_names))
     return DetectionModel(
         name=model.name,
         network=changed,
         preprocessor=model.preprocessor,
-        finisher=dataclasses.replace(model.finisher, count_trust=trust),
+        finisher=model.finisher.for_classes(class_names),
         class_names=class_names,
     )

@@ -1,4 +1,4 @@
-"""What one example of the data set holds, and how it is made from a field's files."""
+"""The features of the data set, and the examples made from the files of a field."""
 
 import struct
 import warnings
@@ -29,11 +29,15 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def pair_features(classes: Sequence[str]) -> tfds.features.FeaturesDict:
-    """Returns the features of a field with its radio values; see README.md."""
+    """Returns the features of a field with a radio image; see README.md.
+
+    Args:
+        classes: The class list.
+    """
     return tfds.features.FeaturesDict(
         {
             "name": tfds.features.Text(),
-            # Noise does not compress: zlib takes 1.6 ms to save 7%.
+            # Noise hardly compresses: zlib takes 1.6 ms to save 7%.
             "radio": tfds.features.Tensor(
                 shape=(None, None), dtype=np.float32, encoding="bytes"
             ),
@@ -56,7 +60,11 @@ def pair_features(classes: Sequence[str]) -> tfds.features.FeaturesDict:
 
 
 def picture_features(classes: Sequence[str]) -> tfds.features.FeaturesDict:
-    """Returns the features of a ready-made picture; see README.md."""
+    """Returns the features of a ready-made picture; see README.md.
+
+    Args:
+        classes: The class list.
+    """
     return tfds.features.FeaturesDict(
         {
             "name": tfds.features.Text(),
@@ -84,11 +92,14 @@ def _array(shape: tuple[int | None, ...], dtype: Any = np.float32) -> Any:
 def pair_example(
     files: FieldFiles, *, classes: Sequence[str]
 ) -> tuple[dict[str, Any] | None, Problems]:
-    """Returns the example, and what was wrong; None if there is no usable radio image.
+    """Returns the example of a field, and the problems that were found.
 
     Args:
-        files: The field.
+        files: The files of the field.
         classes: The class list.
+
+    Returns:
+        The example, None if there is no usable radio image; and the problems.
     """
     loaded, problems = load_field(files, classes)
     if loaded is None or loaded.field.image is None:
@@ -109,19 +120,19 @@ def pair_example(
 def radio_example(
     name: str, radio: SkyImage, picture: np.ndarray | None, *, noise: float
 ) -> dict[str, Any]:
-    """Returns all of an example but its objects.
+    """Returns all parts of an example except the objects.
 
     Args:
         name: Name of the field.
-        radio: In Jy/beam.
-        picture: The infrared picture, (h, w, 3) uint8 BGR, row 0 on top, of the same
-            field; None for the mean color of infrared pictures.
-        noise: Of the radio image.
+        radio: The radio image, in Jy/beam.
+        picture: The infrared picture of the same field, (h, w, 3) uint8 BGR, row 0 on
+            top. If None, the example has the mean color of infrared pictures.
+        noise: The noise of the radio image, in Jy/beam.
     """
     header = ""
     if radio.wcs is not None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Cards that no longer say anything.
+            warnings.simplefilter("ignore")  # About cards without meaning in the WCS.
             header = radio.wcs.to_header(relax=True).tostring(sep="\n", padding=False)
     blank = np.broadcast_to(MEAN_INFRARED, (*radio.values.shape, 3))
     return {
@@ -139,7 +150,12 @@ def radio_example(
 def objects_example(
     objects: Sequence[LabelledObject], classes: Sequence[str]
 ) -> dict[str, Any]:
-    """Returns the objects' arrays; the label of a class outside the list is -1."""
+    """Returns the arrays of the objects; the label is -1 for a class not in the list.
+
+    Args:
+        objects: The labeled objects of a field.
+        classes: The class list.
+    """
     index = {code: number for number, code in enumerate(classes)}
     return {
         "boxes": np.array([o.box for o in objects], np.float32).reshape(-1, 4),
@@ -152,21 +168,25 @@ def objects_example(
 
 
 def to_png(picture: np.ndarray) -> bytes:
-    """Returns a BGR picture as the bytes of an RGB PNG."""
+    """Returns an (h, w, 3) uint8 BGR picture as the bytes of an RGB PNG."""
     return cv2.imencode(".png", np.ascontiguousarray(picture))[1].tobytes()
 
 
 def as_rgb_png(content: bytes, name: str) -> tuple[bytes, tuple[int, int]]:
-    """Returns a picture as an RGB PNG of 8 bits, and its (height, width).
+    """Returns a picture as an 8-bit RGB PNG, and its (height, width).
+
+    Args:
+        content: Content of an image file.
+        name: Name of the field, for error messages.
 
     Raises:
-        ImageError: It cannot be decoded.
+        ImageError: The picture cannot be decoded.
     """
     picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     if picture is None:
-        raise ImageError(f"{name}: is no picture, or a damaged one; fetch it again.")
+        raise ImageError(f"{name}: not a picture, or a damaged one; download it again.")
     height, width = picture.shape[:2]
-    # Bit depth and color type stand at a fixed place; 2 is RGB.
+    # Bit depth and color type are at fixed bytes; color type 2 is RGB.
     if content.startswith(PNG) and struct.unpack("BB", content[24:26]) == (8, 2):
         return content, (height, width)
     return to_png(picture), (height, width)

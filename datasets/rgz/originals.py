@@ -1,6 +1,6 @@
-"""The original's pictures, its VOC annotations and its lists of train and test.
+"""ClaRAN's own pictures, VOC annotations and lists of train and test.
 
-Archives are read as streams: nothing is unpacked, so that no archive can write a file.
+Archives are read as streams and never unpacked, so that no archive can write a file.
 """
 
 import dataclasses
@@ -27,15 +27,23 @@ LISTS = (
     "https://raw.githubusercontent.com/chenwuperth/rgz_rcnn/master/data/"
     "RGZdevkit2017/RGZ2017/ImageSets/Main"
 )
-# Where the original unpacks its data, below its checkout or beside it.
+# Where the data may be relative to the manual folder: in it, or where ClaRAN's scripts
+# unpack them.
 ROOTS = (".", "RGZdevkit2017/RGZ2017", "data/RGZdevkit2017/RGZ2017")
-RETRIES = 2  # TFDS's ten take over three minutes to say that a server is gone.
+RETRIES = 2  # TFDS's default of ten takes over three minutes if the server is gone.
 DAMAGE = (tarfile.TarError, zlib.error, OSError, EOFError)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sources:
-    """Where the parts of a set are: files, or folders with unpacked archives."""
+    """Paths of the parts of a data set: files, or folders with unpacked archives.
+
+    Attributes:
+        train: List of the training fields.
+        test: List of the test fields.
+        annotations: VOC annotations.
+        images: PNG pictures.
+    """
 
     train: Path
     test: Path
@@ -44,15 +52,14 @@ class Sources:
 
 
 def find_sources(dl_manager: Any, method: str) -> Sources:
-    """Returns the parts of a set, from the manual folder or else downloaded.
+    """Returns the parts of a data set, from the manual folder or else downloaded.
 
     Args:
         dl_manager: TFDS's download manager.
-        method: "D1", "D3" or "D4".
+        method: Kind of pictures: "D1", "D3" or "D4".
 
     Raises:
-        ImageError: A part is neither in the manual folder nor to be had from the
-            server; says what to put where.
+        ImageError: A part is not in the manual folder and cannot be downloaded.
     """
     wanted = {
         "train": (f"{LISTS}/train{method}.txt", f"ImageSets/Main/train{method}.txt"),
@@ -62,7 +69,7 @@ def find_sources(dl_manager: Any, method: str) -> Sources:
     }
     try:
         manual = Path(dl_manager.manual_dir)
-    except AssertionError:  # Does not exist, or is empty.
+    except AssertionError:  # The folder does not exist or is empty.
         manual = None
     found: dict[str, Path] = {}
     urls: dict[str, str] = {}
@@ -75,12 +82,12 @@ def find_sources(dl_manager: Any, method: str) -> Sources:
     try:
         with mock.patch.object(downloader, "MAX_RETRIES", RETRIES):
             downloaded = dl_manager.download(urls)
-    except Exception as error:  # Requests, urllib3, TFDS and the file system.
+    except Exception as error:  # Of Requests, urllib3, TFDS or the file system.
         names = [url.rsplit("/", 1)[1] for url in urls.values()]
         raise ImageError(
             f"Cannot download {', '.join(urls.values())} ({error}). If the server is "
             f"gone, get {', '.join(names)} from someone who has them, put them into a "
-            "folder and give it as the manual folder (--manual_dir)."
+            "folder and pass it as --manual_dir."
         ) from error
     return Sources(**found | {part: Path(path) for part, path in downloaded.items()})
 
@@ -93,10 +100,14 @@ def _find(manual: Path | None, archive: str, unpacked: str) -> Path | None:
 
 
 def iter_files(source: Path, ending: str) -> Iterator[tuple[str, bytes]]:
-    """Yields name without ending and content of the files in an archive or a folder.
+    """Yields name (without ending) and content of the files in an archive or a folder.
+
+    Args:
+        source: A tar archive or a folder.
+        ending: Ending of the file names wanted, such as ".xml".
 
     Raises:
-        ImageError: The archive is damaged or not one.
+        ImageError: The archive is damaged, or the file is not an archive.
     """
     if source.is_dir():
         for path in sorted(source.rglob(f"*{ending}")):
@@ -106,26 +117,30 @@ def iter_files(source: Path, ending: str) -> Iterator[tuple[str, bytes]]:
         with tarfile.open(source, "r|*") as archive:
             for member in archive:
                 name = member.name.rsplit("/", 1)[-1]
-                # Only plain files: no link is followed. "._" are macOS's leftovers.
+                # Plain files only: links are not followed. macOS leaves files "._*".
                 if member.isreg() and name.endswith(ending) and name[:2] != "._":
                     file = archive.extractfile(member)
                     yield name.removesuffix(ending), file.read() if file else b""
     except DAMAGE as error:
         raise ImageError(
             f"{source}: not a tar archive, or a damaged one ({error}); delete it and "
-            "fetch it again."
+            "download it again."
         ) from error
 
 
 def read_labels(
     sources: Sources, classes: Sequence[str]
 ) -> tuple[dict[str, dict[str, FieldLabels]], Report]:
-    """Returns the labels by split and name, and what was wrong.
+    """Returns the labels by split and name, and a report of problems.
 
-    A tenth of train becomes validation, by place on the sky.
+    A tenth of train becomes validation, by position on the sky.
+
+    Args:
+        sources: Paths of the lists and the annotations.
+        classes: The class list.
 
     Raises:
-        ImageError: A list or the archive cannot be read, or they have nothing in
+        ImageError: A list or the archive cannot be read, or they have no field in
             common.
     """
     report = Report()
@@ -135,7 +150,7 @@ def read_labels(
             if name in given:
                 kind = "duplicated" if given[name] == split else "conflicting"
                 report.add(kind, f"{name} in the lists {given[name]} and {split}")
-            given[name] = split  # One in both lists is never trained on.
+            given[name] = split  # A field in both lists is not trained on.
     fields = []
     for name, content in _choose(sources.annotations, ".xml", given, report):
         field = parse_voc(content, name, report)
@@ -143,7 +158,8 @@ def read_labels(
             fields.append(field)
     if not fields:
         raise ImageError(
-            f"{sources.annotations}: no annotation of a name in {sources.train}; "
+            f"{sources.annotations}: has no annotation of a field in {sources.train} "
+            f"or {sources.test}; put files that belong together into --manual_dir. "
             f"{report}."
         )
     labels = {field.name: field for field in gather(fields, classes, report).fields}
@@ -168,7 +184,14 @@ def picture_examples(
     classes: Sequence[str],
     report: Report,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields name and example of the labelled pictures in an archive or a folder."""
+    """Yields name and example of the labeled pictures in an archive or a folder.
+
+    Args:
+        images: A tar archive or a folder of PNG pictures.
+        labels: Labels by name.
+        classes: The class list.
+        report: Collects the problems.
+    """
     missing = set(labels)
     for name, content in _choose(images, ".png", labels, report):
         missing.discard(name)
@@ -195,10 +218,10 @@ def picture_examples(
 def _choose(
     source: Path, ending: str, names: Mapping[str, Any], report: Report
 ) -> Iterator[tuple[str, bytes]]:
-    """Yields name of the list and content of the files that belong to one, once."""
+    """Yields name and content of the files whose names are wanted, each once."""
     seen = set()
     for stem, content in iter_files(source, ending):
-        # The original's code of 2017 appends "_radio" to the picture's name.
+        # ClaRAN's code of 2017 appends "_radio" to the name of a picture.
         name = stem if stem in names else stem.removesuffix("_radio")
         if name not in names:
             continue
@@ -213,7 +236,9 @@ def _read_list(path: Path) -> list[str]:
     try:
         lines = path.read_text("utf-8").split()
     except (OSError, UnicodeDecodeError) as error:
-        raise ImageError(f"{path}: cannot be read as a list ({error}).") from None
+        raise ImageError(
+            f"{path}: cannot be read as a list of names ({error}); download it again."
+        ) from None
     if not lines:
-        raise ImageError(f"{path}: is empty; fetch it again.")
+        raise ImageError(f"{path}: is empty; download it again.")
     return lines

@@ -1,4 +1,4 @@
-"""TFDS builder of Radio Galaxy Zoo: pairs, original pictures, simulated fields."""
+"""TFDS builder of Radio Galaxy Zoo: pairs, ClaRAN's pictures and simulated fields."""
 
 import contextlib
 import dataclasses
@@ -28,13 +28,13 @@ Example = tuple[str, dict[str, Any]]
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class RgzConfig(tfds.core.BuilderConfig):
-    """What a configuration is made of.
+    """A configuration of the data set.
 
     Attributes:
         kind: "pairs", "pictures" or "simulated".
         classes: The class list.
-        method: For "pictures", which of the original's sets.
-        fields: For "simulated", the number of training fields.
+        method: For "pictures": "D1", "D3" or "D4".
+        fields: For "simulated": the number of training fields.
     """
 
     kind: str
@@ -73,19 +73,20 @@ def _configs() -> list[RgzConfig]:
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
-    """The data set `rgz`; its configurations and features are in README.md.
+    """The data set `rgz`. README.md describes its configurations and features.
 
     Attributes:
-        workers: Processes that make examples; None for one a core where that pays.
+        workers: Processes that make examples. None means one per core for large splits,
+            and no extra process for small ones.
         beam: Whether Apache Beam makes the simulated fields.
-        report: What was wrong with the data, filled while it is prepared.
+        report: Problems of the data, collected while they are prepared.
     """
 
     VERSION = tfds.core.Version("1.2.0")
     RELEASE_NOTES = {  # noqa: RUF012 - the name is TFDS's.
         "1.0.0": "First release.",
         "1.1.0": "Simulated sources and noise follow real cutouts more closely.",
-        "1.2.0": "Simulated giants; sizes of 1_3 and 2_2 as in the catalogue.",
+        "1.2.0": "Simulated giants; sizes of 1_3 and 2_2 as in the catalog.",
     }
     BUILDER_CONFIGS = _configs()
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
@@ -167,25 +168,25 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         yield from parallel_map(simulated.make_example, places, workers=workers)
 
     def _workers(self, count: int) -> int | None:
-        # Starting processes takes as long as some hundred fields do.
+        # Starting processes takes as long as making several hundred fields.
         return 1 if self.workers is None and count < 500 else self.workers
 
     def _reported(
         self, split: str, examples: Iterator[Example], count: int
     ) -> "_Sized":
-        """Returns the examples; once they are drawn, the report is kept."""
+        """Returns the examples; after the last one the report is written."""
 
-        def draw() -> Iterator[Example]:
+        def generate() -> Iterator[Example]:
             made = 0
             for made, example in enumerate(examples, start=1):  # noqa: B007
                 yield example
             if not made:
                 raise ImageError(f"No usable field in {split}; {self.report}.")
-            self._keep_report()
+            self._write_report()
 
-        return _Sized(draw(), count)
+        return _Sized(generate(), count)
 
-    def _keep_report(self) -> None:
+    def _write_report(self) -> None:
         """Writes the report into the data set's metadata."""
         if self.info.metadata is not None:
             self.info.metadata["report"] = json.dumps(self.report.to_dict())
@@ -194,7 +195,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 def _place(files: FieldFiles) -> Place:
     radio = None
     if files.radio is not None:
-        with contextlib.suppress(ImageError):  # Reported when the example is made.
+        with contextlib.suppress(ImageError):  # Reported once the example is made.
             radio = read_sky_image(files.radio)
     return sky_place(files.labels.name, radio)
 
@@ -203,12 +204,12 @@ def _manual(dl_manager: Any) -> Path:
     try:
         return Path(dl_manager.manual_dir)
     except AssertionError as error:
-        raise ImageError(f"{error} Give the folder with --manual_dir.") from None
+        raise ImageError(f"{error} Pass the folder as --manual_dir.") from None
 
 
 @dataclasses.dataclass(frozen=True)
 class _Sized:
-    """Examples with their expected number, which TFDS's progress bar asks for."""
+    """Examples with their expected number, for TFDS's progress bar."""
 
     examples: Iterator[Example]
     count: int

@@ -8,21 +8,21 @@ from tensorflow_datasets.core.utils.lazy_imports_utils import apache_beam as bea
 
 from claran.labels import RGZ_CLASSES
 from claran.simulation.infrared_sky import picture
-from claran.simulation.observation import Survey
-from claran.simulation.populations import BALANCED, CATALOGUE
+from claran.simulation.observation import SimulatedSurvey
+from claran.simulation.populations import BALANCED, CATALOG
 from claran.simulation.simulated_field import Field, field_wcs, simulate
 
 from .examples import to_png
 
 __all__ = ["as_beam", "make_example", "split_sizes"]
 
-SEED = 20181026  # Another one makes another data set: raise the version with it.
+SEED = 20181026  # A new seed makes a new data set and needs a new version.
 SPLITS = ("train", "validation", "test")
-_RA, _DEC = "{right ascension}", "{declination}"  # In a header, until they are known.
+_RA, _DEC = "{right ascension}", "{declination}"  # Placeholders in a header.
 
 
 def split_sizes(fields: int) -> dict[str, int]:
-    """Returns the number of fields of each split, from that of train.
+    """Returns the number of fields in each split, given that of train.
 
     >>> split_sizes(1000)
     {'train': 1000, 'validation': 100, 'test': 100}
@@ -32,17 +32,17 @@ def split_sizes(fields: int) -> dict[str, int]:
 
 
 def make_example(place: tuple[str, int]) -> tuple[str, dict[str, Any]]:
-    """Returns name and example of one field; the same place gives the same field.
+    """Returns name and example of one field. The same place gives the same field.
 
-    Train has equal classes and many hard negatives, validation and test have the
-    catalogue's mix.
+    Train has equal classes and many hard negatives. Validation and test have the class
+    mix of the RGZ catalog.
 
     Args:
         place: Split and number of the field.
     """
     split, number = place
     rng = np.random.default_rng([SEED, SPLITS.index(split), number])
-    population = BALANCED if split == "train" else CATALOGUE
+    population = BALANCED if split == "train" else CATALOG
     field = simulate(rng, population=population)
     name = f"SIM-{split}-{number:07d}"
     survey = field.survey
@@ -50,7 +50,7 @@ def make_example(place: tuple[str, int]) -> tuple[str, dict[str, Any]]:
     return name, {
         "name": name,
         "radio": np.ascontiguousarray(field.radio, np.float32),
-        # The array is y up, a picture is y down.
+        # In the array y runs up, in a picture down.
         "infrared": to_png(picture(field.infrared)[::-1]),
         "has_infrared": True,
         "noise": np.float32(field.sigma),
@@ -62,16 +62,16 @@ def make_example(place: tuple[str, int]) -> tuple[str, dict[str, Any]]:
 
 
 def _header(field: Field) -> str:
-    """Returns the cards of a field's WCS, one a line."""
+    """Returns the FITS header cards of a field's WCS, one per line."""
     ra, dec = (f"{value:.10f}" for value in field.center)
-    return _header_about(field.survey).replace(_RA, ra).replace(_DEC, dec)
+    return _header_template(field.survey).replace(_RA, ra).replace(_DEC, dec)
 
 
 @functools.lru_cache(maxsize=8)
-def _header_about(survey: Survey) -> str:
-    """Returns the cards of fields of a survey, with names in the place of the centre.
+def _header_template(survey: SimulatedSurvey) -> str:
+    """Returns the cards for fields of a survey, with placeholders for the center.
 
-    Astropy takes 0.3 ms for them, a tenth of what the field takes.
+    Astropy takes 0.3 ms to make them, a tenth of the time for the field.
     """
     header = field_wcs(survey, (1.0, 2.0)).to_header(relax=True)
     names = {"CRVAL1": _RA, "CRVAL2": _DEC, "LATPOLE": _DEC}

@@ -17,7 +17,7 @@ from astropy.wcs import WCS
 
 from claran_rgz import originals
 
-# Far from each other, so that each is a group of its own; every third one is test.
+# Far apart on the sky, so that none are linked. Every third field is test.
 NAMES = [f"FIRSTJ{hour:02d}3000.0+{10 + hour:02d}0000" for hour in range(24)]
 
 
@@ -57,7 +57,7 @@ def boxes() -> dict[str, tuple[int, int, int, int]]:
 
 @pytest.fixture
 def make():
-    """What the archives and folders are made of."""
+    """Names, boxes and functions for making archives and folders."""
     return types.SimpleNamespace(
         names=NAMES, boxes=boxes(), draw=draw, png=png, voc=voc, write_tar=write_tar
     )
@@ -94,7 +94,7 @@ def originals_folder(tmp_path):
 
 @pytest.fixture
 def pairs_folder(tmp_path):
-    """Radio FITS with a source in the lower half, infrared PNG with it as seen."""
+    """Radio FITS with a source in the lower half, and infrared PNG with the same."""
     folder = tmp_path / "pairs"
     (folder / "fits").mkdir(parents=True)
     lines = ["first_id,cls,cl,training,peak_ras,peak_decs,box_x0,box_y0,box_x1,box_y1"]

@@ -68,7 +68,7 @@ def test_pictures_are_downloaded(check_pictures, originals_folder, tmp_path, ser
     check_pictures(prepare("rgz/d4", data_dir=tmp_path / "data"))
 
 
-def test_server_that_is_gone_says_what_to_put_where(tmp_path, serve):
+def test_missing_server_names_the_files_to_provide(tmp_path, serve):
     (tmp_path / "empty").mkdir()
     serve(tmp_path / "empty")
     with pytest.raises(ImageError, match=r"Cannot download .*/trainD1\.txt") as caught:
@@ -78,7 +78,7 @@ def test_server_that_is_gone_says_what_to_put_where(tmp_path, serve):
     assert not list((tmp_path / "data/rgz").glob("[!.]*/*"))
 
 
-def test_unknown_server_is_given_up_soon(tmp_path, monkeypatch):
+def test_unknown_server_fails_soon(tmp_path, monkeypatch):
     for name in ("SERVER", "LISTS"):
         monkeypatch.setattr(originals, name, "http://127.0.0.1:9/gone")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -97,6 +97,26 @@ def test_damaged_archive_is_refused(originals_folder, tmp_path, content):
     ):
         prepare("rgz/d4", data_dir=tmp_path / "data", manual_dir=originals_folder)
     assert not list((tmp_path / "data/rgz").glob("[!.]*/*"))
+
+
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("trainD4.txt", b"\n", r"trainD4\.txt: is empty; download it again"),
+        ("testD4.txt", b"\xff\xfe", r"testD4\.txt: cannot be read as a list of names"),
+        ("annotation.tar", None, "has no annotation of a field in .*--manual_dir"),
+    ],
+    ids=["empty-list", "unreadable-list", "other-annotations"],
+)
+def test_files_that_cannot_be_used(make, originals_folder, name, content, message):
+    if content is None:
+        other = {"other.xml": make.voc((0, 0, 5, 5))}
+        make.write_tar(originals_folder / name, other)
+    else:
+        (originals_folder / name).write_bytes(content)
+    sources = originals.find_sources(_Manual(originals_folder), "D4")
+    with pytest.raises(ImageError, match=message):
+        originals.read_labels(sources, ("2_3",))
 
 
 def test_archive_writes_no_file(make, originals_folder, tmp_path):
@@ -153,7 +173,7 @@ def test_bad_annotations_are_counted_and_kept_in_the_metadata(
     }
     assert counts == {
         "conflicting": 1,
-        "duplicated": 2,  # One more entry in a list, one more picture.
+        "duplicated": 2,  # One entry in a list and one picture.
         "malformed": 2,
         "missing annotation": 3,
         "missing image": 1,

@@ -106,7 +106,7 @@ def test_real_fields_have_their_flux_in_the_boxes(real_data, tmp_path):
         outside = np.abs(record["radio"][~inside]).mean()
         assert record["radio"][inside].mean() > 2 * outside
         x, y = record["objects"]["component_positions"].astype(int).T
-        # The catalogue's peaks come from contours: take the brightest pixel around.
+        # The catalog's peaks come from contours: take the brightest pixel nearby.
         around = cv2.dilate(record["radio"], np.ones((5, 5)))
         assert (around[y, x] > 5 * record["noise"]).all()
 

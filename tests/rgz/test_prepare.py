@@ -1,4 +1,4 @@
-"""How a data set comes to be on disk, and is found."""
+"""Preparing a data set on disk, and finding it again."""
 
 import re
 import signal
@@ -53,7 +53,7 @@ def test_prepared_data_is_reused_and_overwritten_on_request(pairs_folder, tmp_pa
     assert info.stat().st_mtime_ns > before
 
 
-def test_killed_run_leaves_no_data_set(pairs_folder, tmp_path):
+def test_interrupted_run_leaves_no_data_set(pairs_folder, tmp_path):
     code = (
         "from claran_rgz.prepare import prepare; import sys\n"
         "prepare('rgz/simulated_1k', data_dir=sys.argv[1], workers=1)"
@@ -92,11 +92,11 @@ def test_killed_run_leaves_no_data_set(pairs_folder, tmp_path):
         (
             "rgz/pairs",
             {},
-            "does not exist or is empty.*Give the folder with --manual_d",
+            "does not exist or is empty.*Pass the folder as --manual_dir",
         ),
     ],
 )
-def test_senseless_requests_are_refused(tmp_path, data, options, message):
+def test_invalid_requests_are_refused(tmp_path, data, options, message):
     with pytest.raises(ValueError, match=re.compile(message, re.S)):
         prepare(data, data_dir=tmp_path, **options)
 
@@ -147,5 +147,5 @@ def test_metadata_is_found_and_shipped():
         for path in (ROOT / "datasets/rgz").glob(pattern)
     }
     assert files == shipped
-    # It would hide Hugging Face's package of that name inside of the checkout.
+    # It would hide Hugging Face's package `datasets` inside the checkout.
     assert not (ROOT / "datasets/__init__.py").exists()

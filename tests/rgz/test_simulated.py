@@ -1,4 +1,4 @@
-"""Simulated fields, also made by Apache Beam."""
+"""Simulated fields as examples, with and without Apache Beam."""
 
 import importlib
 import sys
@@ -13,7 +13,7 @@ from claran_rgz import simulated
 from claran_rgz.prepare import prepare
 
 
-def test_header_of_a_simulated_field_is_astropys():
+def test_header_of_a_simulated_field_equals_astropys():
     made = importlib.import_module("claran_rgz.simulated")
     one = made.simulate(np.random.default_rng(2))
     wcs = WCS(fits.Header.fromstring(made._header(one), sep="\n"))
@@ -26,11 +26,11 @@ def test_header_of_a_simulated_field_is_astropys():
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """The smallest configuration, made without Beam."""
+    """The smallest configuration, prepared without Beam."""
     return prepare("rgz/simulated_small", data_dir=tmp_path_factory.mktemp("small"))
 
 
-def test_simulated_fields_are_the_same_again(small, tmp_path):
+def test_simulated_fields_are_reproducible(small, tmp_path):
     again = prepare("rgz/simulated_small", data_dir=tmp_path)
     counts = {name: split.num_examples for name, split in small.info.splits.items()}
     assert counts == {"train": 64, "validation": 16, "test": 16}
@@ -83,7 +83,7 @@ def test_failed_beam_run_leaves_no_data_set(tmp_path, monkeypatch):
     assert not list((tmp_path / "rgz/simulated_small").iterdir())
 
 
-def test_beam_is_asked_for_only_where_it_is(tmp_path, monkeypatch):
+def test_beam_must_be_installed(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"Apache Beam is not installed: .*\[beam\]"):
         prepare("rgz/simulated_small", data_dir=tmp_path, beam_options=[])

@@ -4,7 +4,7 @@ import pytest
 
 from claran.simulation import infrared_sky as infrared
 from claran.simulation import simulated_field as field
-from claran.simulation.observation import FIRST, Survey
+from claran.simulation.observation import FIRST, SimulatedSurvey
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def test_color_map_is_gist_heat():
 
 
 def test_mean_color_is_that_of_the_original_pictures(fields):
-    """BGR (14, 45, 213); a few bright stars move the mean of a field a lot."""
+    """BGR (14, 45, 213). A few bright stars change the mean of a field considerably."""
     pictures = np.array([infrared.picture(one) for one in fields])
     assert pictures.dtype == np.uint8
     mean = pictures.mean(axis=(0, 1, 2))
@@ -48,7 +48,7 @@ def test_host_is_where_it_was_put(rng):
 def test_spikes_of_a_bright_star():
     image = infrared._spikes(FIRST, np.array([0.0, 0.0]), 1000.0, roll=0.3)
     turned = np.rot90(image)
-    np.testing.assert_allclose(image, turned, atol=1e-3)  # A cross of equal arms.
+    np.testing.assert_allclose(image, turned, atol=1e-3)  # The four arms are equal.
     x, y = np.rint(65.5 + 30 * np.array([np.cos(0.3), np.sin(0.3)])).astype(int)
     assert image[y, x] > 20 * image[65, 65 + 30] * np.exp(-1)
     assert image.max() == pytest.approx(20, rel=0.1)
@@ -56,9 +56,11 @@ def test_spikes_of_a_bright_star():
 
 def test_brightness_does_not_depend_on_the_pixels(rng):
     host = np.array([[0.0, 0.0, 9.0]])
-    # Odd sizes: the source is in the middle of a pixel.
+    # The size is odd, so that the source is in the middle of a pixel.
     coarse, fine = (
-        infrared.draw_infrared(rng, Survey(size=size, pixel_arcsec=pixel), host)
+        infrared.draw_infrared(
+            rng, SimulatedSurvey(size=size, pixel_arcsec=pixel), host
+        )
         for size, pixel in ((61, 3.0), (131, 1.375))
     )
     assert coarse.max() == pytest.approx(fine.max(), rel=0.1)

@@ -9,7 +9,12 @@ from claran.simulation import morphology, populations
 from claran.simulation import radio_sky as radio
 from claran.simulation import simulated_field as field
 from claran.simulation.endless import SimulatedFields
-from claran.simulation.observation import FIRST, FIRST_NATIVE, FIRST_WIDE, Survey
+from claran.simulation.observation import (
+    FIRST,
+    FIRST_NATIVE,
+    FIRST_WIDE,
+    SimulatedSurvey,
+)
 
 
 @pytest.mark.parametrize("family", sorted(morphology._FAMILIES))
@@ -24,12 +29,12 @@ def test_families(family, rng):
 
 @pytest.fixture
 def plain(monkeypatch):
-    """Arguments of a shape without anything random; knots on the spine."""
+    """Arguments of a shape without randomness; the knots lie on the spine."""
     monkeypatch.setattr(morphology, "_SIDEWAYS", 0.0)
     return {"core": 0.1, "hot_spot": 0.5, "clumpiness": 0.0}
 
 
-def test_straight_double_has_its_spots_at_the_ends(rng, plain):
+def test_hot_spots_of_a_straight_double_are_at_its_ends(rng, plain):
     shape = morphology.Shape(arms=(20.0, 30.0), **plain)
     blobs = morphology.build(rng, shape)
     spots = blobs[np.argsort(blobs[:, 2])[-2:]]
@@ -42,12 +47,12 @@ def test_one_arm(rng, plain):
     assert (blobs[:, 0] >= 0).all()
 
 
-def test_cocoon_is_wide_and_has_its_share(rng, plain):
+def test_width_and_flux_of_the_cocoon(rng, plain):
     shape = morphology.Shape(arms=(30.0, 30.0), cocoon=0.4, fills=(9, 9), **plain)
     blobs = morphology.build(rng, shape)
     bare = morphology.build(rng, dataclasses.replace(shape, cocoon=0.0))
     wide = blobs[:, 3] > bare[:, 3].max()
-    # Of the lobes' flux, which is nine tenths without the spots.
+    # The lobes have 0.9 of the flux, half of it outside the hot spots.
     assert blobs[wide, 2].sum() == pytest.approx(0.4 * 0.45, rel=0.4)
 
 
@@ -92,14 +97,14 @@ def test_unknown_family(rng):
         pytest.param(
             {"empty": 1.5}, r"`empty` must be in \[0, 1\], got 1.5", id="empty"
         ),
-        pytest.param({"neighbours": -1}, "`neighbours` must be >= 0", id="negative"),
+        pytest.param({"neighbors": -1}, "`neighbors` must be >= 0", id="negative"),
         pytest.param({"sizes": (0, 1)}, "`sizes` must be a range above 0", id="sizes"),
         pytest.param(
             {"brightness": (2, 1)},
             r"`brightness` must be a range above 0, got \(2, 1\)",
             id="brightness",
         ),
-        pytest.param({"neighbours": np.nan}, "`neighbours` must be >= 0", id="nan"),
+        pytest.param({"neighbors": np.nan}, "`neighbors` must be >= 0", id="nan"),
     ],
 )
 def test_population_refuses(changes, message):
@@ -121,7 +126,7 @@ def test_population_refuses(changes, message):
 )
 def test_survey_refuses(changes, message):
     with pytest.raises(ValueError, match=message):
-        Survey(**changes)
+        SimulatedSurvey(**changes)
 
 
 def test_peaks_follow_their_distribution(rng):
@@ -153,7 +158,7 @@ def test_size_and_flux_of_a_source(rng):
     ]
     assert np.median(far[60:]) > 2.5 * np.median(far[:60])
     sizes = [populations._draw_size(rng, "3_3", "triple", 0.1) for _ in range(50)]
-    assert min(sizes) > 20  # Smaller ones would never show three components.
+    assert min(sizes) > 20  # Smaller sources never show three components.
     source = populations.draw_source(rng, "1_2", FIRST, peak=0.5)
     assert radio.peak_brightness(source.scaled(3).blobs, FIRST) == pytest.approx(1.5)
 
@@ -162,9 +167,11 @@ def test_lobes_are_brighter_at_low_frequency():
     fluxes = []
     for frequency in (1.5e8, 1.4e9):
         rng = np.random.default_rng(0)
-        source = populations.draw_source(rng, "3_3", Survey(frequency_hz=frequency))
+        source = populations.draw_source(
+            rng, "3_3", SimulatedSurvey(frequency_hz=frequency)
+        )
         fluxes.append(source.blobs[:, 2])
-    assert fluxes[0][0] == pytest.approx(fluxes[1][0])  # The core is flat.
+    assert fluxes[0][0] == pytest.approx(fluxes[1][0])  # The core has a flat spectrum.
     np.testing.assert_allclose(fluxes[0][1:] / fluxes[1][1:], (150 / 1400) ** -0.7)
 
 
@@ -178,7 +185,7 @@ def test_moving_a_source_moves_its_host(rng):
     np.testing.assert_allclose((moved.host - source.host)[:2], [3, -4])
 
 
-def test_fields_go_to_other_processes():
+def test_fields_can_be_pickled_for_other_processes():
     source = SimulatedFields(3, seed=2, population=populations.BALANCED)
     copy = pickle.loads(pickle.dumps(source))
     np.testing.assert_array_equal(copy[1]["radio"], source[1]["radio"])
@@ -192,7 +199,7 @@ def test_giants_are_larger_and_whole(rng):
     assert giants.sizes[1] < max(factors) <= giants.sizes[1] * populations.GIANT_SIZE
     weights = dict.fromkeys(RGZ_CLASSES, 0.0) | {"2_3": 1.0}
     wide = dataclasses.replace(
-        giants, weights=weights, neighbours=0.0, chance_pairs=0.0, empty=0.0
+        giants, weights=weights, neighbors=0.0, chance_pairs=0.0, empty=0.0
     )
     sides, touching = [], 0
     for seed in range(40):
@@ -204,4 +211,4 @@ def test_giants_are_larger_and_whole(rng):
                 sides.append((source.box[2:] - source.box[:2]).max())
                 touching += not source.consensus
     assert len(sides) > 24 and max(sides) > FIRST_NATIVE.size / 2 + 10
-    assert touching <= 2  # Noise and sidelobes add to a source.
+    assert touching <= 2  # Noise and sidelobes may extend a source to the edge.

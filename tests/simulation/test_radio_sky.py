@@ -2,18 +2,18 @@ import numpy as np
 import pytest
 
 from claran.simulation import radio_sky as radio
-from claran.simulation.observation import FIRST, FIRST_NATIVE, Survey
+from claran.simulation.observation import FIRST, FIRST_NATIVE, SimulatedSurvey
 
-TILTED = Survey(
+TILTED = SimulatedSurvey(
     size=64, beam_major_arcsec=8.0, beam_minor_arcsec=4.0, beam_angle_deg=30.0
 )
 
 
 def slow_render(blobs, survey):
-    """Convolves by adding the two covariances, one pixel at a time."""
+    """Convolves by adding the covariances of blob and beam, one pixel at a time."""
     turn = np.radians(survey.beam_angle_deg)
     widths = np.array([survey.beam_major_arcsec, survey.beam_minor_arcsec])
-    # The major axis points north, turned towards the east, which is -x.
+    # The position angle turns from north toward east, which is -x.
     axes = np.array([[-np.sin(turn), np.cos(turn)], [np.cos(turn), np.sin(turn)]]).T
     beam = axes @ np.diag(widths**2 / (8 * np.log(2))) @ axes.T
     image = np.zeros((survey.size, survey.size))
@@ -32,8 +32,8 @@ def slow_render(blobs, survey):
 @pytest.mark.parametrize(
     "survey",
     [
-        pytest.param(Survey(size=40), id="round"),
-        pytest.param(Survey(size=40, beam_major_arcsec=6.4), id="north"),
+        pytest.param(SimulatedSurvey(size=40), id="round"),
+        pytest.param(SimulatedSurvey(size=40, beam_major_arcsec=6.4), id="north"),
         pytest.param(TILTED, id="tilted"),
     ],
 )
@@ -61,17 +61,17 @@ def test_no_blobs():
 
 
 @pytest.mark.parametrize("snapshot", [True, False], ids=["arms", "round"])
-def test_noise_has_the_deviation_asked_for(snapshot, rng):
-    survey = Survey(snapshot=snapshot)
+def test_noise_has_the_given_standard_deviation(snapshot, rng):
+    survey = SimulatedSurvey(snapshot=snapshot)
     noise = [radio.draw_noise(rng, survey, 2e-4) for _ in range(60)]
     assert np.std(noise) == pytest.approx(2e-4, rel=0.02)
     assert np.mean(noise) == pytest.approx(0, abs=1e-5)
 
 
 def test_noise_is_correlated_as_in_real_images(rng):
-    """Real cutouts, at one pixel of 1.8": 0.78 (x), 0.79 (y); at two: 0.42, 0.46.
+    """Autocorrelation of real cutouts outside sources, relative to the variance.
 
-    Measured of pixels outside sources, relative to their variance.
+    It is 0.78 (x) and 0.79 (y) at a lag of one pixel of 1.8", and 0.42 and 0.46 at two.
     """
     noise = np.array([radio.draw_noise(rng, FIRST_NATIVE, 1.0) for _ in range(60)])
     along = [np.mean(noise[:, :, :-lag] * noise[:, :, lag:]) for lag in (1, 2)]
@@ -99,15 +99,15 @@ def test_sidelobes_surround_a_bright_source(rng):
     assert 1e-3 < np.abs(image).max() < 0.5
 
 
-def test_sidelobes_of_a_faint_source_or_survey_without(rng):
+def test_no_sidelobes_of_a_faint_source_or_in_a_survey_without_them(rng):
     center, peak = np.zeros((1, 2)), np.array([1e-3])
     assert not radio.draw_sidelobes(rng, FIRST, center, peak, 1e-4).any()
-    clean = Survey(sidelobes=0.0)
+    clean = SimulatedSurvey(sidelobes=0.0)
     assert not radio.draw_sidelobes(rng, clean, center, 1e4 * peak, 1e-4).any()
 
 
 def test_sidelobes_of_another_array(rng):
-    survey = Survey(snapshot=False)
+    survey = SimulatedSurvey(snapshot=False)
     image = radio.draw_sidelobes(rng, survey, np.zeros((1, 2)), np.array([10.0]), 1e-4)
     assert np.abs(image).max() > 1e-3
 
@@ -121,9 +121,11 @@ def test_stripes_without_sources(rng):
 
 
 def test_blank_strips(rng):
-    strips = [radio.draw_blank(rng, Survey(edges=1.0)) for _ in range(60)]
+    strips = [radio.draw_blank(rng, SimulatedSurvey(edges=1.0)) for _ in range(60)]
     shares = np.array([strip.mean() for strip in strips])
     assert 0 < shares.min() < np.median(shares) < 0.1 < shares.max() <= 0.41
     sides = {tuple(np.argwhere(strip)[0]) for strip in strips}
     assert len(sides) > 2
-    assert not any(radio.draw_blank(rng, Survey(edges=0.0)).any() for _ in "abc")
+    assert not any(
+        radio.draw_blank(rng, SimulatedSurvey(edges=0.0)).any() for _ in "abc"
+    )

@@ -16,7 +16,7 @@ from claran.sky.noise import noise
 
 
 def slow_islands(mask, *, corners=True):
-    """Flood fill, pixel by pixel, over four or eight neighbours; sets of (y, x)."""
+    """Returns islands as sets of (y, x), by flood fill over 4 or 8 neighbors."""
     left = {tuple(place) for place in np.argwhere(mask).tolist()}
     islands = []
     while left:
@@ -37,7 +37,7 @@ def slow_islands(mask, *, corners=True):
 
 
 def slow_leaves(image, sigma, island):
-    """Climbs the contours of one island; a contour without one inside is a leaf."""
+    """Returns the peaks of an island: of each contour with none inside, the maximum."""
     threshold = 9 / math.sqrt(3) * sigma
 
     def climb(contour, level):
@@ -103,7 +103,7 @@ def point(x, y, flux, family="compact"):
     return Source(family, np.array([[x, y, flux, 0.0]]), np.array([x, y, 15.0]))
 
 
-def labelled(sources, noise):
+def label_sources(sources, noise):
     models = np.array([radio.render(s.blobs, FIRST) for s in sources])
     models = models.reshape(-1, FIRST.size, FIRST.size)
     image = models.sum(axis=0) + noise
@@ -116,7 +116,7 @@ def quiet(rng):
 
 
 def test_nothing_to_label(quiet):
-    found, membership = labelled([], np.zeros_like(quiet))
+    found, membership = label_sources([], np.zeros_like(quiet))
     assert found == ()
     assert not membership.any()
 
@@ -124,7 +124,7 @@ def test_nothing_to_label(quiet):
 def test_islands_of_one_source_belong_together(quiet):
     blobs = np.array([[-20, 0, 5e-3, 0.5], [0, 0, 3e-3, 0.5], [20, 0, 5e-3, 0.5]])
     double = Source("triple", blobs, np.array([0.0, 0.0, 14.0]))
-    (found, other), membership = labelled([double, point(0, 40, 4e-3)], quiet)
+    (found, other), membership = label_sources([double, point(0, 40, 4e-3)], quiet)
     assert (found.code, other.code) == ("3_3", "1_1")
     assert found.consensus and not found.ignore
     assert found.component_boxes.shape == (3, 4)
@@ -135,42 +135,42 @@ def test_islands_of_one_source_belong_together(quiet):
 
 
 def test_blend_goes_to_the_brighter_source(quiet):
-    (found,), _ = labelled([point(0, 0, 4e-3), point(9, 0, 5e-3)], quiet)
+    (found,), _ = label_sources([point(0, 0, 4e-3), point(9, 0, 5e-3)], quiet)
     assert found.code == "1_2"
     assert not found.consensus and not found.ignore
     assert found.host[0] == pytest.approx(66 + 9 / 1.375)
 
 
 def test_source_below_threshold_is_ignored(quiet):
-    (found,), membership = labelled([point(0, 0, 4e-4)], 0 * quiet)
+    (found,), membership = label_sources([point(0, 0, 4e-4)], 0 * quiet)
     assert found.code == "0_0" and found.ignore and found.components == 0
     assert found.box[0] < 66 < found.box[2]
     assert not membership.any()
 
 
 def test_source_cut_by_the_edge(quiet):
-    (found,), _ = labelled([point(90.5, 0, 9e-3)], quiet)
+    (found,), _ = label_sources([point(90.5, 0, 9e-3)], quiet)
     assert found.box[2] == FIRST.size
     assert found.ignore and not found.consensus
 
 
 def test_class_outside_the_six_is_ignored(quiet):
     blobs = np.array([[x, 0, 5e-3, 0.5] for x in (-40, -15, 15, 40)])
-    (found,), _ = labelled([Source("double", blobs, np.full(3, np.nan))], quiet)
+    (found,), _ = label_sources([Source("double", blobs, np.full(3, np.nan))], quiet)
     assert found.code == "4_4" and found.ignore
     assert np.isnan(found.host).all()
 
 
-def test_noise_island_belongs_to_nobody():
+def test_noise_island_belongs_to_no_source():
     image = np.zeros((FIRST.size, FIRST.size), np.float32)
     image[10:14, 10:14] = 1e-3
-    found, membership = labelled([point(0, 0, 4e-3)], image)
+    found, membership = label_sources([point(0, 0, 4e-3)], image)
     assert len(found) == 1
     assert not membership[10:14, 10:14].any()
 
 
 def test_rule_gives_the_classes_of_real_sources(real_data):
-    """159 of the 168, given which islands belong together."""
+    """It is right for 159 of 168, given which islands belong together."""
     folder = real_data / "rgz_first_dev"
     with (folder / "annotations.csv").open() as file:
         rows = list(csv.DictReader(file))

@@ -32,7 +32,7 @@ def test_source_has_its_class_on_the_noise(code, rng):
     assert image[middle - 2 : middle + 2, middle - 2 : middle + 2].max() > 8e-4
 
 
-def test_fluxes_that_keep_two_points_apart():
+def test_flux_bins_in_which_two_points_are_separate():
     blobs = np.array([[-5.5, 0.0, 1.0, 0.0], [5.5, 0.0, 1.0, 0.0]])
     model = radio.render(blobs, FIRST, size=60)
     bins = selection._flux_bins("2_2", model, 2, 1.6e-4)
@@ -41,7 +41,7 @@ def test_fluxes_that_keep_two_points_apart():
     assert sorted(bins + joined) == list(range(min(bins), selection._BINS))
 
 
-def test_window_holds_the_source(rng):
+def test_window_contains_the_source(rng):
     source = Source("double", np.array([[20.0, 0.0, 1.0, 2.0]]), np.full(3, np.nan))
     window = selection._render_window(source, FIRST)
     assert len(window) < FIRST.size and len(window) % 2 == 0
@@ -55,6 +55,6 @@ def test_window_holds_the_source(rng):
 def test_shift_brings_a_peak_to_the_four_central_pixels(rng):
     tops = np.array([[3, 17], [12, 5]])
     for _ in range(20):
-        x, y = selection._shift_to_centre(rng, tops, 10)
+        x, y = selection._shift_to_center(rng, tops, 10)
         assert any({row + y, column + x} <= {9, 10} for row, column in tops.tolist())
-    assert not selection._shift_to_centre(rng, tops[:0], 10).any()
+    assert not selection._shift_to_center(rng, tops[:0], 10).any()

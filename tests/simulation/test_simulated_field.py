@@ -9,11 +9,11 @@ from astropy.coordinates import SkyCoord
 from claran.labels import RGZ_CLASSES
 from claran.simulation import populations
 from claran.simulation import simulated_field as field
-from claran.simulation.observation import FIRST, FIRST_NATIVE, Survey
+from claran.simulation.observation import FIRST, FIRST_NATIVE, SimulatedSurvey
 
-NOTHING = dataclasses.replace(populations.CATALOGUE, empty=1.0, neighbours=0.0)
-CROWDED = dataclasses.replace(populations.BALANCED, neighbours=12.0)
-ASKAP = Survey(
+NOTHING = dataclasses.replace(populations.CATALOG, empty=1.0, neighbors=0.0)
+CROWDED = dataclasses.replace(populations.BALANCED, neighbors=12.0)
+ASKAP = SimulatedSurvey(
     name="EMU", size=90, pixel_arcsec=2.0, beam_major_arcsec=13.0,
     beam_minor_arcsec=11.0, beam_angle_deg=70.0, noise_jy=2.5e-5,
     frequency_hz=9.44e8, snapshot=False,
@@ -21,7 +21,7 @@ ASKAP = Survey(
 
 
 def everything(one):
-    """All numbers of a field, for comparison."""
+    """Returns all numbers of a field as one array, for comparison."""
     parts = [one.radio, one.infrared, one.membership, np.array(one.center)]
     for source in one.sources:
         parts += [source.box, source.peaks, source.component_boxes, source.host]
@@ -65,7 +65,7 @@ def test_noise_only():
     assert one.sigma == pytest.approx(FIRST.noise_jy, rel=0.5)
 
 
-def test_class_fractions_of_the_catalogue():
+def test_class_fractions_of_the_catalog():
     rng = np.random.default_rng(0)
     counts = Counter(
         source.code
@@ -85,13 +85,13 @@ def test_class_fractions_of_the_catalogue():
 
 def test_main_sources_have_the_class_asked_for():
     rng = np.random.default_rng(1)
-    alone = {"neighbours": 0.0, "chance_pairs": 0.0, "empty": 0.0}
+    alone = {"neighbors": 0.0, "chance_pairs": 0.0, "empty": 0.0}
     for code in RGZ_CLASSES:
         weights = {c: float(c == code) for c in RGZ_CLASSES}
         population = populations.Population(weights=weights, **alone)
         fields = [field.simulate(rng, population=population) for _ in range(40)]
         hits = sum(any(s.code == code for s in one.sources) for one in fields)
-        assert hits >= 23  # The worst is 2_3 with 71%, of 120 fields.
+        assert hits >= 23  # The lowest fraction is 71%, for 2_3 in 120 fields.
 
 
 def test_chance_pair_is_two_sources():
@@ -107,7 +107,7 @@ def test_chance_pair_is_two_sources():
 
 
 def test_a_main_source_peaks_in_the_four_central_pixels():
-    alone = {"neighbours": 0.0, "empty": 0.0}
+    alone = {"neighbors": 0.0, "empty": 0.0}
     rng = np.random.default_rng(4)
     population = populations.Population(weights=dict.fromkeys(RGZ_CLASSES, 1), **alone)
     survey = dataclasses.replace(FIRST, edges=0.0)
@@ -119,7 +119,7 @@ def test_a_main_source_peaks_in_the_four_central_pixels():
         assert (peaks & (one.radio > 5 * one.sigma))[63:69, 63:69].any()
 
 
-def test_blank_edge_is_neither_labelled_nor_seen():
+def test_blank_edge_has_no_labels():
     survey = dataclasses.replace(FIRST, edges=1.0)
     rng = np.random.default_rng(5)
     for _ in range(12):
@@ -141,7 +141,7 @@ def test_wcs_round_trip():
     )
     x, y = wcs.world_to_pixel(wcs.pixel_to_world([0.0, 131.0], [7.0, 90.0]))
     np.testing.assert_allclose([x, y], [[0, 131], [7, 90]], atol=1e-7)
-    # North is up and east is left, by one pixel's side.
+    # North is up and east is left, one pixel away.
     north = wcs.pixel_to_world(middle, middle + 1)
     east = wcs.pixel_to_world(middle - 1, middle)
     assert (north.dec - sky.dec).arcsec == pytest.approx(1.375, rel=1e-4)

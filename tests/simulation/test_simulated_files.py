@@ -58,15 +58,15 @@ def test_table(fields, tmp_path):
     assert image[round(float(y)), round(float(x))] > 5 * float(row["sigma_jy"])
 
 
-def test_an_old_table_is_gone_before_its_fields_are(fields, tmp_path):
+def test_an_old_table_is_removed_before_new_fields_are_written(fields, tmp_path):
     files.write_fields(fields, tmp_path)
 
-    def killed():
+    def interrupted():
         yield fields[0]
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        files.write_fields(killed(), tmp_path)
+        files.write_fields(interrupted(), tmp_path)
     assert not (tmp_path / "annotations.csv").exists()
 
 
@@ -75,7 +75,7 @@ def test_no_fields(tmp_path):
     assert (tmp_path / "annotations.csv").read_text().split(",")[0] == "first_id"
 
 
-def test_example_is_small_and_labelled_as_drawn():
+def test_example_is_small_and_shows_four_islands():
     folder = resources.files(claran.examples)
     paths = [folder / f"simulated_{n}" for n in ("radio.fits", "infrared.png")]
     assert sum(len(path.read_bytes()) for path in paths) < 150_000
