@@ -178,7 +178,9 @@ def write_table(table: QTable, path: str | os.PathLike) -> None:
     options = {}
     if astropy_format == "votable":
         table = table.copy()
-        about = "; ".join(f"{name} = {value}" for name, value in table.meta.items())
+        about = "; ".join(
+            f"{name} = {value}" for name, value in dict(table.meta or {}).items()
+        )
         table.meta = {"description": about} if about else {}
         # Not as text: Astropy 8.0.2 then writes a byte past its buffer, and the program
         # crashes or computes nonsense some time later (astropy issue 20419).

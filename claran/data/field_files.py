@@ -172,9 +172,7 @@ def _objects(
     )
 
 
-def _positions(
-    objects: Sequence[LabelledObject], wcs: WCS | None
-) -> dict[str, Any]:
+def _positions(objects: Sequence[LabelledObject], wcs: WCS | None) -> dict[str, Any]:
     """Returns hosts and components in pixels, edges; what is unknown is NaN or left."""
     host = np.full((len(objects), 2), np.nan, np.float32)
     places, owners = [np.empty((0, 2))], []

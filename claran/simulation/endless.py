@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -50,10 +50,6 @@ class SimulatedFields:
             `claran.simulation.observation`.
     """
 
-    class_names: ClassVar[tuple[str, ...]] = RGZ_CLASSES
-    has_radio: ClassVar[bool] = True
-    endless: ClassVar[bool] = True  # No field comes twice.
-
     def __init__(
         self,
         count: int,
@@ -62,6 +58,9 @@ class SimulatedFields:
         population: Population = CATALOG,
         surveys: Sequence[SimulatedSurvey] = (FIRST,),
     ) -> None:
+        self.class_names = RGZ_CLASSES
+        self.has_radio = True
+        self.endless = True  # No field comes twice.
         self.count = count
         self.seed = seed
         self.population = population
