@@ -1,4 +1,4 @@
-"""The same metric for some of the sources: by consensus, by size, in crowded fields."""
+"""Mean AP for subsets of the sources: by consensus, by size, and in crowded fields."""
 
 import dataclasses
 import itertools
@@ -24,44 +24,45 @@ Weights = Int[np.ndarray, "r fields"]
 def consensus_subsets(
     truths: Sequence[FieldTruth], true: Catalog, found: Catalog, weights: Weights
 ) -> list[Subset]:
-    """Returns results for sources that people agreed about at least so much.
+    """Returns results for sources at or above each consensus level of the volunteers.
 
-    A level that holds the same sources as the one before is left out.
+    A level with the same sources as the previous one is left out.
 
     Args:
-        truths: Fields; without a consensus there is no result.
-        true: Their sources.
-        found: Their detections.
-        weights: How often each field is in each resample.
+        truths: Fields. If none has consensus levels, there are no results.
+        true: Sources of the fields.
+        found: Detections in the fields.
+        weights: How often each field occurs in each resample.
     """
-    nothing = [np.full(len(truth.labels), np.nan) for truth in truths]
+    unknown = [np.full(len(truth.labels), np.nan) for truth in truths]
     levels = np.concatenate(
         [
-            empty if truth.consensus is None else truth.consensus
-            for truth, empty in zip(truths, nothing, strict=True)
+            nan if truth.consensus is None else truth.consensus
+            for truth, nan in zip(truths, unknown, strict=True)
         ]
     )
     results = []
-    before = np.isfinite(levels)
-    for least in CONSENSUS if before.any() else ():
-        # Consensus is a float32 in files: 0.6 there is above or below 0.6 here.
-        wanted = levels >= least - 1e-6
-        if not results or (wanted != before).any():
-            name = f"consensus >= {least:g}"
+    previous = np.isfinite(levels)
+    for level in CONSENSUS if previous.any() else ():
+        # Consensus is float32 in files, where 0.6 is not exactly the 0.6 here.
+        wanted = levels >= level - 1e-6
+        if not results or (wanted != previous).any():
+            name = f"consensus >= {level:g}"
             results.append(_subset(name, true, found, weights, wanted))
-        before = wanted
+        previous = wanted
     return results
 
 
 def extent_subsets(
     truths: Sequence[FieldTruth], true: Catalog, found: Catalog, weights: Weights
 ) -> list[Subset]:
-    """Returns results for sources of each angular size, box corner to corner.
+    """Returns results for ranges of the angular size, the diagonal of the box.
 
-    As in COCO's ranges of area, detections of another size are no false alarms.
+    As in COCO's ranges of area, unmatched detections of another size do not count as
+    false alarms.
 
     Args:
-        truths: Fields; where no pixel size is known there is no result.
+        truths: Fields. If no pixel size is known, there are no results.
         true: See `consensus_subsets`.
         found: See `consensus_subsets`.
         weights: See `consensus_subsets`.
@@ -80,13 +81,13 @@ def extent_subsets(
             name = f"extent above {low:g} arcsec"
         outside = ~((found_sizes > low) & (found_sizes <= high))
         wanted = (sizes > low) & (sizes <= high)
-        excused = dataclasses.replace(found, ignored=found.ignored | outside)
-        results.append(_subset(name, true, excused, weights, wanted))
+        counted = dataclasses.replace(found, ignored=found.ignored | outside)
+        results.append(_subset(name, true, counted, weights, wanted))
     return results
 
 
 def crowded_subset(true: Catalog, found: Catalog, weights: Weights) -> Subset:
-    """Returns results in fields with two or more labelled sources.
+    """Returns results in fields with two or more labeled sources.
 
     Args:
         true: See `consensus_subsets`.
@@ -94,8 +95,8 @@ def crowded_subset(true: Catalog, found: Catalog, weights: Weights) -> Subset:
         weights: See `consensus_subsets`.
     """
     sources = np.bincount(true.fields[~true.ignored], minlength=weights.shape[1])
-    many = sources >= 2
-    true, found = true[many[true.fields]], found[many[found.fields]]
+    crowded = sources >= 2
+    true, found = true[crowded[true.fields]], found[crowded[found.fields]]
     everything = np.ones(len(true), bool)
     return _subset("fields with two or more sources", true, found, weights, everything)
 
