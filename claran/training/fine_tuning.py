@@ -1,4 +1,4 @@
-"""A trained network for other classes: it keeps what it knows of finding sources."""
+"""Transfer of a trained network to other classes."""
 
 from collections.abc import Sequence
 
@@ -12,14 +12,14 @@ KEPT_OF_HEAD = ("fc6", "fc7")
 
 
 def with_classes(network: FasterRcnn, class_names: Sequence[str]) -> FasterRcnn:
-    """Returns the network with new heads for other classes.
+    """Returns a copy of the network with new output layers for other classes.
 
     The weights of the backbone, the RPN and the hidden layers of the box head are
-    copied; the layers that classify and correct boxes, class by class, are new.
+    copied. The layers for class logits and box deltas are new.
 
     Args:
-        network: Stays as it is.
-        class_names: Names of the classes, without background.
+        network: The trained network, which is not changed.
+        class_names: Names of the new classes, without background.
     """
     config = network.get_config()
     config["class_names"] = list(class_names)

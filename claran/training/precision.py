@@ -1,4 +1,4 @@
-"""The precision that a network computes in, changed after it was made."""
+"""Changing the numerical precision of an existing network."""
 
 from typing import Any
 
@@ -8,12 +8,13 @@ __all__ = ["in_precision"]
 
 
 def in_precision(network: FasterRcnn, policy: str) -> FasterRcnn:
-    """Returns the network with layers that compute in another precision.
+    """Returns a copy of the network that computes in another precision.
 
     Args:
-        network: Stays as it is; is itself returned if nothing would change.
-        policy: Of Keras, such as "float32" or "mixed_bfloat16"; weights are float32 in
-            both.
+        network: The network, which is not changed. It is returned itself if it has
+            this precision already.
+        policy: Keras dtype policy, such as "float32" or "mixed_bfloat16". The weights
+            are float32 in both.
     """
     config = network.get_config()
     changed = _with_policy(config, policy)
@@ -25,7 +26,7 @@ def in_precision(network: FasterRcnn, policy: str) -> FasterRcnn:
 
 
 def _with_policy(config: Any, policy: str) -> Any:
-    """Returns a configuration with every dtype policy in it replaced."""
+    """Returns a configuration with all its dtype policies replaced."""
     if isinstance(config, list | tuple):
         return type(config)(_with_policy(part, policy) for part in config)
     if not isinstance(config, dict):
