@@ -16,7 +16,7 @@ import keras
 
 from claran.io.atomic import flush, replace_file
 
-__all__ = ["Checkpoints", "save_in_vain", "write_json"]
+__all__ = ["Checkpoints", "save_and_discard", "write_json"]
 
 WEIGHTS, STATE = "training.weights.h5", "state.json"
 
@@ -56,7 +56,7 @@ class Checkpoints:
             state: Values for JSON, including `step`.
         """
         if not self.write:
-            save_in_vain(model.save_weights, WEIGHTS)
+            save_and_discard(model.save_weights, WEIGHTS)
             return
         name = f"step-{state['step']:09d}"
         partial = self.folder / f".{name}.partial"
@@ -97,7 +97,7 @@ class Checkpoints:
         return None
 
 
-def save_in_vain(save: Callable[[Path], Any], name: str) -> None:
+def save_and_discard(save: Callable[[Path], Any], name: str) -> None:
     """Saves to a temporary file, in the processes that do not write.
 
     While saving, Keras evaluates the learning rate. This is a computation on all

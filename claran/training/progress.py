@@ -13,14 +13,14 @@ from claran.training.checkpoints import write_json
 from claran.training.joint import LOSSES, JointTraining
 from claran.training.run_record import TrainingError
 
-__all__ = ["BAD_BATCH", "Guard", "OneBehind", "ProgressBar"]
+__all__ = ["BAD_BATCH", "DelayedLogs", "Guard", "ProgressBar"]
 
 BAD_BATCH = "bad_batch.json"
 DIVERGED = 1e4  # The sum of the losses starts between 1 and 100.
 REFRESH = 0.5  # Seconds between updates of the text.
 
 
-class OneBehind(keras.callbacks.CallbackList):
+class DelayedLogs(keras.callbacks.CallbackList):
     """Passes the logs of the previous step to the callbacks.
 
     These are available already. Reading the logs of the current step would make host
