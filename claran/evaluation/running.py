@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from tqdm.auto import tqdm
 
-import claran
+from claran import __version__
 from claran.detection.classical_engine import ClassicalEngine
 from claran.detection.detections import Detections
 from claran.detection.engine import Engine
@@ -179,7 +179,7 @@ def _about(source: LabelledSource, about: Mapping[str, str]) -> dict[str, str]:
         **about,
         "fields": str(len(source)),
         "fingerprint of the data": source.fingerprint,
-        "claran": claran.__version__,
+        "claran": __version__,
     }
 
 

@@ -238,7 +238,7 @@ def _fill(model: FasterRcnn, variables: Arrays, origin: str) -> None:
         kernel, bias = _take(remaining, name, origin)
         if name == "fc6":
             kernel = _channels_last(kernel, model.sampler.size)
-        _set(layer, kernel, bias, f"{origin}: {name}")
+        _assign(layer, kernel, bias, f"{origin}: {name}")
     # The original saves its regressor multiplied by these units and, resuming, never
     # divides again; ours multiplies when it decodes.
     stds = np.tile(model.decoder.delta_stds, head.num_classes + 1)
