@@ -197,7 +197,7 @@ def test_module_names_are_unique():
     names = collections.Counter(
         file.stem for part, _, file in modules() if file.stem != "__init__"
     )
-    folders = {file.parent.name for _, _, file in modules()}
+    folders = {file.parent.name for _, _, file in modules() if file.stem != "__init__"}
     assert [name for name, count in names.items() if count > 1] == []
     # A module named like a room sends a newcomer to the wrong place.
     assert sorted(set(names) & folders) == []
