@@ -4,7 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -37,6 +37,7 @@ LOWEST_SCORE = 0.05  # As in the original's evaluation.
 UNFINISHED = "unfinished"  # Folder in the output.
 
 
+@runtime_checkable
 class LabelledSource(Source, Protocol):
     """Labelled fields by number, with what identifies them."""
 

@@ -56,6 +56,7 @@ class View(NamedTuple):
     origin: tuple[int, int] = (0, 0)  # (x, y) in the scene.
 
 
+@runtime_checkable
 class Scene(Protocol):
     """A field at the network's resolution, y down; views are cut from it."""
 
