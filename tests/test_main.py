@@ -79,9 +79,7 @@ class TestChannels:
         found = claran(
             "--mode=predict", "--image=infrared", "--output=x.csv", model=channels_path
         )
-        assert_fails(
-            found, "is a picture, and the network looks at radio images"
-        )
+        assert_fails(found, "is a picture, and the network looks at radio images")
 
     def test_no_beam_of_nothing(self, claran, channels_path, assert_fails):
         found = claran("--mode=demo", "--beam=0", model=channels_path)

@@ -165,9 +165,7 @@ class TestChannels:
         wider = detector.detect(field, beam_arcsec=10.8, score_threshold=0)
         # Counting gives the same boxes, but the network sees another picture.
         assert list(wider["score"]) != list(header["score"])
-        with pytest.raises(
-            ValueError, match=r"`beam_arcsec` must be above 0"
-        ):
+        with pytest.raises(ValueError, match=r"`beam_arcsec` must be above 0"):
             detector.detect(field, beam_arcsec=-1)
 
     def test_a_survey_says_what_the_header_does_not(self, detector, field):
