@@ -7,7 +7,7 @@ from claran.evaluation.gallery import Shown, false_alarms, misses, plot_cases
 from claran.evaluation.metrics import EvaluationOptions, evaluate
 from claran.evaluation.output import display_inputs, write_evaluation
 from claran.evaluation.plots import plots
-from claran.evaluation.truth import FieldDetections, read_truths
+from claran.evaluation.truth import FieldDetections, read_fields
 from claran.fields.preprocessing import Picture
 
 CLASSES = ("1_1", "1_2", "1_3", "2_2")
@@ -31,8 +31,8 @@ def shown(make_element):
         detections([*TRUE, 2, 0.99]),
         detections(),
     ]
-    truths = read_truths(source)
-    return Shown(source, display_inputs(truths), truths, found, CLASSES)
+    fields = read_fields(source)
+    return Shown(source, display_inputs(fields), fields, found, CLASSES)
 
 
 def test_the_worst_come_first(shown):
@@ -53,8 +53,8 @@ def test_the_worst_come_first(shown):
         (2, "1C_2P"), (1, "2C_2P")
     ]  # fmt: skip
     assert [case.field for case in misses(shown, count=2)] == [3, 1]
-    ignored = [dataclasses.replace(t, ignored=np.array([True])) for t in shown.truths]
-    left_out = shown._replace(truths=ignored)
+    ignored = [dataclasses.replace(t, ignored=np.array([True])) for t in shown.fields]
+    left_out = shown._replace(fields=ignored)
     assert misses(left_out) == []
     # On an ignored source, a detection of any class is no false alarm.
     assert [case.field for case in false_alarms(left_out)] == [0, 1]
@@ -80,7 +80,7 @@ def test_report_with_and_without_detections(shown, tmp_path, nothing):
     if nothing:
         shown = shown._replace(detections=[detections()] * 4)
     evaluation = evaluate(
-        shown.truths, shown.detections, CLASSES,
+        shown.fields, shown.detections, CLASSES,
         options=EvaluationOptions(resample_count=5),
     )  # fmt: skip
     assert len(plots(evaluation)["precision_recall"].axes[0].lines) == 1
@@ -95,7 +95,7 @@ def test_report_with_and_without_detections(shown, tmp_path, nothing):
 
 
 def test_pictures_are_shown_without_rescaling(shown):
-    truths = [
-        dataclasses.replace(t, islands=None, shape=(90, 40)) for t in shown.truths
+    fields = [
+        dataclasses.replace(t, islands=None, shape=(90, 40)) for t in shown.fields
     ]
-    assert display_inputs(truths) == Picture(method=None, size=90)
+    assert display_inputs(fields) == Picture(method=None, size=90)

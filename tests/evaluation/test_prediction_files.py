@@ -36,7 +36,7 @@ def fields():
         )
 
     no_islands = np.zeros((0, 4))
-    truths = [truth("f", no_islands), truth("p", None), truth("e", no_islands)]
+    fields = [truth("f", no_islands), truth("p", None), truth("e", no_islands)]
     found = [
         FieldDetections(
             boxes=np.array([[10.0, 5.0, 30.0, 25.0], [1.0, 2.0, 3.5, 4.5]]),
@@ -52,7 +52,7 @@ def fields():
             boxes=np.zeros((0, 4)), labels=np.zeros(0, int), scores=np.zeros(0)
         ),
     ]
-    return truths, found
+    return fields, found
 
 
 def assert_equal(ours, expected):
@@ -65,22 +65,22 @@ def assert_equal(ours, expected):
 @pytest.mark.parametrize("sky", [False, True], ids=["pixels", "sky"])
 @pytest.mark.parametrize("ending", [".ecsv", ".csv", ".fits", ".vot"])
 def test_a_table_comes_back_as_it_was(fields, tmp_path, ending, sky):
-    truths, found = fields
-    table = to_table(truths, found, CLASSES)
+    fields, found = fields
+    table = to_table(fields, found, CLASSES)
     if sky:  # As of FITS files with a WCS.
         table["center"] = SkyCoord([1, 2, 3], [4, 5, 6], unit="deg")
     # y is up in FITS and down in pictures: 50 - 25 from the top.
     assert table["y0"].tolist() == [5, 2, 25]
     write_table(table, tmp_path / f"table{ending}")
-    result = read_predictions(tmp_path / f"table{ending}", truths, CLASSES)
+    result = read_predictions(tmp_path / f"table{ending}", fields, CLASSES)
     assert_equal(result.fields, found)
     assert result.unknown == 0
 
 
 def test_voc_text_comes_back_as_it_was(fields, tmp_path):
-    truths, found = fields
-    truths[0] = dataclasses.replace(truths[0], name="my field")
-    files = voc_files(truths, found, CLASSES)
+    fields, found = fields
+    fields[0] = dataclasses.replace(fields[0], name="my field")
+    files = voc_files(fields, found, CLASSES)
     # One is added to the first edges: VOC counts pixels from one.
     assert files["2_3.txt"] == (
         "my field 0.875 11.0 26.0 30.0 45.0\np 0.500 11.0 26.0 30.0 45.0\n"
@@ -88,7 +88,7 @@ def test_voc_text_comes_back_as_it_was(fields, tmp_path):
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     # Class by class: the rows of the first field change places.
-    first, *others = read_predictions(tmp_path, truths, CLASSES).fields
+    first, *others = read_predictions(tmp_path, fields, CLASSES).fields
     assert first.labels.tolist() == [1, 2]
     np.testing.assert_array_equal(first.boxes, found[0].boxes[::-1])
     assert_equal(others, found[1:])
@@ -97,11 +97,11 @@ def test_voc_text_comes_back_as_it_was(fields, tmp_path):
 def test_coco_comes_back_as_it_was_and_pycocotools_takes_it(
     fields, tmp_path, pycocotools
 ):
-    truths, found = fields
-    truth, results = coco_files(truths, found, CLASSES)
+    fields, found = fields
+    truth, results = coco_files(fields, found, CLASSES)
     for name, content in (("truth", truth), ("results", results)):
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
-    result = read_predictions(tmp_path / "results.json", truths, CLASSES)
+    result = read_predictions(tmp_path / "results.json", fields, CLASSES)
     assert_equal(result.fields, found)
     with contextlib.redirect_stdout(io.StringIO()):
         coco = pycocotools.COCO(tmp_path / "truth.json")
@@ -111,7 +111,7 @@ def test_coco_comes_back_as_it_was_and_pycocotools_takes_it(
         theirs.accumulate()
         theirs.summarize()
     options = EvaluationOptions(resample_count=1)
-    ours = evaluate(truths, found, CLASSES, options=options).coco
+    ours = evaluate(fields, found, CLASSES, options=options).coco
     np.testing.assert_allclose(
         [ours[name].value for name in ("AP", "AP50", "AP75")], theirs.stats[:3]
     )
@@ -136,7 +136,7 @@ def test_an_ignored_source_of_no_class_is_a_crowd_of_every_class():
 
 
 def test_a_table_may_name_files_and_hold_other_fields(fields, tmp_path):
-    truths, _ = fields
+    fields, _ = fields
     path = tmp_path / "table.csv"
     path.write_text(
         "image,label,score,x0,y0,x1,y1\n"
@@ -144,7 +144,7 @@ def test_a_table_may_name_files_and_hold_other_fields(fields, tmp_path):
         "survey/f.fits.gz,2_3,0.4,0,0,2,2\n"
         "elsewhere.fits,FR-II,0.5,0,0,1,1\n"
     )
-    result = read_predictions(path, truths, CLASSES)
+    result = read_predictions(path, fields, CLASSES)
     assert result.unknown == 1
     assert result.fields[0].labels.tolist() == [1, 2]
 
