@@ -15,7 +15,7 @@ from claran import __version__
 from claran.detection.classical_engine import ClassicalEngine
 from claran.detection.detections import Detections
 from claran.detection.engine import Engine
-from claran.evaluation.catalogs import read_fields
+from claran.evaluation.catalogs import measured_field, read_fields
 from claran.evaluation.gallery import Shown
 from claran.evaluation.metrics import EvaluationOptions, evaluate
 from claran.evaluation.output import write_detections, write_evaluation
@@ -229,15 +229,11 @@ def _items(
 
     Measured where they are made: association needs the islands of every field.
     """
-    measured = functools.partial(_measured, source)
+    measured = functools.partial(measured_field, source)
     numbers = range(start, len(source))
     if workers > 0:
         return parallel_map(measured, numbers, workers=workers), None
     return numbers, measured
-
-
-def _measured(source: Source, number: int) -> Field:
-    return source[number].measure()
 
 
 def _partial(
