@@ -21,7 +21,9 @@ from claran.commands.common import UsageError, say
 from claran.commands.data_flags import data_set, labelled_fields, rgz
 from claran.fields.augmentation import AddNoise, DropInfrared, Move
 from claran.fields.batches import PipelineOptions, Transform, training_batches
-from claran.fields.preprocessing import Channels, Picture, Preprocessor
+from claran.fields.channels import Channels
+from claran.fields.framing import Picture
+from claran.fields.preprocessing import Preprocessor
 from claran.fields.preview import write_preview
 from claran.simulation import simulated_field as simulated
 from claran.simulation.populations import BALANCED, CATALOG

@@ -124,7 +124,7 @@ class AddNoise:
 class DropInfrared:
     """Takes the infrared away, so that one network learns to see with and without.
 
-    For `claran.fields.preprocessing.Channels`; D3 and D4 need the infrared.
+    For `claran.fields.channels.Channels`; D3 and D4 need the infrared.
     """
 
     probability: float = 0.25

@@ -5,7 +5,8 @@ from claran.detection.detector import Detector
 from claran.detection.engine import BatchDetector, Validation, network_inputs
 from claran.evaluation.metrics import mean_average_precision
 from claran.evaluation.truth import FieldTruth, read_truths
-from claran.fields.preprocessing import Channels, Picture
+from claran.fields.channels import Channels
+from claran.fields.framing import Picture
 from claran.sky.images import SkyImage
 from claran.sky.noise import noise
 

@@ -8,7 +8,7 @@ from claran.evaluation.metrics import EvaluationOptions, evaluate
 from claran.evaluation.output import display_inputs, write_evaluation
 from claran.evaluation.plots import plots
 from claran.evaluation.truth import FieldDetections, read_truths
-from claran.fields.preprocessing import Picture
+from claran.fields.framing import Picture
 
 CLASSES = ("1_1", "1_2", "1_3", "2_2")
 TRUE = [20.0, 10.0, 40.0, 18.0]

@@ -13,7 +13,8 @@ from claran.fields.batches import (
     training_batches,
     validation_batches,
 )
-from claran.fields.preprocessing import CHANNELS, Channels, Picture
+from claran.fields.channels import CHANNELS, Channels
+from claran.fields.framing import Picture
 
 AUGMENT = (Move(shift=3), AddNoise(), DropInfrared())
 OPTIONS = PipelineOptions(batch_size=2, slots=4, seed=3)

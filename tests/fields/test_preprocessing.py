@@ -5,7 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from claran.fields.preprocessing import CAFFE_MEAN, CHANNELS, Channels, Picture, place
+from claran.fields.channels import CHANNELS, Channels
+from claran.fields.framing import CAFFE_MEAN, Picture
+from claran.fields.preprocessing import place
 from claran.models.vgg16 import BGR_MEAN
 from claran.sky.images import SkyImage
 from claran.sky.pictures import fuse

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from claran.fields.batches import PipelineOptions, validation_batches
-from claran.fields.preprocessing import Channels, Picture
+from claran.fields.channels import Channels
+from claran.fields.framing import Picture
 from claran.fields.preview import preview_page, to_picture, write_preview
 from claran.sky.images import read_picture
 
