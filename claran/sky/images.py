@@ -15,6 +15,7 @@ from astropy.wcs.utils import proj_plane_pixel_area, wcs_to_celestial_frame
 from jaxtyping import Bool, Float32, Shaped, UInt8
 
 from claran.errors import ImageError
+from claran.sky.beams import Beam, read_beam
 
 __all__ = [
     "SkyImage",
@@ -46,7 +47,7 @@ class SkyImage:
         unit: `BUNIT` as the file spells it, unchecked: headers are often wrong, and
             detection needs only the ratio to the noise. "" if there is none.
         beam: Full widths of the major and the minor axis in arcsec, position angle in
-            degrees, from `BMAJ`, `BMIN`, `BPA`; None if they are missing.
+            degrees; None if the header has none, see `claran.sky.beams.read_beam`.
     """
 
     values: Float32[np.ndarray, "ny nx"]
@@ -54,7 +55,7 @@ class SkyImage:
     pixel_arcsec: float | None = None
     name: str = "array"
     unit: str = ""
-    beam: tuple[float, float, float] | None = None
+    beam: Beam | None = None
 
     def __post_init__(self) -> None:
         if self.pixel_arcsec is None and self.wcs is not None:
@@ -113,13 +114,14 @@ def read_sky_image(
             raw, header = _first_image(hdus, label)
         values = _plane(raw, label)
         sky = _celestial(header) if wcs is None else wcs.sub(2)
+        beam = read_beam(header)
     unit = raw.unit if isinstance(raw, units.Quantity) else header.get("BUNIT", "")
     return SkyImage(
         values=values,
         wcs=sky,
         name=default if name is None else name,
         unit=str(unit).strip(),
-        beam=_beam(header),
+        beam=beam,
     )
 
 
@@ -245,12 +247,3 @@ def _is_celestial(wcs: WCS) -> bool:
         return False
     # Astropy takes ecliptic longitudes for right ascensions.
     return wcs.has_celestial and wcs.wcs.lngtyp in ("RA", "GLON")
-
-
-def _beam(header: Any) -> tuple[float, float, float] | None:
-    try:
-        major, minor = 3600 * header["BMAJ"], 3600 * header["BMIN"]
-        beam = float(major), float(minor), float(header.get("BPA", 0.0))
-    except (KeyError, TypeError, ValueError):
-        return None
-    return beam if beam[0] > 0 and beam[1] > 0 else None
