@@ -47,7 +47,7 @@ def rng() -> np.random.Generator:
 def narrow() -> Callable[..., Any]:
     """Builds ClaRAN v0.1 with so few channels that it runs in a moment."""
     # Not at the top: Keras must load after the hook above, and not for `claran.data`.
-    from claran.models.presets import claran_v01  # noqa: PLC0415
+    from claran.detection.presets import claran_v01  # noqa: PLC0415
 
     sizes = {
         "backbone_widths": [4, 8, 8, 8, 8],
@@ -71,7 +71,7 @@ def narrow_path(
 @pytest.fixture(scope="session")
 def tiny_channels() -> Callable[..., Any]:
     """Builds claran_first with so few channels that it runs in a moment."""
-    from claran.models.presets import claran_first  # noqa: PLC0415 - as above
+    from claran.detection.presets import claran_first  # noqa: PLC0415 - as above
 
     sizes = {
         "widths": (4, 4, 8, 8),
@@ -89,7 +89,7 @@ def d1_path(
 ) -> Path:
     """A saved narrow network that needs no infrared."""
     path = tmp_path_factory.mktemp("models") / "d1.keras"
-    narrow(fusion="D1").save(path)
+    narrow(method="D1").save(path)
     return path
 
 

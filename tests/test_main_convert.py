@@ -77,7 +77,7 @@ def test_errors(claran, arguments, message, assert_fails):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--anchor_scales=1,2"], "has 6 anchors a cell"),
+        (["--anchor_scales=1,2"], "has 6 anchors per cell"),
         (["--class_names=a,b"], "has 6 classes without background"),
     ],
     ids=["anchors", "classes"],

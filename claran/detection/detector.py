@@ -12,8 +12,7 @@ from astropy.table import QTable
 from astropy.wcs import WCS
 from matplotlib.figure import Figure
 
-import claran
-from claran import plotting
+from claran import __version__, plotting
 from claran.catalog.tables import detection_table, sky_columns
 from claran.detection.detection_model import DetectionModel
 from claran.detection.detections import Detections
@@ -203,7 +202,7 @@ class Detector:
         """Returns what a table says of how it was made; keys suit a FITS header."""
         network = self.model.network
         about = {
-            "CLARAN": claran.__version__,
+            "CLARAN": __version__,
             "MODEL": self.name,
             "MODELSHA": self.fingerprint[:16],
             "MINSCORE": score_threshold,

@@ -1,7 +1,8 @@
-"""Whether the right islands of emission were put together into one source.
+"""Association: whether the right islands of emission were grouped into one source.
 
-The label of a source says which islands belong to it; a box says so too, by what is
-within. IoU hardly tells a double source from its brighter half and a neighbor.
+The box of a labeled source contains the islands that belong to it, and so does the box
+of a detection. This is a sharper test than the IoU, which may be high although an
+island of a neighbor is included.
 """
 
 from collections.abc import Sequence
@@ -16,29 +17,30 @@ from claran.fields.field import Field
 from claran.fields.outlines import owners
 from claran.sky.box_arrays import pairwise_iou
 
-__all__ = ["LEAST_COMPONENTS", "Association", "associate"]
+__all__ = ["MIN_COMPONENTS", "Association", "associate"]
 
-LEAST_COMPONENTS = {"all": 1, "two or more components": 2}
+MIN_COMPONENTS = {"all": 1, "two or more components": 2}
 
 MIN_IOU = 0.5
 
 
 class Association(NamedTuple):
-    """One row for each source that is not ignored and has islands of its own."""
+    """The result for each source that is not ignored and has its own islands."""
 
     fields: Int[np.ndarray, "n"]
-    sources: Int[np.ndarray, "n"]  # Row within the field.
+    sources: Int[np.ndarray, "n"]  # Index within the field.
     components: Int[np.ndarray, "n"]  # Number of islands.
     right: Bool[np.ndarray, "n"]
 
     def share(
         self, *, least: int = 1, weights: Int[np.ndarray, "r fields"] | None = None
     ) -> Float[np.ndarray, "r"]:
-        """Returns the share of sources that are right; NaN without any.
+        """Returns the fraction of sources that are right; NaN without sources.
 
         Args:
-            least: Only sources with so many components.
-            weights: How often each field is in each resample; None for once.
+            least: Smallest number of components of the sources to include.
+            weights: How often each field occurs in each resample. None means once, and
+                a single value.
         """
         chosen = self.components >= least
         fields, right = self.fields[chosen], self.right[chosen]
@@ -49,12 +51,16 @@ class Association(NamedTuple):
             return (times * right).sum(axis=1) / times.sum(axis=1)
 
     def estimates(self, weights: Int[np.ndarray, "r fields"]) -> dict[str, Estimate]:
-        """Returns the shares with their intervals; keys are of `LEAST_COMPONENTS`."""
+        """Returns the fractions with their intervals, by the keys of `MIN_COMPONENTS`.
+
+        Args:
+            weights: How often each field occurs in each resample.
+        """
         return {
             name: Estimate.of(
                 self.share(least=least)[0], self.share(least=least, weights=weights)
             )
-            for name, least in LEAST_COMPONENTS.items()
+            for name, least in MIN_COMPONENTS.items()
         }
 
 
@@ -64,12 +70,12 @@ def associate(
     *,
     score_threshold: float,
 ) -> Association | None:
-    """Returns which sources have exactly their own islands in a detection.
+    """Returns which sources have a detection with exactly their own islands.
 
-    An island belongs to the smallest box that holds it. A source is right if the
-    detection that overlaps it most, of any class, has an IoU above 0.5 and the same
-    islands. Detections above the score threshold are used; of two with an IoU above
-    0.5, the one with the higher score.
+    An island belongs to the smallest box that contains it. A source is right if the
+    detection with the highest IoU, of any class, has an IoU above 0.5 and the same
+    islands. Only detections above the score threshold are used. If two of them have an
+    IoU above 0.5, the one with the lower score is dropped.
 
     Args:
         fields: The fields, labelled.
@@ -77,7 +83,7 @@ def associate(
         score_threshold: See above.
 
     Returns:
-        None if no field has a radio image.
+        The result for each source; None if no field has a radio image.
     """
     rows: list[tuple[int, int, int, bool]] = []
     known = False
@@ -118,6 +124,7 @@ def _distinct(found: Detections, threshold: float) -> Float[np.ndarray, "k 4"]:
 def _best(
     true: Float[np.ndarray, "n 4"], boxes: Float[np.ndarray, "k 4"]
 ) -> Int[np.ndarray, "n"]:
+    """Returns the index of the best box for each source; -1 without IoU above 0.5."""
     if not len(boxes):
         return np.full(len(true), -1)
     iou = pairwise_iou(true, boxes)

@@ -1,4 +1,4 @@
-"""Average precision: VOC's two, COCO's, and their spread over resampled fields."""
+"""Average precision by the rules of VOC and COCO, also for resampled fields."""
 
 from typing import Literal
 
@@ -17,20 +17,20 @@ __all__ = [
 ]
 
 COCO_IOU = np.linspace(0.5, 0.95, 10)
-RECALLS = np.linspace(0, 1, 101)  # Where COCO reads its curve.
+RECALLS = np.linspace(0, 1, 101)  # Where COCO samples the curve.
 
 Metric = Literal["area", "11_points", "101_points"]
-"""VOC 2010's area under the curve, VOC 2007's mean of 11, and COCO's mean of 101."""
+"""Area under the curve (VOC 2010), or mean at 11 (VOC 2007) or 101 recalls (COCO)."""
 
 
 def curve(
     matches: Matches, *, threshold: int = 0
 ) -> tuple[Float[np.ndarray, "d"], Float[np.ndarray, "d"]]:
-    """Returns recall and precision down to each detection that counts.
+    """Returns recall and precision at each detection that is not ignored.
 
     Args:
-        matches: Of one class.
-        threshold: Which of its IoU thresholds.
+        matches: Matches of one class.
+        threshold: Index of the IoU threshold.
     """
     hits = matches.hits[threshold][~matches.ignored[threshold]]
     found = np.cumsum(hits)
@@ -48,58 +48,59 @@ def average_precision(
 ) -> Float[np.ndarray, "r"]:
     """Returns the average precision of one class for each resample of the fields.
 
-    NaN where there is no source to find, but for 11 points, which VOC's rule makes 0;
-    0 where nothing was found.
+    It is 0 if nothing was found. Without sources it is NaN, except for 11 points, where
+    VOC's rule gives 0.
 
     Args:
-        matches: Of the class.
+        matches: Matches of the class.
         metric: See `Metric`.
-        threshold: Which of the IoU thresholds of the matches.
-        weights: How often each field is in each resample; None for all fields once,
-            and one number.
+        threshold: Index of the IoU threshold.
+        weights: How often each field occurs in each resample. None means once, and a
+            single value.
     """
     if weights is None:
         weights = np.ones((1, len(matches.positives)), np.int32)
     counted = ~matches.ignored[threshold]
     hits, fields = matches.hits[threshold][counted], matches.fields[counted]
-    # Precision falls from a hit to the next: only those decide, and how many
-    # detections, of which fields, came since the one before.
-    places = np.flatnonzero(hits)
-    step = np.searchsorted(places, np.arange(len(hits)))
-    before = step < len(places)
+    # Between two hits precision can only fall. Only its values at the hits matter, and
+    # for them the number of detections of each field since the previous hit.
+    ranks = np.flatnonzero(hits)
+    step = np.searchsorted(ranks, np.arange(len(hits)))
+    before = step < len(ranks)
     steps = coo_array(
         (np.ones(before.sum(), np.int32), (step[before], fields[before])),
-        shape=(len(places), len(matches.positives)),
+        shape=(len(ranks), len(matches.positives)),
     ).tocsr()
     total = np.cumsum(steps @ weights.T, axis=0).T
-    return _read(weights[:, fields[places]], total, weights @ matches.positives, metric)
+    positives = weights @ matches.positives
+    return _average(weights[:, fields[ranks]], total, positives, metric)
 
 
 def max_recall(matches: Matches) -> Float[np.ndarray, "t"]:
-    """Returns the share of sources that were found at all, at each IoU threshold."""
+    """Returns the fraction of sources that were found, at each IoU threshold."""
     positives = matches.positives.sum()
     found = matches.hits.sum(axis=1)
     return found / positives if positives else np.full(len(found), np.nan)
 
 
-def _read(
+def _average(
     hits: Int[np.ndarray, "r h"],
     total: Int[np.ndarray, "r h"],
     positives: Int[np.ndarray, "r"],
     metric: Metric,
 ) -> Float[np.ndarray, "r"]:
-    """Returns the average precision of curves given at their hits.
+    """Returns the average precision of each resample, from its curve at the hits.
 
     Args:
-        hits: How often each counts.
-        total: Detections down to each, as often as they count.
-        positives: Sources to find.
+        hits: How often each hit occurs.
+        total: Number of detections down to each hit, that hit included.
+        positives: Number of sources.
         metric: See `Metric`.
     """
     found = np.cumsum(hits, axis=1)
-    # Fields that a resample lacks leave 0/0 ahead of its first detection.
+    # A resample may lack the fields of the first hits, which gives 0/0.
     precision = np.divide(found, total, out=np.zeros(found.shape), where=total > 0)
-    # From the right: the best precision at this recall or a higher one.
+    # The highest precision at this recall or any higher one.
     envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
     if metric == "area":
         with np.errstate(invalid="ignore"):  # 0/0: no source, NaN.

@@ -1,7 +1,7 @@
-"""95% intervals of any metric, by drawing the fields again and again.
+"""95% confidence intervals of any metric, by bootstrap over fields.
 
-Sources of one field are not independent, so that fields are drawn, with replacement
-(the bootstrap of Efron 1979, Ann. Statist. 7, 1).
+The sources of a field are not independent. Therefore fields, not sources, are drawn
+with replacement (Efron 1979, Ann. Statist. 7, 1).
 """
 
 import math
@@ -15,7 +15,7 @@ __all__ = ["Estimate", "interval", "mean_over_classes", "resamples"]
 
 
 class Estimate(NamedTuple):
-    """A value and its 95% interval over resampled fields; NaN where not known."""
+    """A value and its 95% interval over resampled fields; NaN if unknown."""
 
     value: float
     low: float
@@ -23,7 +23,12 @@ class Estimate(NamedTuple):
 
     @classmethod
     def of(cls, value: float, spread: Float[np.ndarray, "r"]) -> "Estimate":
-        """Returns a value with the interval of its resampled copies."""
+        """Returns a value with its interval.
+
+        Args:
+            value: The value for all fields.
+            spread: The values for the resamples.
+        """
         return cls(float(value), *interval(spread))
 
     @classmethod
@@ -32,7 +37,12 @@ class Estimate(NamedTuple):
         values: Sequence[Float[np.ndarray, "1"]],
         spread: Sequence[Float[np.ndarray, "r"]],
     ) -> "Estimate":
-        """Returns the mean over classes, each a value and its resampled copies."""
+        """Returns the mean over classes with its interval.
+
+        Args:
+            values: The value of each class for all fields.
+            spread: The values of each class for the resamples.
+        """
         if not values:
             return cls(math.nan, math.nan, math.nan)
         return cls.of(mean_over_classes(values)[0], mean_over_classes(spread))
@@ -48,22 +58,22 @@ class Estimate(NamedTuple):
 def resamples(
     field_count: int, *, count: int = 1000, seed: int = 0
 ) -> Int[np.ndarray, "count fields"]:
-    """Returns how often each field is in each of many draws.
+    """Returns how often each field occurs in each of many resamples.
 
     Args:
-        field_count: Number of fields, and of those drawn.
-        count: Number of draws.
-        seed: The same seed, the same draws.
+        field_count: Number of fields, which is also the size of a resample.
+        count: Number of resamples.
+        seed: Seed of the random generator.
     """
     rng = np.random.default_rng(seed)
     chances = np.full(field_count, 1 / max(field_count, 1))
     drawn = rng.multinomial(field_count, chances, size=count)
-    # Field by field in memory, as average precision takes it.
+    # Column-major order suits the access by field in `average_precision`.
     return np.asfortranarray(drawn, np.int32)
 
 
 def interval(values: Float[np.ndarray, "r"]) -> tuple[float, float]:
-    """Returns the central 95% of resampled values, those that are NaN left out."""
+    """Returns the central 95% interval of resampled values, without those NaN."""
     values = values[np.isfinite(values)]
     if not len(values):
         return np.nan, np.nan
@@ -74,10 +84,10 @@ def interval(values: Float[np.ndarray, "r"]) -> tuple[float, float]:
 def mean_over_classes(
     columns: Sequence[Float[np.ndarray, "r"]],
 ) -> Float[np.ndarray, "r"]:
-    """Returns the mean over classes, those without a source (NaN) left out.
+    """Returns the mean over classes, without classes that have no source (NaN).
 
     Args:
-        columns: Values of each class, in each resample.
+        columns: Values of each class in each resample.
     """
     table = np.array(columns)
     known = np.isfinite(table)

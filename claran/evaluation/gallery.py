@@ -1,4 +1,4 @@
-"""The worst misses and false alarms, as pictures to look at."""
+"""Galleries of the worst misses and false alarms."""
 
 import math
 from collections.abc import Sequence
@@ -26,21 +26,21 @@ __all__ = ["Case", "Shown", "false_alarms", "misses", "plot_cases"]
 
 INCHES = 2.9  # Side of one field.
 COLUMNS = 4
-OUTLINE = [Stroke(linewidth=1.5, foreground="black"), Normal()]  # Of text.
+OUTLINE = [Stroke(linewidth=1.5, foreground="black"), Normal()]  # For text.
 TRUE, FOUND, CHOSEN = "lime", "orange", "white"
 BGR = "BGR"
 
 
 class Case(NamedTuple):
-    """One field to look at, and why."""
+    """A missed source or false alarm in one field."""
 
-    field: int
-    box: np.ndarray  # Of what was missed or invented, in the field's array.
-    reason: str
+    field: int  # Index of the field.
+    box: np.ndarray  # Box of the source or false alarm, (4,), in pixels of the array.
+    reason: str  # Shown above the picture.
 
 
 class Shown(NamedTuple):
-    """Fields, and what was found in them."""
+    """Fields with their sources and detections, for a gallery."""
 
     source: Source
     preprocessor: Preprocessor | None  # Of the network; None if none looked.
@@ -50,14 +50,15 @@ class Shown(NamedTuple):
 
 
 def misses(shown: Shown, *, count: int = 12, iou_threshold: float = 0.5) -> list[Case]:
-    """Returns the sources that were least found, the worst first.
+    """Returns the sources that were missed or found with low scores, the worst first.
 
-    How well a source is found is the best score of a detection of its class with an
-    IoU above the threshold; of those not found at all, the one that overlaps least.
+    Sources are sorted by the highest score of a detection of their class with an IoU
+    above the threshold. Those without such a detection come first, sorted by their
+    highest IoU with any detection. Ignored sources are left out.
 
     Args:
         shown: The fields.
-        count: At most so many; one for each source that is not ignored.
+        count: Largest number of cases.
         iou_threshold: See above.
     """
     true = true_catalog(shown.fields)
@@ -72,11 +73,11 @@ def misses(shown: Shown, *, count: int = 12, iou_threshold: float = 0.5) -> list
     cases = []
     for i in order[~true["ignored"][order]][:count]:
         name = display_name(shown.class_names[int(true.labels[i]) - 1])
-        best = "nothing there"
+        best = "no detection overlaps"
         if score[i]:
             best = f"found with a score of {score[i]:.2f}"
         elif iou[i]:
-            best = f"largest IoU {iou[i]:.2f}"
+            best = f"highest IoU {iou[i]:.2f}"
         cases.append(Case(int(true["field"][i]), true.boxes[i], f"{name}: {best}"))
     return cases
 
@@ -88,13 +89,16 @@ def false_alarms(
     iou_threshold: float = 0.5,
     ignore_unlabelled: bool = False,
 ) -> list[Case]:
-    """Returns the detections of highest score that are no source of their class.
+    """Returns the false alarms with the highest scores.
+
+    A detection is a false alarm if no source of its class, and no ignored source of any
+    class, has an IoU above the threshold.
 
     Args:
         shown: The fields.
-        count: At most so many.
-        iou_threshold: A source has a larger IoU. So has an ignored one, of any class.
-        ignore_unlabelled: Leave out what overlaps no source at all.
+        count: Largest number of cases.
+        iou_threshold: See above.
+        ignore_unlabelled: Whether to leave out detections that overlap no source.
     """
     true = true_catalog(shown.fields)
     found = detected_catalog(shown.detections)
@@ -122,17 +126,17 @@ def plot_cases(
 ) -> Figure:
     """Returns a figure of fields as the network sees them.
 
-    Sources are green, ignored ones dashed; detections above the threshold orange and
-    dotted; what the case is about has a white frame.
+    Sources are green, dashed if ignored. Detections above the score threshold are
+    orange and dotted. The source or false alarm in question has a white frame.
 
     Args:
-        cases: What to show.
+        cases: The cases to show.
         shown: The fields.
-        score_threshold: See above.
+        score_threshold: Detections with a higher score are shown.
     """
     rows = max(1, math.ceil(len(cases) / COLUMNS))
     figure = Figure((INCHES * COLUMNS, (INCHES + 0.3) * rows), dpi=100)
-    FigureCanvasAgg(figure)  # Without pyplot: no display, no global list of figures.
+    FigureCanvasAgg(figure)  # Not pyplot: no display and no global list of figures.
     figure.set_layout_engine("constrained")
     for place, case in enumerate(cases, start=1):
         axes = figure.add_subplot(rows, COLUMNS, place)
@@ -174,11 +178,11 @@ def _draw_objects(
 
 
 class _Frame(NamedTuple):
-    """One field on the page."""
+    """The axes of one field, and the scale of its picture."""
 
     axes: Axes
-    shape: tuple[int, int]  # Of the array.
-    seen: tuple[int, int]  # Of the picture.
+    shape: tuple[int, int]  # Height and width of the array.
+    seen: tuple[int, int]  # Height and width of the picture.
 
     def draw(
         self,
@@ -190,7 +194,16 @@ class _Frame(NamedTuple):
         above: bool = True,
         margin: float = 0.0,
     ) -> None:
-        """Draws a box of the array, with a text above or below it."""
+        """Draws a box given in pixels of the array, with a text above or below it.
+
+        Args:
+            box: (4,) edges in pixels of the array.
+            color: Color of box and text.
+            line: Matplotlib's line style.
+            text: Text.
+            above: Whether the text is above the box.
+            margin: Margin around the box, in percent of the picture's longer side.
+        """
         turned = array_to_picture(
             np.asarray(box, np.float64)[None], self.shape, self.seen
         )[0]

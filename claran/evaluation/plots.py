@@ -1,4 +1,4 @@
-"""Figures of an evaluation."""
+"""Plots of an evaluation."""
 
 from typing import Literal
 
@@ -14,12 +14,16 @@ from claran.labels import display_name
 __all__ = ["plots"]
 
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9")
-"""Of Wong 2011 (Nature Methods 8, 441): told apart by color-blind readers too."""
+"""From Wong 2011 (Nature Methods 8, 441), also distinct to color-blind readers."""
 LINES = ("-", "--", ":")
 
 
 def plots(evaluation: Evaluation) -> dict[str, Figure]:
-    """Returns every figure by name: what it shows is in its title."""
+    """Returns all figures by name; each has a title.
+
+    Args:
+        evaluation: The results.
+    """
     return {
         "precision_recall": _precision_recall(evaluation),
         "score": _score(evaluation),
@@ -57,8 +61,8 @@ def _score(evaluation: Evaluation) -> Figure:
         label="reliability",
     )  # fmt: skip
     threshold = evaluation.options["score_threshold"]
-    axes.axvline(threshold, color="grey", linestyle=":", label=f"score {threshold:g}")
-    _unit_square(axes, "Lowest score", "Share, of the right class")
+    axes.axvline(threshold, color="gray", linestyle=":", label=f"score {threshold:g}")
+    _unit_square(axes, "Lowest score", "Fraction, of the right class")
     _legend(axes, "lower left")
     return figure
 
@@ -66,12 +70,12 @@ def _score(evaluation: Evaluation) -> Figure:
 def _reliability(evaluation: Evaluation) -> Figure:
     shown = evaluation.calibration
     figure, axes = _figure(
-        f"Calibration: expected error {shown.error:.3f}, detections as numbers"
+        f"Calibration: expected error {shown.error:.3f}, with numbers of detections"
     )
     width = np.diff(shown.edges)
     axes.bar(
         shown.edges[:-1], np.nan_to_num(shown.hit_rate), width, align="edge",
-        color=COLORS[5], edgecolor="white", label="share that is right",
+        color=COLORS[5], edgecolor="white", label="fraction that is right",
     )  # fmt: skip
     axes.plot([0, 1], [0, 1], color="black", linestyle="--", label="calibrated")
     axes.plot(
@@ -79,14 +83,16 @@ def _reliability(evaluation: Evaluation) -> Figure:
     )
     for left, step, count in zip(shown.edges[:-1], width, shown.counts, strict=True):
         axes.annotate(f"{count}", (left + step / 2, 0.02), ha="center", fontsize=7)
-    _unit_square(axes, "Score", "Share that is right")
+    _unit_square(axes, "Score", "Fraction that is right")
     _legend(axes, "upper left")
     return figure
 
 
 def _confusion(evaluation: Evaluation) -> Figure:
     threshold = evaluation.options["score_threshold"]
-    figure, axes = _figure(f"Confusion at scores above {threshold:g}, shares of a row")
+    figure, axes = _figure(
+        f"Confusion at scores above {threshold:g}, colored by fraction of the row"
+    )
     counts = evaluation.confusion
     total = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, total, out=np.zeros(counts.shape), where=total > 0)
@@ -97,10 +103,10 @@ def _confusion(evaluation: Evaluation) -> Figure:
     axes.set_xticks(places, [*names, "missed"], rotation=45, ha="right", fontsize=small)
     axes.set_yticks(places, [*names, "false alarm"], fontsize=small)
     axes.set_xlabel("Detected as")
-    axes.set_ylabel("Labelled")
+    axes.set_ylabel("Labeled")
     last = len(names)
     for row, column in np.ndindex(counts.shape):
-        if (row, column) != (last, last):  # Nothing that was taken for nothing.
+        if (row, column) != (last, last):  # "False alarm" and "missed" exclude another.
             axes.annotate(
                 f"{counts[row, column]}", (column, row), ha="center", va="center",
                 fontsize=small, color="white" if share[row, column] > 0.5 else "black",
@@ -110,7 +116,7 @@ def _confusion(evaluation: Evaluation) -> Figure:
 
 def _figure(title: str) -> tuple[Figure, Axes]:
     figure = Figure((5.6, 4.6), dpi=120)
-    FigureCanvasAgg(figure)  # Without pyplot: no display, no global list of figures.
+    FigureCanvasAgg(figure)  # Not pyplot: no display and no global list of figures.
     figure.set_layout_engine("constrained")
     axes = figure.add_subplot()
     axes.set_title(title, fontsize=10)

@@ -1,4 +1,4 @@
-"""One page that holds a whole evaluation: tables and pictures in a single HTML file."""
+"""The report of an evaluation: tables and pictures in a single HTML file."""
 
 import base64
 import html
@@ -31,8 +31,8 @@ dt { opacity: .75; } dd { margin: 0; overflow-wrap: anywhere; }
 """.strip()
 
 GALLERY_NOTE = (
-    "<p class=note>Green: labelled, dashed if ignored. Orange: detected, class and "
-    "score. White: the source or detection that the picture is about.</p>"
+    "<p class=note>Green: labeled, dashed if ignored. Orange: detected, with class and "
+    "score. White: the source or detection in question.</p>"
 )
 
 
@@ -43,13 +43,13 @@ def html_report(
     plots: Mapping[str, bytes],
     galleries: Mapping[str, bytes],
 ) -> str:
-    """Returns the page, which needs no other file.
+    """Returns the HTML page, which contains all its pictures.
 
     Args:
         evaluation: The results.
-        about: What was evaluated on what, shown on top.
-        plots: PNG pictures by what they show.
-        galleries: Wide PNG pictures by what they show.
+        about: Facts about model and data by name, shown at the top.
+        plots: PNG pictures by title.
+        galleries: Wide PNG pictures by title.
     """
     facts = "".join(
         f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>"
@@ -60,11 +60,11 @@ def html_report(
         "<h2>Average precision</h2>", _class_table(evaluation),
         f"<p class=note>AP: area under the precision-recall curve at an IoU of 0.5 "
         f"(VOC). Intervals: central 95% of {evaluation.options['resample_count']:,} "
-        "draws of the fields with replacement. COCO's AP: mean over IoU 0.5 to 0.95."
+        "resamples of the fields with replacement. COCO AP: mean over IoU 0.5 to 0.95."
         "</p>",
         "<h2>Curves</h2>", f"<div class=plots>{_images(plots)}</div>",
-        "<h2>Components put together</h2>", _association_table(evaluation),
-        "<h2>Which sources</h2>", _subset_table(evaluation),
+        "<h2>Association of components</h2>", _association_table(evaluation),
+        "<h2>Subsets of the sources</h2>", _subset_table(evaluation),
         *(f"<h2>{html.escape(name)}</h2>{GALLERY_NOTE}{_images({name: data})}"
           for name, data in galleries.items()),
     ]  # fmt: skip
@@ -106,15 +106,13 @@ def _class_table(evaluation: Evaluation) -> str:
 
 def _association_table(evaluation: Evaluation) -> str:
     if evaluation.association is None:
-        return (
-            "<p class=note>Not known: the data are pictures, without radio images.</p>"
-        )
+        return "<p class=note>Unknown: the data are pictures without radio images.</p>"
     threshold = evaluation.options["score_threshold"]
     rows = [[name, *_cells(share)] for name, share in evaluation.associated.items()]
     return (
         _table(["Sources", "Right", "95% interval"], rows)
-        + "<p class=note>Share of sources whose box holds exactly their own islands of "
-        f"emission, among detections with a score above {threshold:g}.</p>"
+        + "<p class=note>Fraction of sources with a detection of a score above "
+        f"{threshold:g} that contains exactly their own islands of emission.</p>"
     )
 
 

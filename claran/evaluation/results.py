@@ -1,4 +1,4 @@
-"""The numbers that an evaluation gives, for a person and for a program."""
+"""The results of an evaluation, as text for people and JSON for programs."""
 
 import dataclasses
 import math
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from claran.evaluation.association import LEAST_COMPONENTS, Association
+from claran.evaluation.association import MIN_COMPONENTS, Association
 from claran.evaluation.bootstrap import Estimate
 from claran.evaluation.matches import Matches
 from claran.evaluation.scores import Calibration, ScoreCurve
@@ -18,17 +18,17 @@ __all__ = ["ClassResult", "Evaluation", "Subset"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClassResult:
-    """One class.
+    """Results for one class.
 
     Attributes:
-        name: Its code.
+        name: Code of the class.
         sources: Number of sources to find.
-        detections: Number of detections, whatever their score.
+        detections: Number of detections, with any score.
         ap: VOC's area under the precision-recall curve at an IoU of 0.5.
-        ap_coco: COCO's AP, mean over IoU 0.5 to 0.95.
-        ap50: COCO's at an IoU of 0.5.
-        ap75: COCO's at an IoU of 0.75.
-        ar: COCO's average recall over these IoU, 100 detections a field.
+        ap_coco: COCO's AP, the mean over IoU 0.5 to 0.95.
+        ap50: COCO's AP at an IoU of 0.5.
+        ap75: COCO's AP at an IoU of 0.75.
+        ar: COCO's average recall over IoU 0.5 to 0.95, for 100 detections per field.
     """
 
     name: str
@@ -42,12 +42,12 @@ class ClassResult:
 
 
 class Subset(NamedTuple):
-    """Some of the sources."""
+    """Results for a subset of the sources."""
 
     name: str
     sources: int
-    classes: int  # That have a source here.
-    mean: Estimate  # Of VOC's AP over these classes.
+    classes: int  # Number of classes with a source in the subset.
+    mean: Estimate  # Mean of VOC's AP over these classes.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,20 +57,21 @@ class Evaluation:
     Attributes:
         class_names: Names of the labels 1, 2 ...
         fields: Number of fields.
-        options: Those it was made with.
-        classes: Each class by itself.
-        mean: Of VOC's AP at an IoU of 0.5 over all classes with a source.
-        mean_common: The same over classes with enough sources, see the options.
-        coco: COCO's "AP", "AP50", "AP75" and "AR" over the classes.
-        voc: VOC's AP as ClaRAN's own evaluation prints it, by class and "mean": "area",
-            "11_points", and each with "_rounded" as from its text files.
-        subsets: By consensus, by extent, in fields with several sources.
-        association: Source by source; None without radio images.
-        associated: Share of sources with exactly their own components: "all", and of
-            "two or more components".
-        matches: Of each class at an IoU of 0.5, by VOC's rule.
+        options: Options of the evaluation.
+        classes: Results for each class.
+        mean: Mean of VOC's AP at an IoU of 0.5 over all classes with a source.
+        mean_common: The same over classes with at least `min_sources` sources.
+        coco: COCO's "AP", "AP50", "AP75" and "AR", means over the classes.
+        voc: VOC's AP as computed by ClaRAN's own evaluation, by class and "mean":
+            "area", "11_points", and each with "_rounded" as from its text files.
+        subsets: Results by consensus, by extent, and in fields with several sources.
+        association: Association of components for each source; None without radio
+            images.
+        associated: Fraction of sources with exactly their own components, for "all" and
+            for those of "two or more components".
+        matches: Matches of each class at an IoU of 0.5, by VOC's rule.
         curve: Completeness and reliability against score.
-        calibration: Share of hits against score.
+        calibration: Fraction of hits against score.
         confusion: See `claran.evaluation.scores.confusion`.
     """
 
@@ -99,7 +100,7 @@ class Evaluation:
         sources = str(sum(one.sources for one in self.classes))
         rows += [("mean", self.mean, sources), (common, self.mean_common, "")]
         original = Estimate(self.voc["area_rounded"]["mean"], math.nan, math.nan)
-        rows.append(("mean, as ClaRAN's own files give it", original, ""))
+        rows.append(("mean, from ClaRAN's text files", original, ""))
         lines = [_line("AP at IoU 0.5", "AP", "95% interval", "sources")]
         lines += [_estimate_line(*row) for row in rows]
         lines += ["", _line("COCO, mean over classes", "", "95% interval", "")]
@@ -111,9 +112,9 @@ class Evaluation:
         threshold = self.options["score_threshold"]
         if self.association is not None:
             title = f"right components, score > {threshold:g}"
-            lines += ["", _line(title, "share", "95% interval", "sources")]
+            lines += ["", _line(title, "fraction", "95% interval", "sources")]
             components = self.association.components
-            for name, least in LEAST_COMPONENTS.items():
+            for name, least in MIN_COMPONENTS.items():
                 count = int((components >= least).sum())
                 lines.append(_estimate_line(name, self.associated[name], str(count)))
         error = self.calibration.error
@@ -121,7 +122,7 @@ class Evaluation:
         return "\n".join(line.rstrip() for line in lines)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the results as plain numbers; None for what is not known."""
+        """Returns the results as values for JSON; None for unknown ones."""
         share = None
         if self.association is not None:
             share = {name: one._asdict() for name, one in self.associated.items()}
@@ -164,7 +165,7 @@ def _estimate_line(name: str, estimate: Estimate, count: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Returns arrays as lists and NaN as None, so that any JSON reader takes it."""
+    """Returns values that any JSON reader accepts: lists for arrays, None for NaN."""
     if isinstance(value, dict):
         return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, np.ndarray):

@@ -4,13 +4,13 @@ import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
 from tqdm.auto import tqdm
 
-import claran
+from claran import __version__
 from claran.detection.classical_engine import ClassicalEngine
 from claran.detection.detections import Detections
 from claran.detection.engine import Engine
@@ -37,6 +37,7 @@ LOWEST_SCORE = 0.05  # As in the original's evaluation.
 UNFINISHED = "unfinished"  # Folder in the output.
 
 
+@runtime_checkable
 class LabelledSource(Source, Protocol):
     """Labelled fields by number, with what identifies them."""
 
@@ -179,7 +180,7 @@ def _about(source: LabelledSource, about: Mapping[str, str]) -> dict[str, str]:
         **about,
         "fields": str(len(source)),
         "fingerprint of the data": source.fingerprint,
-        "claran": claran.__version__,
+        "claran": __version__,
     }
 
 

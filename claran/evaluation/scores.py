@@ -1,4 +1,4 @@
-"""What a score is worth: completeness, reliability, calibration, confusion."""
+"""Completeness, reliability and calibration against score, and confusion of classes."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -20,21 +20,21 @@ __all__ = [
 
 
 class ScoreCurve(NamedTuple):
-    """What a catalog cut at each score holds."""
+    """Completeness and reliability of a catalog cut at each score."""
 
     scores: Float[np.ndarray, "t"]
-    completeness: Float[np.ndarray, "t"]  # Share of the sources that were found.
-    reliability: Float[np.ndarray, "t"]  # Share of the detections that are sources.
+    completeness: Float[np.ndarray, "t"]  # Fraction of the sources that were found.
+    reliability: Float[np.ndarray, "t"]  # Fraction of the detections that are sources.
 
 
 class Calibration(NamedTuple):
-    """Share of hits by score; a calibrated score is that share."""
+    """Fraction of hits in bins of score, which a calibrated score equals."""
 
     edges: Float[np.ndarray, "edges"]
-    mean_score: Float[np.ndarray, "b"]  # NaN in an empty bin, as the next.
-    hit_rate: Float[np.ndarray, "b"]
-    counts: Int[np.ndarray, "b"]
-    error: float  # Expected calibration error; NaN without a detection.
+    mean_score: Float[np.ndarray, "b"]  # NaN in an empty bin.
+    hit_rate: Float[np.ndarray, "b"]  # NaN in an empty bin.
+    counts: Int[np.ndarray, "b"]  # Number of detections.
+    error: float  # Expected calibration error; NaN without detections.
 
 
 def score_curve(
@@ -43,9 +43,9 @@ def score_curve(
     """Returns completeness and reliability of detections at or above each score.
 
     Args:
-        matches: Of every class.
+        matches: Matches of every class.
         points: Number of scores, from 0 to 1.
-        threshold: Which of the IoU thresholds of the matches.
+        threshold: Index of the IoU threshold.
     """
     scores, hits = pooled(matches, threshold)
     cuts = np.linspace(0, 1, points)
@@ -65,15 +65,16 @@ def score_curve(
 def calibration(
     matches: Sequence[Matches], *, bins: int = 10, threshold: int = 0
 ) -> Calibration:
-    """Returns the share of hits in bins of equal width of the score.
+    """Returns the fraction of hits in score bins of equal width.
 
-    The expected calibration error is the mean distance of score and share over the
-    bins, weighted by their detections (Guo et al. 2017, arXiv:1706.04599).
+    The expected calibration error is the mean absolute difference between mean score
+    and hit rate over the bins, weighted by their numbers of detections (Guo et al.
+    2017, arXiv:1706.04599).
 
     Args:
-        matches: Of every class.
+        matches: Matches of every class.
         bins: Number of bins, from 0 to 1.
-        threshold: Which of the IoU thresholds of the matches.
+        threshold: Index of the IoU threshold.
     """
     scores, hits = pooled(matches, threshold)
     place = np.clip((scores * bins).astype(int), 0, bins - 1)
@@ -96,22 +97,22 @@ def confusion(
     score_threshold: float,
     iou_threshold: float = 0.5,
 ) -> Int[np.ndarray, "rows columns"]:
-    """Returns how often a source of each class was taken for each class.
+    """Returns how often a source of each class was detected as each class.
 
-    By falling score, a detection takes the free source that it overlaps most, whatever
-    the classes, if the IoU is above the threshold. One that overlaps but an ignored
-    source is not counted.
+    By descending score, each detection is matched to the free source of any class with
+    the highest IoU, if that is above the threshold. A detection that overlaps only an
+    ignored source is not counted.
 
     Args:
         true: Sources.
         found: Detections.
         class_count: Number of classes.
         score_threshold: Detections with a higher score are used.
-        iou_threshold: See above.
+        iou_threshold: IoU above which a detection can be matched.
 
     Returns:
-        Row: true class, the last for false alarms. Column: class of the detection, the
-        last for sources that were missed.
+        Counts. Rows are the true class, the last one for false alarms. Columns are the
+        class of the detection, the last one for missed sources.
     """
     found = found[found.scores > score_threshold]
     pairs = overlaps(true, found)
@@ -139,11 +140,11 @@ def confusion(
 def pooled(
     matches: Sequence[Matches], threshold: int = 0
 ) -> tuple[Float[np.ndarray, "d"], Float[np.ndarray, "d"]]:
-    """Returns scores and hits of the detections of all classes that count.
+    """Returns scores and hits of the detections of all classes, without ignored ones.
 
     Args:
-        matches: Of every class.
-        threshold: Which of the IoU thresholds of the matches.
+        matches: Matches of every class.
+        threshold: Index of the IoU threshold.
     """
     kept = [~one.ignored[threshold] for one in matches]
     scores = [one.scores[rows] for one, rows in zip(matches, kept, strict=True)]

@@ -1,4 +1,4 @@
-"""The same metric for some of the sources: by consensus, by size, in crowded fields."""
+"""Mean AP for subsets of the sources: by consensus, by size, and in crowded fields."""
 
 import itertools
 from collections.abc import Sequence
@@ -24,9 +24,9 @@ Weights = Int[np.ndarray, "r fields"]
 def consensus_subsets(
     fields: Sequence[Field], true: Detections, found: Detections, weights: Weights
 ) -> list[Subset]:
-    """Returns results for sources that people agreed about at least so much.
+    """Returns results for sources at or above each consensus level of the volunteers.
 
-    A level that holds the same sources as the one before is left out.
+    A level with the same sources as the previous one is left out.
 
     Args:
         fields: The fields; without a consensus there is no result.
@@ -42,23 +42,24 @@ def consensus_subsets(
         ]
     )
     results = []
-    before = np.isfinite(levels)
-    for least in CONSENSUS if before.any() else ():
-        # Consensus is a float32 in files: 0.6 there is above or below 0.6 here.
-        wanted = levels >= least - 1e-6
-        if not results or (wanted != before).any():
-            name = f"consensus >= {least:g}"
+    previous = np.isfinite(levels)
+    for level in CONSENSUS if previous.any() else ():
+        # Consensus is float32 in files, where 0.6 is not exactly the 0.6 here.
+        wanted = levels >= level - 1e-6
+        if not results or (wanted != previous).any():
+            name = f"consensus >= {level:g}"
             results.append(_subset(name, true, found, weights, wanted))
-        before = wanted
+        previous = wanted
     return results
 
 
 def extent_subsets(
     fields: Sequence[Field], true: Detections, found: Detections, weights: Weights
 ) -> list[Subset]:
-    """Returns results for sources of each angular size, box corner to corner.
+    """Returns results for ranges of the angular size, the diagonal of the box.
 
-    As in COCO's ranges of area, detections of another size are no false alarms.
+    As in COCO's ranges of area, unmatched detections of another size do not count as
+    false alarms.
 
     Args:
         fields: The fields; where no pixel size is known there is no result.

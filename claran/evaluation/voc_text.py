@@ -1,8 +1,8 @@
-"""Detections as text files of VOC, one a class, as ClaRAN writes them.
+"""Detections as VOC text files, one per class, in the format of ClaRAN.
 
-A line is `name score xmin ymin xmax ymax`, with three decimals of the score and one of
-the box, y down. VOC counts pixels from one and its boxes include the last: as edges
-they are `(xmin - 1, ymin - 1, xmax, ymax)`.
+A line is `name score xmin ymin xmax ymax`, with three decimals for the score and one
+for the box; y runs down. VOC counts pixels from one, and its boxes include the last
+pixel: as edges they are `(xmin - 1, ymin - 1, xmax, ymax)`.
 """
 
 import math
@@ -22,12 +22,12 @@ Row = tuple[float, float, float, float, float, int]  # Score, edges, class.
 def format_voc(
     names: Sequence[str], detections: Sequence[Detections], label: int
 ) -> str:
-    """Returns the file of one class.
+    """Returns the content of the file of one class.
 
     Args:
-        names: Of the fields.
-        detections: In each of them, y down.
-        label: The class.
+        names: Names of the fields.
+        detections: Detections in each field, with y down.
+        label: The class, from 1.
     """
     lines = []
     for name, found in zip(names, detections, strict=True):
@@ -47,19 +47,22 @@ def read_voc_detections(
 
     Args:
         folder: The folder.
-        names: Fields wanted; lines of others are passed over.
-        class_names: Names of the labels 1, 2 ...; a class may lack its file.
+        names: Names of the fields wanted. Lines of other fields are skipped.
+        class_names: Names of the labels 1, 2 ... Some of the files may be missing.
 
     Returns:
-        One for each name, y down.
+        Detections in each field, with y down.
 
     Raises:
-        ImageError: No class has a file, or a line is not as above.
+        ImageError: No class has a file, or a line has another format.
     """
     rows: dict[str, list[Row]] = {name: [] for name in names}
     paths = [folder / f"{code}.txt" for code in class_names]
     if not any(path.is_file() for path in paths):
-        raise ImageError(f"{folder}: has no {paths[0].name} nor that of another class.")
+        raise ImageError(
+            f"{folder}: has no {paths[0].name} and no file of another class; give the "
+            "folder that contains them."
+        )
     for label, path in enumerate(paths, start=1):
         lines = path.read_text("utf-8").splitlines() if path.is_file() else []
         for number, line in enumerate(lines, start=1):

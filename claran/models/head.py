@@ -14,13 +14,13 @@ __all__ = ["BoxHead"]
 
 @keras.saving.register_keras_serializable(package="claran")
 class BoxHead(keras.layers.Layer):
-    """Two hidden layers, then a class and, for each class, a correction of the box.
+    """Two hidden layers, then class logits and box deltas for each class.
 
     Args:
-        num_classes: Classes without background.
+        num_classes: Number of classes without background.
         width: Units of each of the two hidden layers.
-        dropout: Share of hidden units dropped in training.
-        **kwargs: Of `keras.layers.Layer`.
+        dropout: Fraction of hidden units dropped in training.
+        **kwargs: Arguments of `keras.layers.Layer`.
     """
 
     def __init__(
@@ -64,7 +64,12 @@ class BoxHead(keras.layers.Layer):
     def call(
         self, samples: Float[Array, "b n s s c"], training: bool = False
     ) -> tuple[Float[Array, "b n classes"], Float[Array, "b n classes 4"]]:
-        """Returns class logits, index 0 being background, and deltas by class."""
+        """Returns class logits and the box deltas of each class; 0 is background.
+
+        Args:
+            samples: Sampled features of each region of interest.
+            training: Whether to apply dropout.
+        """
         batch, count = samples.shape[:2]
         x = samples.reshape(batch * count, -1)
         x = self.drop6(self.fc6(x), training=training)

@@ -1,7 +1,7 @@
-"""Starting weights, drawn by NumPy.
+"""Random initial weights, drawn with NumPy.
 
-Keras draws them with JAX, which compiles a program for every shape: 11 s for a VGG16 on
-two CPU cores, at every start and also before weights are loaded from a file.
+Keras draws them with JAX, which compiles a program for every shape. For VGG16 on two
+CPU cores this takes 11 s at every start, even if weights are then loaded from a file.
 """
 
 import math
@@ -19,9 +19,9 @@ class Normal(keras.initializers.Initializer):
     """Draws from a normal distribution.
 
     Args:
-        stddev: Standard deviation; None for `sqrt(2 / inputs)`, right before a ReLU
-            (He et al. 2015, arXiv:1502.01852).
-        seed: None draws one, which `keras.utils.set_random_seed` makes repeatable.
+        stddev: Standard deviation. None means `sqrt(2 / inputs)`, which suits layers
+            before a ReLU (He et al. 2015, arXiv:1502.01852).
+        seed: Seed. None draws one, reproducibly after `keras.utils.set_random_seed`.
     """
 
     def __init__(self, stddev: float | None = None, seed: int | None = None) -> None:

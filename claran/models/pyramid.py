@@ -1,8 +1,9 @@
 """A small residual network with a feature pyramid, merged at its finest level.
 
-Residual blocks after He et al. 2016 (arXiv:1512.03385), the top-down path after Lin et
-al. 2017 (arXiv:1612.03144). Radio sources of 5 to 100 pixels fit on one map of stride 4
-that has seen the coarser ones: RPN and RoI sampler need no choice of level.
+The residual blocks follow He et al. 2016 (arXiv:1512.03385), the top-down path follows
+Lin et al. 2017 (arXiv:1612.03144). Radio sources of 5 to 100 pixels fit on a single
+feature map of stride 4 with information from coarser levels, so that the RPN and the
+RoI sampler need not choose a level.
 """
 
 from collections.abc import Sequence
@@ -29,14 +30,14 @@ def pyramid(
     Args:
         channels: Channels of the images.
         widths: Channels at the strides 2, 4, 8 ...
-        depths: Residual blocks at each of them.
-        features: Channels of the result.
-        top_down: Add the coarser levels to the finest; without, it sees stride 4 alone.
+        depths: Number of residual blocks at each stride.
+        features: Channels of the feature map.
+        top_down: Whether to add the coarser levels to that of stride 4.
         name: Name of the model.
 
     Returns:
         A model from `(b, rows, columns, channels)` to `(b, rows / 4, columns / 4,
-        features)`; rows and columns must be multiples of `2 ** len(widths)`.
+        features)`. Rows and columns must be multiples of `2 ** len(widths)`.
     """
     images = keras.Input((None, None, channels), name="images")
     x, levels = images, []

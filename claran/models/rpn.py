@@ -16,16 +16,16 @@ __all__ = ["Rpn"]
 
 @keras.saving.register_keras_serializable(package="claran")
 class Rpn(keras.layers.Layer):
-    """Scores the anchors at every cell of a feature map and corrects their boxes.
+    """Predicts objectness and box deltas for the anchors at every cell.
 
     Args:
-        anchor_sizes: See `claran.ops.anchors.base_anchors`; pixels.
-        anchor_ratios: Likewise, height over width.
-        rounded_anchors: Likewise.
+        anchor_sizes: Sizes in pixels, see `claran.ops.anchors.base_anchors`.
+        anchor_ratios: Height over width, see `claran.ops.anchors.base_anchors`.
+        rounded_anchors: See `claran.ops.anchors.base_anchors`.
         stride: Pixels of the network's input per cell.
         width: Channels of the 3 x 3 convolution.
         offset: See `claran.ops.boxes`.
-        **kwargs: Of `keras.layers.Layer`.
+        **kwargs: Arguments of `keras.layers.Layer`.
     """
 
     def __init__(
@@ -78,10 +78,14 @@ class Rpn(keras.layers.Layer):
     def call(
         self, features: Float[Array, "b h w c"]
     ) -> tuple[Float[Array, "b m 2"], Float[Array, "b m 4"]]:
-        """Returns background and object logits, and deltas, of the `m` anchors.
+        """Returns logits (background, object) and deltas of the `m` anchors.
 
-        The convolutions' channels lie as ClaRAN's: the backgrounds of all anchors of a
-        cell, then the objects; and the four deltas anchor by anchor.
+        The channels of the convolutions are ordered as in ClaRAN. For the logits, the
+        background of all anchors of a cell comes first, then the object. For the
+        deltas, the four values of each anchor are together.
+
+        Args:
+            features: Feature maps.
         """
         hidden = self.conv(features)
         logits = jnp.asarray(self.objectness(hidden), jnp.float32)
@@ -92,7 +96,12 @@ class Rpn(keras.layers.Layer):
         return logits, deltas.reshape(batch, -1, 4)
 
     def anchors(self, rows: int, columns: int) -> Float[np.ndarray, "m 4"]:
-        """Returns the anchors of a feature map, pixels of the network's input."""
+        """Returns the anchors of a feature map in pixels of the network's input.
+
+        Args:
+            rows: Rows of the feature map.
+            columns: Columns of the feature map.
+        """
         grid = grid_anchors(self.base, rows=rows, columns=columns, stride=self.stride)
         return grid - np.array([0, 0, self.offset, self.offset], np.float32)
 

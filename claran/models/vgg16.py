@@ -1,4 +1,4 @@
-"""VGG16's convolutions (Simonyan & Zisserman 2014, arXiv:1409.1556), to conv5_3."""
+"""Convolutions of VGG16 up to conv5_3 (Simonyan & Zisserman 2014, arXiv:1409.1556)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from claran.models.initializers import Normal
 __all__ = ["BGR_MEAN", "vgg16"]
 
 BGR_MEAN = (103.939, 116.779, 123.68)
-"""Mean color of ImageNet as Caffe's VGG16 subtracts it: blue, green, red, 0 to 255."""
+"""Mean color of ImageNet that Caffe's VGG16 subtracts: blue, green, red, 0 to 255."""
 
 DEPTHS = (2, 2, 3, 3, 3)
 
@@ -22,20 +22,19 @@ def vgg16(
     frozen_blocks: int = 2,
     name: str = "vgg16",
 ) -> keras.Model:
-    """Returns the thirteen convolutions of VGG16 with four poolings, stride 16.
+    """Returns the 13 convolutions of VGG16 with four poolings, which give stride 16.
 
-    Pooling drops an odd last row or column, as Caffe's port in ClaRAN does: 600 px give
-    37 cells.
+    Pooling drops an odd last row or column, as in ClaRAN, so that 600 px give 37 cells.
 
     Args:
         widths: Channels of the five blocks.
-        frozen_blocks: The first blocks, which training leaves as they are.
+        frozen_blocks: Number of first blocks that are not trained.
         name: Name of the model.
 
     Returns:
         A model from BGR pictures `(b, rows, columns, 3)`, 0 to 255, to features
-        `(b, rows // 16, columns // 16, widths[-1])`. Layers are named as in the paper,
-        conv1_1 to conv5_3.
+        `(b, rows // 16, columns // 16, widths[-1])`. The layers have the names of the
+        paper, conv1_1 to conv5_3.
     """
     pictures = keras.Input((None, None, 3), name="pictures")
     offset: Any = [-value for value in BGR_MEAN]

@@ -1,4 +1,4 @@
-"""Published weights into our networks: ClaRAN's checkpoints and ImageNet's VGG16."""
+"""Import of published weights: ClaRAN's checkpoints and VGG16 for ImageNet."""
 
 import contextlib
 import hashlib
@@ -31,13 +31,13 @@ __all__ = [
 Arrays = Mapping[str, np.ndarray]
 
 CLARAN_SCALES = (1, 2, 4, 8, 16, 32)
-"""Sides of ClaRAN's six anchors, in cells of 16 px; its only ratio is 1."""
+"""Sides of ClaRAN's six anchors, in cells of 16 px. The only aspect ratio is 1."""
 
-UNUSED = {"Variable"}  # Six numbers, the identity transform, that no output depends on.
+UNUSED = {"Variable"}  # The identity transform, six numbers that no output depends on.
 
 
 class WeightsError(ValueError):
-    """A file of weights cannot be read or does not fit; says which and what to do."""
+    """A file of weights cannot be read, or does not fit the network."""
 
 
 def load_claran_checkpoint(
@@ -49,8 +49,8 @@ def load_claran_checkpoint(
 ) -> FasterRcnn:
     """Returns ClaRAN v0.1 with the weights of one of its TensorFlow 1 checkpoints.
 
-    Widths, samples an RoI and the numbers of anchors and classes are read off the
-    variables. What they cannot tell are arguments.
+    The shapes of the variables give the widths, the samples per RoI and the numbers of
+    anchors and classes. Everything else is an argument.
 
     Args:
         prefix: Path without `.index` and `.data-...`.
@@ -59,8 +59,8 @@ def load_claran_checkpoint(
         anchor_ratios: Height over width of its anchors; 1 unless given.
 
     Raises:
-        WeightsError: Anything is missing, left over, of another shape, or must be
-            given and is not.
+        WeightsError: A variable is missing, superfluous or of another shape, or the
+            arguments do not fit the numbers of classes and anchors.
     """
     variables = read_tf1_checkpoint(prefix)
     try:
@@ -72,7 +72,8 @@ def load_claran_checkpoint(
         )
     except KeyError as error:
         raise WeightsError(
-            f"{prefix}: has no variable {error}, so it is not a checkpoint of ClaRAN."
+            f"{prefix}: has no variable {error}, so it is not a checkpoint of ClaRAN. "
+            "Give the path of one, as in VGGnet_fast_rcnn-80000."
         ) from None
     _fill(model, variables, str(prefix))
     return model
@@ -80,6 +81,9 @@ def load_claran_checkpoint(
 
 def read_tf1_checkpoint(prefix: str | Path) -> dict[str, np.ndarray]:
     """Returns every variable of a TensorFlow 1 checkpoint by name.
+
+    Args:
+        prefix: Path of the checkpoint. An ending such as `.index` is removed.
 
     Raises:
         WeightsError: TensorFlow is not installed, or the checkpoint is missing or
@@ -89,25 +93,25 @@ def read_tf1_checkpoint(prefix: str | Path) -> dict[str, np.ndarray]:
     if not Path(f"{prefix}.index").is_file():
         raise WeightsError(
             f"{prefix}.index: no such file. Give the path of the checkpoint without "
-            "its ending, as in VGGnet_fast_rcnn-80000."
+            "ending, as in VGGnet_fast_rcnn-80000."
         )
     try:
-        with _silent_stderr():  # Its C++ greets every user, whatever its log level.
-            import tensorflow as tf  # noqa: PLC0415 - seconds, gigabytes, and optional
+        with _silent_stderr():  # TensorFlow prints at import, whatever its log level.
+            import tensorflow as tf  # noqa: PLC0415 - optional, large and slow
     except ImportError:
         raise WeightsError(
-            "Reading a TensorFlow 1 checkpoint needs TensorFlow, once: install it with "
-            'pip install "claran[tf1]".'
+            "Reading a TensorFlow 1 checkpoint needs TensorFlow: install it with "
+            'pip install "claran[tf1]". The converted model does not need it.'
         ) from None
     try:
         reader = tf.train.load_checkpoint(prefix)
         names = reader.get_variable_to_shape_map()
         return {name: reader.get_tensor(name) for name in sorted(names)}
-    except Exception as error:  # IndexError for a short file, RuntimeError, its own ...
+    except Exception as error:  # IndexError for a short file, RuntimeError, others.
         reason = str(error).splitlines()[0]
         raise WeightsError(
-            f"{prefix}: TensorFlow cannot read this checkpoint ({reason}). Fetch its "
-            ".index and .data files again."
+            f"{prefix}: TensorFlow cannot read this checkpoint ({reason}). Download "
+            "its .index and .data files again."
         ) from None
 
 
@@ -124,10 +128,13 @@ def _silent_stderr() -> Iterator[None]:
 
 
 def model_fingerprint(model: keras.Model) -> str:
-    """Returns a hash of a model: of its settings and of its weights.
+    """Returns a hash of the configuration and the weights of a model.
 
-    Not of its file: thresholds may have been changed since, and a network with random
-    weights has none.
+    It is not a hash of the model's file: settings may have been changed after loading,
+    and a network with random weights has no file.
+
+    Args:
+        model: Any Keras model.
     """
     config = json.dumps(model.get_config(), sort_keys=True)
     digest = hashlib.sha256(config.encode())
@@ -138,10 +145,14 @@ def model_fingerprint(model: keras.Model) -> str:
 
 
 def load_imagenet_npy(backbone: keras.Model, path: str | Path) -> None:
-    """Fills a VGG16 with `VGG_imagenet.npy`, the starting weights of ClaRAN.
+    """Fills a VGG16 with `VGG_imagenet.npy`, the initial weights of ClaRAN.
 
-    The file is a pickled dictionary. It is taken apart without running anything it
-    says: only arrays of plain numbers come out.
+    The file is a pickled dictionary. It is read without executing any code in it: only
+    arrays of floating-point numbers are accepted.
+
+    Args:
+        backbone: Made by `claran.models.vgg16.vgg16`.
+        path: Path of the file.
 
     Raises:
         WeightsError: The file cannot be read or does not fit.
@@ -157,16 +168,17 @@ def load_imagenet_npy(backbone: keras.Model, path: str | Path) -> None:
 
 
 def load_keras_vgg16(backbone: keras.Model, source: keras.Model) -> None:
-    """Fills a VGG16 with the thirteen convolutions of Keras's own.
+    """Fills a VGG16 with the 13 convolutions of Keras's VGG16.
 
-    Both take blue, green, red less the mean: Keras's weights come from Caffe's.
+    Both expect BGR pictures with the mean color subtracted, as both have the weights of
+    Caffe's model.
 
     Args:
-        backbone: Of `claran.models.vgg16.vgg16` at full width.
+        backbone: Made by `claran.models.vgg16.vgg16` with the default widths.
         source: A `keras.applications.VGG16`.
 
     Raises:
-        WeightsError: The backbone is another.
+        WeightsError: The backbone has other layers or widths.
     """
     arrays = {}
     for layer in source.layers:
@@ -183,9 +195,8 @@ def _anchors(
     scales, ratios = scales or CLARAN_SCALES, ratios or (1,)
     if len(scales) * len(ratios) != count:
         raise WeightsError(
-            f"The checkpoint has {count} anchors a cell; give as many scales times "
-            f"ratios (anchor_scales, anchor_ratios), got {len(scales)} times "
-            f"{len(ratios)}."
+            f"The checkpoint has {count} anchors per cell; `anchor_scales` times "
+            f"`anchor_ratios` must be as many, got {len(scales)} times {len(ratios)}."
         )
     return {"anchor_scales": scales, "anchor_ratios": ratios}
 
@@ -197,8 +208,9 @@ def _widths(variables: Arrays) -> dict[str, Any]:
     head = variables["fc6/biases"].size
     if kernel.shape != (samples**2 * backbone[-1], head):
         raise WeightsError(
-            f"fc6/weights has shape {kernel.shape}; the inputs must be {backbone[-1]} "
-            f"channels times a square number of samples, the outputs {head}."
+            f"fc6/weights has shape {kernel.shape}; its inputs must be {backbone[-1]} "
+            f"channels times a square number of samples, and its outputs {head}, as in "
+            "a checkpoint of ClaRAN."
         )
     return {
         "backbone_widths": backbone,
@@ -209,11 +221,11 @@ def _widths(variables: Arrays) -> dict[str, Any]:
 
 
 def _fill(model: FasterRcnn, variables: Arrays, origin: str) -> None:
-    """Puts every variable in its place, or raises if one has none or is missing."""
-    left = {name: array for name, array in variables.items() if name not in UNUSED}
-    _fill_convolutions(model.backbone, left, origin)
+    """Assigns every variable; raises if one is missing or superfluous."""
+    remaining = {name: array for name, array in variables.items() if name not in UNUSED}
+    _fill_convolutions(model.backbone, remaining, origin)
     rpn, head = model.rpn, model.head
-    places: dict[str, keras.layers.Layer] = {
+    layers: dict[str, keras.layers.Layer] = {
         "rpn_conv/3x3": rpn.conv,
         "rpn_cls_score": rpn.objectness,
         "rpn_bbox_pred": rpn.regression,
@@ -222,31 +234,31 @@ def _fill(model: FasterRcnn, variables: Arrays, origin: str) -> None:
         "cls_score": head.classification,
         "bbox_pred": head.regression,
     }
-    for name, layer in places.items():
-        kernel, bias = _take(left, name, origin)
+    for name, layer in layers.items():
+        kernel, bias = _take(remaining, name, origin)
         if name == "fc6":
             kernel = _channels_last(kernel, model.sampler.size)
-        _set(layer, kernel, bias, f"{origin}: {name}")
+        _assign(layer, kernel, bias, f"{origin}: {name}")
     # The original saves its regressor multiplied by these units and, resuming, never
     # divides again; ours multiplies when it decodes.
     stds = np.tile(model.decoder.delta_stds, head.num_classes + 1)
     for variable in head.regression.weights:
         variable.assign(np.asarray(variable) / stds)
-    if left:
+    if remaining:
         raise WeightsError(
-            f"{origin}: has variables that ClaRAN v0.1 has no place for: "
-            f"{', '.join(sorted(left))}."
+            f"{origin}: has variables that ClaRAN v0.1 does not have: "
+            f"{', '.join(sorted(remaining))}. Give a checkpoint of ClaRAN v0.1."
         )
 
 
 def _fill_convolutions(
     backbone: keras.Model, arrays: dict[str, np.ndarray], origin: str
 ) -> None:
-    """Takes the arrays of all convolutions out of `arrays`; others stay there."""
+    """Fills all convolutions, and removes their arrays from `arrays`."""
     for layer in backbone.layers:
         if isinstance(layer, keras.layers.Conv2D):
             kernel, bias = _take(arrays, layer.name, origin)
-            _set(layer, kernel, bias, f"{origin}: {layer.name}")
+            _assign(layer, kernel, bias, f"{origin}: {layer.name}")
 
 
 def _take(
@@ -255,7 +267,9 @@ def _take(
     try:
         return arrays.pop(f"{name}/weights"), arrays.pop(f"{name}/biases")
     except KeyError as error:
-        raise WeightsError(f"{origin}: has no variable {error}.") from None
+        raise WeightsError(
+            f"{origin}: has no variable {error}, which the network needs."
+        ) from None
 
 
 def _channels_last(
@@ -267,7 +281,7 @@ def _channels_last(
     return channels_first.transpose(1, 2, 0, 3).reshape(-1, units)
 
 
-def _set(
+def _assign(
     layer: keras.layers.Layer, kernel: np.ndarray, bias: np.ndarray, origin: str
 ) -> None:
     for name, variable, array in zip(
@@ -275,7 +289,7 @@ def _set(
     ):
         if tuple(variable.shape) != array.shape:
             raise WeightsError(
-                f"{origin}/{name} has shape {array.shape}, the network wants "
+                f"{origin}/{name} has shape {array.shape}, but the network needs "
                 f"{tuple(variable.shape)}."
             )
         variable.assign(array)
@@ -301,15 +315,16 @@ def _read_pickled_arrays(path: Path) -> dict[str, Any]:
         arrays = _to_numbers(holder.content[0])
         if not isinstance(arrays, dict):
             raise ValueError("holds one array, not a dictionary")
-    except Exception as error:  # A damaged pickle has a dozen ways to fail.
+    except Exception as error:  # Damaged pickles raise many kinds of errors.
         raise WeightsError(
-            f"{path}: not a dictionary of arrays saved by NumPy ({error})."
+            f"{path}: not a dictionary of arrays saved by NumPy ({error}). Download "
+            "VGG_imagenet.npy again."
         ) from None
     return arrays
 
 
 class _PickledArray:
-    """Stands in for a NumPy array while unpickling: keeps what describes it."""
+    """Stand-in for a NumPy array while unpickling: keeps its description."""
 
     content: Any
     shape: tuple[int, ...]
@@ -321,7 +336,7 @@ class _PickledArray:
 
 
 class _PickledType:
-    """Stands in for a NumPy dtype while unpickling: its name and byte order."""
+    """Stand-in for a NumPy dtype while unpickling: keeps its name and byte order."""
 
     def __init__(self, name: str, *_: Any) -> None:
         self.name = name
@@ -332,7 +347,7 @@ class _PickledType:
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """Knows three names, all of them ours; any other one is refused."""
+    """Maps three names to our stand-ins, and refuses all others."""
 
     def find_class(self, module_name: str, global_name: str) -> Any:
         allowed = {
@@ -347,7 +362,7 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 
 def _to_numbers(value: Any) -> Any:
-    """Returns the arrays that the stand-ins describe, in dictionaries as they were."""
+    """Returns nested dictionaries with the arrays that the stand-ins describe."""
     if isinstance(value, dict):
         return {str(key): _to_numbers(item) for key, item in value.items()}
     if not isinstance(value, _PickledArray):

@@ -1,4 +1,8 @@
-"""Checkpoints that survive a kill at any moment, and whose damage is noticed."""
+"""Checkpoints that survive an interruption at any moment and are verified on loading.
+
+The name of a checkpoint is `step-` and its step; the folder has the weights of the
+model, with the optimizer, and the state as JSON.
+"""
 
 import hashlib
 import json
@@ -12,23 +16,23 @@ import keras
 
 from claran.io.atomic import flush, replace_file
 
-__all__ = ["Checkpoints", "save_in_vain", "write_json"]
+__all__ = ["Checkpoints", "save_and_discard", "write_json"]
 
 WEIGHTS, STATE = "training.weights.h5", "state.json"
 
 
 class Checkpoints:
-    """The last checkpoints of a training, each a folder of Keras weights and JSON.
+    """The latest checkpoints of a training, each a folder of Keras weights and JSON.
 
-    A checkpoint is written under another name, flushed to the disk and then renamed:
-    there is never half a one. It says the SHA-256 of its weights, so that damage that
-    came later is seen.
+    A checkpoint is written under another name, flushed to disk and then renamed, so
+    that it is never incomplete. It contains the SHA-256 of its weights, so that later
+    damage is detected.
 
     Args:
-        folder: Where they are.
-        keep: How many stay; the older ones go.
-        tell: Takes messages for the user.
-        write: Whether this process writes; only one of several does.
+        folder: Folder of the checkpoints.
+        keep: Number of checkpoints to keep. Older ones are deleted.
+        tell: Receives messages for the user.
+        write: Whether this process writes. Of several processes only one does.
     """
 
     def __init__(
@@ -45,14 +49,14 @@ class Checkpoints:
         self.write = write
 
     def save(self, model: keras.Model, state: dict[str, Any]) -> None:
-        """Writes a checkpoint of `model`, optimizer included.
+        """Writes a checkpoint of a model and its optimizer.
 
         Args:
-            model: Its weights are saved.
-            state: Plain values for JSON; `step` among them.
+            model: The compiled model.
+            state: Values for JSON, including `step`.
         """
         if not self.write:
-            save_in_vain(model.save_weights, WEIGHTS)
+            save_and_discard(model.save_weights, WEIGHTS)
             return
         name = f"step-{state['step']:09d}"
         partial = self.folder / f".{name}.partial"
@@ -67,48 +71,48 @@ class Checkpoints:
         shutil.rmtree(self.folder / name, ignore_errors=True)
         partial.rename(self.folder / name)
         flush(self.folder)
-        # Those of later steps are damaged: they must not push out the sound ones.
-        sound = [path for path in self.found() if path.name <= name]
-        for old in sound[self.keep :]:
+        # Checkpoints of later steps are damaged and must not displace intact ones.
+        intact = [path for path in self.found() if path.name <= name]
+        for old in intact[self.keep :]:
             shutil.rmtree(old)
 
     def found(self) -> list[Path]:
-        """Returns the checkpoints, the last first, damaged ones too."""
+        """Returns the paths of all checkpoints, also damaged ones, the latest first."""
         return sorted(self.folder.glob("step-*"), reverse=True)
 
     def restore(self, model: keras.Model) -> dict[str, Any] | None:
-        """Loads the last sound checkpoint; returns its state, None if there is none.
+        """Loads the latest intact checkpoint; returns its state, or None without any.
 
         Args:
-            model: As it was saved, its optimizer built.
+            model: The model as it was saved, with its optimizer built.
         """
         for path in self.found():
             try:
                 state = _read(path)
             except (OSError, ValueError) as error:
-                self.tell(f"{path}: damaged ({error}); trying the one before.")
+                self.tell(f"{path}: damaged ({error}); trying the previous checkpoint.")
                 continue
             model.load_weights(path / WEIGHTS)
             return state
         return None
 
 
-def save_in_vain(save: Callable[[Path], Any], name: str) -> None:
-    """Saves and forgets, in the processes that do not write.
+def save_and_discard(save: Callable[[Path], Any], name: str) -> None:
+    """Saves to a temporary file, in the processes that do not write.
 
-    Keras evaluates the learning rate while it walks through a model. That is a
-    computation on all devices: all processes take part, or the others wait for ever.
+    While saving, Keras evaluates the learning rate. This is a computation on all
+    devices: if a process does not take part, the others wait forever.
 
     Args:
-        save: Writes to the path it is given.
-        name: Of the file, for its ending.
+        save: Writes to the path that it is given.
+        name: Name of the file. Keras looks at its ending.
     """
     with tempfile.TemporaryDirectory() as folder:
         save(Path(folder) / name)
 
 
 def write_json(path: Path, values: Any) -> None:
-    """Replaces a file by readable JSON."""
+    """Writes values as indented JSON, and replaces the file atomically."""
     text = json.dumps(values, indent=1) + "\n"
     replace_file(path, lambda partial: partial.write_text(text, "utf-8"))
 
@@ -116,9 +120,9 @@ def write_json(path: Path, values: Any) -> None:
 def _read(path: Path) -> dict[str, Any]:
     state = json.loads((path / STATE).read_text("utf-8"))
     if not isinstance(state, dict) or "sha256" not in state:
-        raise ValueError(f"{STATE} lacks the checksum")
+        raise ValueError(f"{STATE} has no checksum")
     if _sha256(path / WEIGHTS) != state.pop("sha256"):
-        raise ValueError(f"{WEIGHTS} does not have its checksum")
+        raise ValueError(f"{WEIGHTS} does not match its checksum")
     return state
 
 

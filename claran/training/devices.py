@@ -1,4 +1,4 @@
-"""Several devices, on one computer or many, that share each batch."""
+"""Data-parallel training on several devices, of one computer or many."""
 
 import contextlib
 from collections.abc import Iterator
@@ -14,16 +14,16 @@ __all__ = ["check_same", "data_parallel"]
 
 @contextlib.contextmanager
 def data_parallel(batch_size: int) -> Iterator[None]:
-    """Spreads each batch over all devices of all processes; weights are on each.
+    """Distributes each batch over all devices of all processes; each has all weights.
 
-    Networks must be made or loaded within, in all processes with the same seed (of
-    `keras.utils.set_random_seed`). With one device it does nothing.
+    Networks must be created or loaded inside this context, with the same seed (of
+    `keras.utils.set_random_seed`) in all processes. With one device it does nothing.
 
     Args:
-        batch_size: Fields in a batch, over all devices.
+        batch_size: Number of fields in a batch, summed over all devices.
 
     Raises:
-        TrainingError: The devices cannot share a batch equally.
+        TrainingError: The batch size is not a multiple of the number of devices.
     """
     count = jax.device_count()
     if count == 1:
@@ -31,8 +31,8 @@ def data_parallel(batch_size: int) -> Iterator[None]:
         return
     if batch_size % count:
         raise TrainingError(
-            f"--batch_size={batch_size}: must be a multiple of the devices, {count}; "
-            "or give --device_index to use one device alone."
+            f"--batch_size={batch_size}: must be a multiple of the number of devices, "
+            f"{count}. Or select a single device with --device_index."
         )
     devices = keras.distribution.list_devices(jax.default_backend())
     spread = keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False)
@@ -41,10 +41,13 @@ def data_parallel(batch_size: int) -> Iterator[None]:
 
 
 def check_same(step: int) -> None:
-    """Makes sure that all processes go on from the same step.
+    """Checks that all processes resume from the same step.
+
+    Args:
+        step: Step of the checkpoint that this process found.
 
     Raises:
-        TrainingError: They do not.
+        TrainingError: The processes found different steps.
     """
     if jax.process_count() == 1:
         return

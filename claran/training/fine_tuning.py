@@ -1,4 +1,4 @@
-"""A trained network for other classes: it keeps what it knows of finding sources."""
+"""Transfer of a trained network to other classes."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ def with_classes(model: DetectionModel, class_names: Sequence[str]) -> Detection
     """Returns the model with new heads for other classes.
 
     The weights of the backbone, the RPN and the hidden layers of the box head are
-    copied; the layers that classify and correct boxes, class by class, are new.
+    copied. The layers for class logits and box deltas are new.
 
     Args:
         model: Stays as it is.

@@ -1,4 +1,4 @@
-"""The start of the original's training: VGG16 that has learned ImageNet."""
+"""Initial weights of ClaRAN's training: VGG16 trained on ImageNet."""
 
 import keras
 
@@ -10,21 +10,24 @@ __all__ = ["start_from_imagenet"]
 
 
 def start_from_imagenet(network: FasterRcnn) -> None:
-    """Gives a network with VGG16 the convolutions that Keras has for ImageNet.
+    """Fills the backbone of a network with Keras's VGG16 weights for ImageNet.
 
-    These are Simonyan & Zisserman's own (2014, arXiv:1409.1556), as the original began
-    with. Keras fetches them once, 59 MB, into `~/.keras`.
+    These are the weights of Simonyan & Zisserman (2014, arXiv:1409.1556), with which
+    ClaRAN started too. Keras downloads them once, 59 MB, into `~/.keras`.
+
+    Args:
+        network: A network whose backbone is VGG16.
 
     Raises:
-        TrainingError: They cannot be fetched, or the network is another.
+        TrainingError: The weights cannot be downloaded, or the backbone is another.
     """
     try:
         trained = keras.applications.VGG16(include_top=False, weights="imagenet")
-    except Exception as error:  # Keras raises a bare one.
+    except Exception as error:  # Keras raises a plain `Exception`.
         raise TrainingError(
-            f"Cannot fetch the weights of VGG16 for ImageNet ({error}). Fetch them on "
-            "a computer that is online and copy its ~/.keras/models here, or give "
-            "--start=random."
+            f"Cannot download the weights of VGG16 for ImageNet ({error}). Download "
+            "them on a computer that is online and copy its ~/.keras/models here, or "
+            "give --start=random."
         ) from None
     try:
         load_keras_vgg16(network.backbone, trained)

@@ -1,4 +1,4 @@
-"""What a training writes down as it goes: a table, TensorBoard's files, curves."""
+"""The log of a training: a table, TensorBoard files and plots of the curves."""
 
 import csv
 import math
@@ -19,16 +19,16 @@ COLUMNS: tuple[str, ...] = (
     "step", *LOSSES, "loss", "gradient_norm", "learning_rate", "images_per_second",
     "validation_map",
 )  # fmt: skip
-"""Of the table; losses are means since the row before."""
+"""Columns of the table. Losses are means since the previous row."""
 
 
 class Journal:
     """Writes `log.csv`, `curves.png` and the folder `tensorboard`.
 
     Args:
-        folder: Where to write.
-        step: The step that training starts from: what was written of later ones is
-            dropped, as it will come again.
+        folder: Folder of the log.
+        step: Step that training starts from. Rows of later steps, written before an
+            interruption, are removed, as these steps are repeated.
     """
 
     def __init__(self, folder: Path, step: int) -> None:
@@ -40,7 +40,11 @@ class Journal:
         self._board = SummaryWriter(str(folder / BOARD), purge_step=step + 1)
 
     def add(self, row: dict[str, float]) -> None:
-        """Writes one more row; a column that it lacks stays empty."""
+        """Appends a row to the log. Columns that it lacks stay empty.
+
+        Args:
+            row: Values by column; `step` is required.
+        """
         self.rows.append(row)
         replace_file(self.folder / LOG, self._write_table)
         replace_file(self.folder / CURVES, self._draw)
@@ -50,7 +54,7 @@ class Journal:
         self._board.flush()
 
     def close(self) -> None:
-        """Ends TensorBoard's file."""
+        """Closes the TensorBoard file."""
         self._board.close()
 
     def _write_table(self, path: Path) -> None:
@@ -84,7 +88,7 @@ class Journal:
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """Returns the rows of a `log.csv`; an empty place is left out."""
+    """Returns the rows of a `log.csv`, without empty cells."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     return [

@@ -1,4 +1,4 @@
-"""The precision that a network computes in, changed after it was made."""
+"""Changing the numerical precision of an existing network."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def in_precision(model: DetectionModel, policy: str) -> DetectionModel:
 
 
 def _with_policy(config: Any, policy: str) -> Any:
-    """Returns a configuration with every dtype policy in it replaced."""
+    """Returns a configuration with all its dtype policies replaced."""
     if isinstance(config, list | tuple):
         return type(config)(_with_policy(part, policy) for part in config)
     if not isinstance(config, dict):

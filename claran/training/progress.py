@@ -1,4 +1,4 @@
-"""Callbacks of Keras's `fit` that watch a training as it goes."""
+"""Callbacks for Keras's `fit` that monitor a training."""
 
 import math
 import time
@@ -13,18 +13,18 @@ from claran.training.checkpoints import write_json
 from claran.training.joint import LOSSES, JointTraining
 from claran.training.run_record import TrainingError
 
-__all__ = ["BAD_BATCH", "Guard", "OneBehind", "ProgressBar"]
+__all__ = ["BAD_BATCH", "DelayedLogs", "Guard", "ProgressBar"]
 
 BAD_BATCH = "bad_batch.json"
-DIVERGED = 1e4  # A sum of losses starts between 1 and 100.
-REFRESH = 0.5  # Seconds.
+DIVERGED = 1e4  # The sum of the losses starts between 1 and 100.
+REFRESH = 0.5  # Seconds between updates of the text.
 
 
-class OneBehind(keras.callbacks.CallbackList):
-    """Gives callbacks the logs of the step before.
+class DelayedLogs(keras.callbacks.CallbackList):
+    """Passes the logs of the previous step to the callbacks.
 
-    Those are there already: a look at the current step's would make the host wait for
-    the accelerator, and the accelerator for the host, at every step.
+    These are available already. Reading the logs of the current step would make host
+    and accelerator wait for each other at every step.
     """
 
     _last: Any = None
@@ -35,15 +35,18 @@ class OneBehind(keras.callbacks.CallbackList):
 
 
 class Guard(keras.callbacks.Callback):
-    """Ends `fit` after the last step, or where the loss is no longer a number.
+    """Ends `fit` after the last step, and raises if training diverges.
 
     Args:
-        joint: What is trained.
-        folder: Where the names of the fields of a bad batch are written.
-        names: Those of the last steps, by step.
+        joint: The model that is trained.
+        folder: Folder for the names of the fields in a bad batch.
+        names: Names of the fields in the batches of the latest steps, by step.
         start: Step that training starts from.
-        end: Step that it ends with, in the middle of an epoch of Keras if need be.
-        write: Whether this process writes.
+        end: Last step, which may be in the middle of a Keras epoch.
+        write: Whether this process writes files.
+
+    Raises:
+        TrainingError: The loss is too large, or the gradient is not finite.
     """
 
     def __init__(
@@ -86,19 +89,19 @@ class Guard(keras.callbacks.Callback):
                 path, about | {name: repr(value) for name, value in logs.items()}
             )
         raise TrainingError(
-            f"Training diverged at step {step}: the loss is {loss:g}, the gradient's "
-            f"norm {norm:g}. The batch's fields are in {path}: look at them, or train "
-            "with a lower --learning_rate into another --output."
+            f"Training diverged at step {step}: the loss is {loss:g}, the norm of the "
+            f"gradient {norm:g}. {path} lists the fields of the batch: check them, or "
+            "train with a lower --learning_rate into another --output."
         )
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """A bar with the four losses, the learning rate, images a second and time left.
+    """A progress bar with losses, learning rate, images per second and time left.
 
     Args:
-        steps: Of the whole training.
+        steps: Number of steps of the whole training.
         start: Step that training starts from.
-        batch_size: Fields in a batch.
+        batch_size: Number of fields in a batch.
     """
 
     def __init__(self, *, steps: int, start: int, batch_size: int) -> None:
@@ -131,6 +134,6 @@ class ProgressBar(keras.callbacks.Callback):
             self._bar.set_postfix_str(shown, refresh=False)
 
     def close(self) -> None:
-        """Ends the bar, also where training broke off."""
+        """Closes the bar, also if training was interrupted."""
         if self._bar is not None:
             self._bar.close()

@@ -1,4 +1,4 @@
-"""What makes a training reproducible, in one file of its folder: `run.json`."""
+"""The record of a training, `run.json`, with all that is needed to reproduce it."""
 
 import datetime
 import importlib.metadata
@@ -29,22 +29,23 @@ PACKAGES = (
 
 
 class TrainingError(ValueError):
-    """A training cannot start or go on; says why and what to do."""
+    """A training cannot start or continue; the message says why and what to do."""
 
 
 def open_run(folder: Path, settings: dict[str, Any], *, write: bool) -> dict[str, Any]:
-    """Returns the record of the training in a folder; begins one if there is none.
+    """Returns the record of the training in a folder, or a new one.
 
     Args:
         folder: Output folder of the training.
-        settings: All that decides the result; plain values for JSON.
-        write: Whether to write; only one of several processes does.
+        settings: All settings that affect the result; values for JSON.
+        write: Whether this process writes. Of several processes only one does.
 
     Returns:
-        The record; its `result` is None until the training has ended.
+        The record. Its `result` is None until the training has finished.
 
     Raises:
-        TrainingError: The folder holds a training with other settings.
+        TrainingError: The folder has a training with other settings, or a file
+            `run.json` that is not the record of a training.
     """
     path = folder / RUN
     settings = json.loads(json.dumps(settings))
@@ -68,7 +69,13 @@ def open_run(folder: Path, settings: dict[str, Any], *, write: bool) -> dict[str
 
 
 def finish_run(folder: Path, record: dict[str, Any], result: dict[str, Any]) -> None:
-    """Writes the result of a training into its record."""
+    """Adds the result of a training to its record.
+
+    Args:
+        folder: Output folder of the training.
+        record: The record that `open_run` returned.
+        result: Values for JSON.
+    """
     write_json(folder / RUN, record | {"ended": _now(), "result": result})
 
 
@@ -78,7 +85,9 @@ def _read(path: Path) -> dict[str, Any]:
     except ValueError:
         record = None
     if not isinstance(record, dict):
-        raise TrainingError(f"{path}: is no record of a training; take another folder.")
+        raise TrainingError(
+            f"{path}: not the record of a training; give another --output."
+        )
     return record
 
 
@@ -91,13 +100,13 @@ def _check_same(path: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
     if changes:
         raise TrainingError(
             f"{path}: the training in this folder has other settings: "
-            f"{'; '.join(changes)}. Give the same ones to go on with it, or another "
+            f"{'; '.join(changes)}. Give the same settings to resume it, or another "
             "--output."
         )
 
 
 def _command() -> list[str]:
-    """Returns the command as a user gives it, without the place of this package."""
+    """Returns the command as the user types it, without the path of this package."""
     script, *arguments = sys.argv
     if Path(script).resolve() == Path(__file__).resolve().parents[1] / "main.py":
         return ["python", "-m", "claran.main", *arguments]
@@ -115,7 +124,7 @@ def _versions() -> dict[str, str]:
 
 
 def _git() -> dict[str, Any] | None:
-    """Returns the commit of the code and whether it was changed since; None outside."""
+    """Returns the commit of the code and whether it was changed; None without git."""
     here = Path(__file__).resolve().parent
     try:
         _, commit, changes = (
@@ -124,7 +133,7 @@ def _git() -> dict[str, Any] | None:
                 check=True, capture_output=True, text=True, timeout=20,
             ).stdout.strip()
             for command in (
-                # An installed copy may lie within the repository of something else.
+                # Fails for an installed copy inside the repository of another project.
                 ["ls-files", "--error-unmatch", Path(__file__).name],
                 ["rev-parse", "HEAD"],
                 ["status", "--porcelain", "-uno"],

@@ -19,12 +19,12 @@ from claran.fields.batches import (
     Transform,
     training_batches,
 )
-from claran.training.checkpoints import Checkpoints, replace_file, save_in_vain
+from claran.training.checkpoints import Checkpoints, replace_file, save_and_discard
 from claran.training.devices import check_same
 from claran.training.joint import JointTraining
 from claran.training.journal import Journal
 from claran.training.precision import in_precision
-from claran.training.progress import Guard, OneBehind, ProgressBar
+from claran.training.progress import DelayedLogs, Guard, ProgressBar
 from claran.training.recipes import Recipe
 from claran.training.run_record import finish_run, open_run
 
@@ -242,7 +242,7 @@ def _save_model(path: Path, model: DetectionModel, *, write: bool) -> None:
     if write:
         replace_file(path, saved.save)
     else:
-        save_in_vain(saved.save, path.name)
+        save_and_discard(saved.save, path.name)
 
 
 def _joint(network: Any, recipe: Recipe, seed: int) -> JointTraining:
@@ -278,7 +278,7 @@ def _fit(
             steps_per_epoch=options.save_every,
             shuffle=False,
             verbose=_SILENT,
-            callbacks=OneBehind(callbacks, add_history=True, model=joint),
+            callbacks=DelayedLogs(callbacks, add_history=True, model=joint),
         )
     finally:
         bar.close()

@@ -1,136 +1,286 @@
+"""One engine: the same detections whoever asks, and each field measured once."""
+
+import threading
+
 import numpy as np
 import pytest
+from astropy.table import Table
 
+from claran.detection import engine as engine_module
 from claran.detection.detector import Detector
-from claran.detection.engine import BatchDetector, Validation, network_inputs
-from claran.evaluation.metrics import mean_average_precision
-from claran.evaluation.truth import FieldTruth, read_truths
-from claran.fields.channels import Channels
-from claran.fields.framing import Picture
-from claran.sky.images import SkyImage
-from claran.sky.noise import noise
+from claran.detection.engine import Engine
+from claran.detection.prediction import predict_files
+from claran.errors import ImageError
+from claran.evaluation import running
+from claran.fields import field as field_module
+from claran.training import validation as validation_module
+from claran.training.calibration import fit_temperature
+from claran.training.validation import Validation
+
+EDGES = ("x0", "y0", "x1", "y1")
 
 
-@pytest.fixture(scope="module")
-def network(narrow):
-    return narrow()
+@pytest.fixture(params=["channels", "pictures"])
+def detector(request, channels_detector, picture_detector):
+    return {"channels": channels_detector, "pictures": picture_detector}[request.param]
 
 
-@pytest.mark.parametrize("shape", [(60, 64), (64, 48)], ids=["wide", "high"])
-def test_finds_what_the_detector_finds_in_each_field(network, make_element, shape):
-    source = [make_element(f"f{i}", shape=shape) for i in range(3)]
-    truths = read_truths(source)
-    inputs = network_inputs(network, truths)
-    assert inputs == Picture(method="D4", size=64)
-    # Two batches, the second of them filled up.
-    found = list(
-        BatchDetector(network).detect(
-            source, truths, inputs, batch_size=2, score_threshold=0.0
-        )
-    )
-    assert len(found) == 3
-    detector = Detector(network)
-    for element, one in zip(source, found, strict=True):
-        radio = SkyImage(values=element["radio"], name=element["name"])
-        table = detector.detect(radio, element["infrared"], score_threshold=0.0)
-        assert len(table) == len(one.scores) > 0
-        boxes = np.stack([table[name] for name in ("x0", "y0", "x1", "y1")], axis=1)
-        np.testing.assert_allclose(one.scores, table["score"], atol=1e-5)
-        np.testing.assert_allclose(one.boxes, boxes, atol=1e-2)
-    rest = BatchDetector(network).detect(
-        source, truths, inputs, batch_size=2, score_threshold=0.0, start=2
-    )
-    for one, again in zip(found[2:], rest, strict=True):
-        np.testing.assert_array_equal(again.scores, one.scores)
-        np.testing.assert_array_equal(again.boxes, one.boxes)
-    # Between two scores: scores of random weights differ from machine to machine.
-    scores = np.unique(np.concatenate([one.scores for one in found]).round(4))
-    middle = len(scores) // 2
-    threshold = float(scores[middle - 1 : middle + 1].mean())
-    above = BatchDetector(network).detect(
-        source, truths, inputs, batch_size=3, score_threshold=threshold
-    )
-    expected = [(one.scores > threshold).sum() for one in found]
-    assert [len(one.scores) for one in above] == expected
-    assert 0 < sum(expected) < sum(len(one.scores) for one in found)
-
-
-def test_starts_where_batches_do(network, make_element):
-    source = [make_element(f"f{i}") for i in range(3)]
-    truths = read_truths(source)
-    detector, inputs = BatchDetector(network), network_inputs(network, truths)
-    assert list(detector.detect(source, truths, inputs, batch_size=2, start=3)) == []
-    message = "`start` must be a multiple of `batch_size`, 2, got 1"
-    with pytest.raises(ValueError, match=message):
-        next(detector.detect(source, truths, inputs, batch_size=2, start=1))
-
-
-def test_channels_are_counted_and_cut_as_the_detector_does(
-    tiny_channels, make_element, monkeypatch
-):
-    network = tiny_channels()
-    source = [make_element("f0"), make_element("f1", shape=(50, 61))]
-    for element in source:
-        element["noise"] = noise(element["radio"])
-    truths = read_truths(source)
-    detector = Detector(network)
-    for trust in (0.0, 0.9):
-        monkeypatch.setattr(network, "count_trust", trust)
-        found = BatchDetector(network).detect(
-            source, truths, network_inputs(network, truths), batch_size=2
-        )
-        for element, one in zip(source, found, strict=True):
-            # Nothing says what its beam is: three pixels, as of the element.
-            radio = SkyImage(values=element["radio"], name=element["name"])
-            table = detector.detect(radio, element["infrared"], score_threshold=0.05)
-            assert len(table) == len(one.scores) > 0
-            boxes = np.stack([table[name] for name in ("x0", "y0", "x1", "y1")], 1)
-            np.testing.assert_allclose(
-                np.sort(one.scores), np.sort(table["score"]), atol=1e-4
-            )
-            np.testing.assert_allclose(
-                np.sort(one.boxes, axis=0), np.sort(boxes, axis=0), atol=0.05
-            )
-
-
-def test_validation_follows_the_weights(network, make_element):
-    source = [make_element(f"f{i}") for i in range(3)]
-    validation = Validation(network, source, batch_size=2)
-    truths = read_truths(source)
-    inputs = network_inputs(network, truths)
-
-    def by_hand():
-        found = BatchDetector(network).detect(source, truths, inputs, batch_size=2)
-        return mean_average_precision(truths, list(found), 6)
-
-    before = validation()
-    assert before == by_hand()
-    weights = network.get_weights()
-    network.set_weights([np.zeros_like(weight) for weight in weights])
-    try:
-        assert validation() == by_hand()
-    finally:
-        network.set_weights(weights)
-
-
-def truth(**options):
-    labels = np.zeros(0, int)
-    return FieldTruth(name="far", boxes=np.zeros((0, 4)), labels=labels, **options)
-
-
-def test_channels_are_as_large_as_the_largest_field(network, monkeypatch):
-    assert network_inputs(network, [truth(shape=(9, 9))]).method is None
-    islands = np.zeros((0, 4))
-    truths = [
-        truth(islands=islands, shape=(100, 100), beam=3.0),
-        truth(islands=islands, shape=(50, 80), beam=2.0),
+def alone(detector, fields, threshold=0.0):
+    return [
+        next(iter(detector.engine.detect([one], score_threshold=threshold))).detections
+        for one in fields
     ]
-    monkeypatch.setattr(network, "fusion", "channels")
-    monkeypatch.setattr(network, "beam", 3.0, raising=False)
-    assert network_inputs(network, truths) == Channels(size=128, beam=3.0)
-    unknown = truth(islands=islands, shape=(90, 9), pixel_arcsec=0.9)  # Six pixels.
-    assert network_inputs(network, [unknown]) == Channels(size=48, beam=3.0)
-    with pytest.raises(ValueError, match="the data are pictures"):
-        network_inputs(network, [truth(shape=(100, 100))])
-    monkeypatch.setattr(network, "beam", None)
-    assert network_inputs(network, truths) == Channels(size=64, beam=None)
+
+
+def assert_equal(found, expected):
+    """Bit for bit."""
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one.boxes, other.boxes)
+        np.testing.assert_array_equal(one.labels, other.labels)
+        np.testing.assert_array_equal(one.scores, other.scores)
+
+
+class TestInvariance:
+    """A field's detections are the same wherever, beside whatever it is looked at."""
+
+    @pytest.mark.parametrize("order", [(0, 1, 2, 3, 4, 5), (5, 4, 2, 0, 3, 1), (2, 2)])
+    def test_beside_any_neighbors(self, detector, sky_fields, order):
+        fields = [sky_fields[i] for i in order]
+        together = [
+            one.detections
+            for one in detector.engine.detect(fields, score_threshold=0.0)
+        ]
+        assert_equal(together, alone(detector, fields))
+        assert sum(map(len, together)) > 0
+
+    @pytest.mark.parametrize("batch_size", [1, 3, 16])
+    def test_in_any_batch(self, detector, sky_fields, batch_size):
+        engine = Engine(detector.model, batch_size=batch_size)
+        found = [
+            one.detections for one in engine.detect(sky_fields, score_threshold=0.0)
+        ]
+        assert_equal(found, alone(detector, sky_fields))
+
+    def test_in_detect_and_detect_many(self, detector, sky_fields):
+        expected = alone(detector, sky_fields)
+        many = list(detector.detect_many(sky_fields, score_threshold=0.0))
+        for table, field, found in zip(many, sky_fields, expected, strict=True):
+            for one in (table, detector.detect(field, score_threshold=0.0)):
+                np.testing.assert_array_equal(one["score"], found.scores)
+                boxes = np.array([one[edge] for edge in EDGES]).T.reshape(-1, 4)
+                np.testing.assert_array_equal(boxes, found.boxes)
+
+    def test_in_predict(self, channels_detector, sky_fields, write_field, tmp_path):
+        fields = [one.replace(picture=None) for one in sky_fields]
+        paths = [write_field(one) for one in fields]
+        table = predict_files(
+            channels_detector, paths, tmp_path / "x.ecsv", score_threshold=0.0,
+            tell=lambda _: None,
+        ).table  # fmt: skip
+        for field, found in zip(fields, alone(channels_detector, fields), strict=True):
+            rows = table[table["image"] == f"{field.name}.fits"]
+            np.testing.assert_array_equal(rows["score"], found.scores)
+            boxes = np.array([rows[edge] for edge in EDGES]).T.reshape(-1, 4)
+            np.testing.assert_array_equal(boxes, found.boxes)
+
+    @pytest.mark.parametrize("workers", [0, 2])
+    def test_in_eval(self, detector, sky_fields, list_source, tmp_path, workers):
+        running.evaluate_detector(
+            detector.engine, list_source(sky_fields), tmp_path, workers=workers,
+            tell=lambda _: None,
+        )  # fmt: skip
+        table = Table.read(tmp_path / "detections.ecsv")
+        lowest = detector.model.finisher.network_threshold(running.LOWEST_SCORE)
+        expected = alone(detector, sky_fields, lowest)
+        assert len(table) == sum(map(len, expected)) > 0
+        for field, found in zip(sky_fields, expected, strict=True):
+            rows = table[table["image"] == field.name]
+            np.testing.assert_array_equal(rows["score"], found.scores)
+            np.testing.assert_array_equal(rows["x0"], found.boxes[:, 0])
+            np.testing.assert_array_equal(rows["y1"], found.boxes[:, 3])
+
+    def test_in_validation(self, detector, sky_fields, monkeypatch):
+        seen = []
+        monkeypatch.setattr(
+            validation_module,
+            "mean_average_precision",
+            lambda fields, found, classes: seen.append(found) or 0.5,
+        )
+        Validation(detector.model, sky_fields)()
+        assert_equal(seen[0], alone(detector, sky_fields, running.LOWEST_SCORE))
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Counts how often noise, islands and peaks are measured."""
+    counted = {}
+    for name in ("noise", "local_noise", "find_islands", "find_all_peaks"):
+        measure = getattr(field_module, name)
+
+        def count(*args, name=name, measure=measure, **kwargs):
+            counted.setdefault(name, []).append(args[0].shape)
+            return measure(*args, **kwargs)
+
+        monkeypatch.setattr(field_module, name, count)
+    # Nobody else measures them: these would be found by their own names.
+    assert not hasattr(engine_module, "noise")
+    return counted
+
+
+class TestMeasuredOnce:
+    """Noise, islands and peaks of a field are computed once, whoever asks."""
+
+    @pytest.fixture
+    def fields(self, sky_fields, list_source):
+        return [list_source(sky_fields)[i] for i in range(len(sky_fields))]
+
+    @staticmethod
+    def assert_once(calls, fields):
+        shapes = sorted(one.shape for one in fields)
+        with_islands = sorted(one.shape for one in fields if one.name != "empty")
+        assert sorted(calls["noise"]) == shapes
+        assert sorted(calls["local_noise"]) == shapes
+        assert sorted(calls["find_islands"]) == shapes
+        assert sorted(calls["find_all_peaks"]) == with_islands
+
+    def test_in_detect(self, channels_detector, fields, calls):
+        for field in fields:
+            channels_detector.detect(field)
+        self.assert_once(calls, fields)
+
+    def test_in_plot(self, channels_detector, fields, calls):
+        for field in fields:
+            channels_detector.plot(field)
+        self.assert_once(calls, fields)
+
+    def test_in_detect_many(self, channels_detector, fields, calls):
+        assert len(list(channels_detector.detect_many(fields))) == len(fields)
+        self.assert_once(calls, fields)
+
+    def test_in_predict(self, channels_detector, fields, calls, write_field, tmp_path):
+        paths = [write_field(one) for one in fields]
+        output = tmp_path / "x.csv"
+        predict_files(channels_detector, paths, output, tell=lambda _: None)
+        self.assert_once(calls, fields)
+
+    def test_in_eval(self, detector, fields, list_source, calls, tmp_path):
+        """The report and its pictures included."""
+        source = list_source(fields)
+        engine, tell = detector.engine, lambda _: None
+        running.evaluate_detector(engine, source, tmp_path, tell=tell)
+        assert (tmp_path / "worst_misses.png").is_file()
+        self.assert_once(calls, fields)
+
+    def test_in_validation(self, channels_detector, fields, list_source, calls):
+        validation = Validation(channels_detector.model, list_source(fields))
+        assert validation() == pytest.approx(validation(), nan_ok=True)
+        self.assert_once(calls, fields)
+
+    def test_in_calibration(self, tiny_channels, fields, list_source, calls):
+        fit_temperature(tiny_channels(), list_source(fields))
+        self.assert_once(calls, fields)
+
+
+def test_an_unusable_field_is_passed_over(channels_detector, sky_fields):
+    def load(number):
+        if number == 1:
+            raise ImageError("b.fits: is no image")
+        return sky_fields[number]
+
+    engine = channels_detector.engine
+    with pytest.raises(ImageError, match=r"b\.fits: is no image"):
+        list(engine.detect([0, 1], load, score_threshold=0.5))
+    found = list(
+        engine.detect([0, 1, 2], load, score_threshold=0.0, skip_unusable=True)
+    )
+    assert [one.item for one in found] == [0, 1, 2]
+    assert found[1].field is None and not len(found[1].detections)
+    assert str(found[1].error) == "b.fits: is no image"
+    assert found[2].field is sky_fields[2] and found[2].error is None
+
+
+def test_a_program_is_compiled_once_a_size(channels_detector, make_sky_field):
+    engine = Engine(channels_detector.model)
+    fields = [
+        make_sky_field(str(n), (60 + n, 60), [(30, 30, 50)], seed=n) for n in range(5)
+    ]
+    list(engine.detect(fields, score_threshold=0.5))
+    assert engine._call._cache_size() == 1
+
+
+def test_few_fields_are_in_memory(channels_detector, make_sky_field):
+    """However many there are to come."""
+    loaded, lock = [], threading.Lock()
+
+    def load(number):
+        with lock:
+            loaded.append(number)
+        return make_sky_field(str(number), (40, 40), [(20, 20, 50)], seed=number)
+
+    for done, _ in enumerate(
+        channels_detector.engine.detect(range(100), load, score_threshold=0.5)
+    ):
+        ahead = 2 * (2 * engine_module.cores() + 1)
+        assert len(loaded) <= done + ahead + 1
+
+
+def test_stopped_in_between_it_ends_its_threads(channels_detector, sky_fields):
+    before = threading.active_count()
+    found = channels_detector.engine.detect(sky_fields * 5, score_threshold=0.5)
+    next(found)
+    found.close()
+    assert threading.active_count() <= before + 1
+
+
+def test_empty_sky_is_not_shown_to_the_network(
+    channels_detector, make_sky_field, monkeypatch
+):
+    engine = Engine(channels_detector.model)
+    monkeypatch.setattr(engine, "run", None)
+    empty = make_sky_field("empty", (60, 60), [])
+    (found,) = engine.detect([empty], score_threshold=0.0)
+    assert not len(found.detections)
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_batch_size(channels_detector, size):
+    with pytest.raises(ValueError, match=f"`batch_size` must be positive, got {size}"):
+        Engine(channels_detector.model, batch_size=size)
+
+
+def test_batches_of_an_accelerator_give_the_same(
+    channels_detector, sky_fields, monkeypatch
+):
+    """Many windows a call, the last calls filled up: all but the last bits."""
+    expected = alone(channels_detector, sky_fields)
+    engine = Engine(channels_detector.model, batch_size=3)
+    monkeypatch.setattr(engine, "_on_cpu", False)
+    assert engine.capacity(64, 64) == 3
+    found = [one.detections for one in engine.detect(sky_fields, score_threshold=0.0)]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one.boxes, other.boxes, atol=1e-2)
+        np.testing.assert_allclose(one.scores, other.scores, atol=1e-4)
+
+
+def test_windows_of_an_accelerator_fit_into_memory(channels_detector, monkeypatch):
+    engine = Engine(channels_detector.model)
+    monkeypatch.setattr(engine, "_on_cpu", False)
+    assert engine.capacity(128, 128) == 256
+    assert engine.capacity(512, 512) == 16
+    assert engine.capacity(4096, 4096) == 1
+
+
+def test_a_wide_field_has_the_sources_of_its_parts(make_sky_field):
+    """The trained network: a source is the same alone and in a wide field."""
+    detector = Detector.from_preset("claran_first")
+    pair = [(150, 150, 60), (162, 150, 50)]
+    wide = make_sky_field("wide", (400, 400), [*pair, (330, 80, 90)], infrared=False)
+    part = wide.replace(
+        image=wide.image.__class__(values=wide.image.values[100:200, 100:200].copy())
+    )
+    whole = detector.detect(wide, score_threshold=0.5)
+    alone_ = detector.detect(part, beam_arcsec=None, score_threshold=0.5)
+    near = whole[(whole["x0"] > 100) & (whole["x0"] < 200)]
+    assert list(near["label"]) == list(alone_["label"])
+    np.testing.assert_allclose(near["x0"] - 100, alone_["x0"], atol=1)

@@ -13,7 +13,7 @@ def _boxes(rng, count):
 
 @pytest.fixture
 def random_fields(rng):
-    """Makes fields whose detections are shifted sources and inventions."""
+    """Makes fields whose detections are shifted sources and false alarms."""
 
     def make(count, *, classes=3, ignored=0.2, decimals=None):
         truths, found = [], []
@@ -21,7 +21,7 @@ def random_fields(rng):
             n = int(rng.integers(0, 5))
             boxes, labels = _boxes(rng, n), rng.integers(1, classes + 1, n)
             left_out = rng.uniform(size=n) < ignored
-            # Some of those that are ignored are of no class, and so of any.
+            # Half of the ignored sources have no class, and match any class.
             known = np.where(left_out & (rng.uniform(size=n) < 0.5), 0, labels)
             truths.append(
                 FieldTruth(
@@ -58,7 +58,7 @@ def random_fields(rng):
 
 @pytest.fixture
 def make_element(rng):
-    """Makes fields with one source of two lobes, and a picture of twice the size."""
+    """Makes fields with one double source, and a picture of twice the size."""
 
     def make(name="field", *, shape=(60, 64), infrared=True):
         radio = rng.normal(0, 1, shape).astype(np.float32)

@@ -4,7 +4,7 @@ import pytest
 from claran.evaluation.association import associate
 from claran.evaluation.truth import FieldDetections, FieldTruth
 
-# Two lobes of a double, a neighbor to the right, and an island nobody labelled.
+# Two lobes of a double, a neighbor to the right, and an unlabeled island.
 ISLANDS = np.array(
     [[2, 2, 6, 6], [14, 2, 18, 6], [24, 3, 28, 6], [2, 22, 5, 25]], np.float64
 )
@@ -36,15 +36,15 @@ def found(*boxes, scores=None):
             found([1.5, 2, 18.5, 6.5], [24, 3, 28.9, 6]), [True, True], id="about right"
         ),
         pytest.param(found([2, 2, 6, 6], NEIGHBOR), [False, True], id="one lobe"),
-        pytest.param(found([2, 2, 28, 6]), [False, False], id="neighbor swallowed"),
-        pytest.param(found([2, 2, 13, 6]), [False, False], id="a lobe sticks out"),
+        pytest.param(found([2, 2, 28, 6]), [False, False], id="neighbor included"),
+        pytest.param(found([2, 2, 13, 6]), [False, False], id="one lobe outside"),
         pytest.param(
-            found([2, 2, 28, 6], NEIGHBOR), [True, True], id="the smaller box owns it"
+            found([2, 2, 28, 6], NEIGHBOR), [True, True], id="smaller box has it"
         ),
         pytest.param(
             found([2, 2, 14, 6], DOUBLE, scores=[0.85, 0.9]),
             [True, False],
-            id="the better of two in one place",
+            id="higher score of two overlapping",
         ),
         pytest.param(
             found(DOUBLE, NEIGHBOR, scores=[0.9, 0.8]),
@@ -62,7 +62,7 @@ def test_a_source_is_right_with_exactly_its_own_islands(detections, expected):
     assert result.share(least=2)[0] == expected[0]
 
 
-def test_only_sources_with_islands_of_their_own_count():
+def test_only_sources_with_their_own_islands_count():
     faint = [20.0, 20.0, 26.0, 26.0]
     truths = [
         truth(DOUBLE, faint),

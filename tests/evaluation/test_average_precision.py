@@ -39,7 +39,7 @@ def test_coco_agrees_with_pycocotools(random_fields, decimals, pycocotools):
         np.testing.assert_allclose(
             max_recall(matches), theirs["recall"][:, label - 1, 0, -1], atol=1e-12
         )
-        assert 0.1 < ours[0] < 0.95  # Or the fields would test nothing.
+        assert 0.1 < ours[0] < 0.95  # The test is not trivial.
 
 
 def accumulate(pycocotools, truths, found, *, classes):
@@ -111,7 +111,7 @@ def truths_of(folder, names, classes):
 
 
 def slow_average_precision(hits, positives):
-    """VOC's area, as a loop over a list that repeats fields."""
+    """Returns VOC's area by a loop over detections, in which fields are repeated."""
     area, found, points = 0.0, 0, []
     for i, hit in enumerate(hits, start=1):
         found += hit
@@ -148,7 +148,7 @@ def test_resamples_repeat_and_their_spread_shrinks_with_more_fields(random_field
         low, high = interval(spread)
         assert low < average_precision(matches)[0] < high
         widths.append(high - low)
-    # Sixteen times the fields: a quarter of the spread.
+    # With sixteen times the fields, the spread is a quarter.
     assert 0.15 < widths[1] / widths[0] < 0.4
 
 

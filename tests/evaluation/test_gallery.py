@@ -23,7 +23,7 @@ def detections(*rows):
 
 @pytest.fixture
 def shown(make_element):
-    """Fields with one source: found, half found, of another class, not at all."""
+    """Fields with one source: found, half found, as another class, and missed."""
     source = [make_element(name) for name in ("a", "b", "c", "d")]
     found = [
         detections([*TRUE, 4, 0.9], [0, 0, 9, 9, 1, 0.95]),
@@ -37,9 +37,9 @@ def shown(make_element):
 
 def test_the_worst_come_first(shown):
     assert [(case.field, case.reason) for case in misses(shown)] == [
-        (3, "2C_2P: nothing there"),
-        (1, "2C_2P: largest IoU 0.45"),
-        (2, "2C_2P: largest IoU 1.00"),
+        (3, "2C_2P: no detection overlaps"),
+        (1, "2C_2P: highest IoU 0.45"),
+        (2, "2C_2P: highest IoU 1.00"),
         (0, "2C_2P: found with a score of 0.90"),
     ]
     assert [(case.field, case.reason) for case in false_alarms(shown)] == [
@@ -47,7 +47,7 @@ def test_the_worst_come_first(shown):
         (0, "1C_1P: score 0.95"),
         (1, "2C_2P: score 0.85"),
     ]
-    # Where not all sources are labelled, what touches none may be one.
+    # If not all sources are labeled, a detection without overlap may be a source.
     lenient = false_alarms(shown, ignore_unlabelled=True)
     assert [(case.field, case.reason[:5]) for case in lenient] == [
         (2, "1C_2P"), (1, "2C_2P")
@@ -56,7 +56,7 @@ def test_the_worst_come_first(shown):
     ignored = [dataclasses.replace(t, ignored=np.array([True])) for t in shown.truths]
     left_out = shown._replace(truths=ignored)
     assert misses(left_out) == []
-    # On an ignored source any class will do.
+    # On an ignored source, a detection of any class is no false alarm.
     assert [case.field for case in false_alarms(left_out)] == [0, 1]
 
 
@@ -68,15 +68,15 @@ def test_boxes_are_drawn_where_the_picture_shows_the_source(shown):
     # The field is 60 high and y runs down in pictures; 64 pixels wide, as displayed.
     assert drawn.get_bbox().extents.tolist() == [20, 42, 40, 50]
     assert frame.get_bbox().extents.tolist() == pytest.approx([18.4, 40.4, 41.6, 51.6])
-    assert axes.get_title() == "d\n2C_2P: nothing there"
-    # Twice as large where a network sees it so.
+    assert axes.get_title() == "d\n2C_2P: no detection overlaps"
+    # It is twice as large if the network's input is.
     larger = shown._replace(inputs=Picture(method="D3", size=128))
     (axes,) = plot_cases([case], larger, score_threshold=0.5).axes
     assert axes.patches[0].get_bbox().extents.tolist() == [40, 84, 80, 100]
 
 
 @pytest.mark.parametrize("nothing", [False, True], ids=["some", "none"])
-def test_a_report_of_anything(shown, tmp_path, nothing):
+def test_report_with_and_without_detections(shown, tmp_path, nothing):
     if nothing:
         shown = shown._replace(detections=[detections()] * 4)
     evaluation = evaluate(
@@ -94,7 +94,7 @@ def test_a_report_of_anything(shown, tmp_path, nothing):
     assert old.exists() != nothing
 
 
-def test_pictures_are_shown_as_they_are(shown):
+def test_pictures_are_shown_without_rescaling(shown):
     truths = [
         dataclasses.replace(t, islands=None, shape=(90, 40)) for t in shown.truths
     ]

@@ -10,7 +10,7 @@ A, B, C, EMPTY = ([0, 0, 9, 9], [20, 0, 29, 9], [40, 0, 49, 9], [0, 30, 9, 39])
 
 @pytest.fixture
 def field():
-    """Classes 1, 2, 1; the first is found, the second mistaken, the third missed."""
+    """Classes 1, 2, 1: the first is found, the second confused, the third missed."""
     true = FieldTruth(
         name="field", boxes=np.array([A, B, C], float), labels=np.array([1, 2, 1])
     )
@@ -29,13 +29,13 @@ def matches_of(field):
 def test_completeness_and_reliability_of_a_catalog_cut_at_a_score(field):
     curve = score_curve(matches_of(field), points=11)
     np.testing.assert_allclose(curve.completeness, [1 / 3] * 10 + [0])
-    # Of those at 0.9 and above one of two is right.
+    # At 0.9 and above, one of two detections is right.
     np.testing.assert_allclose(
         curve.reliability, [1 / 4] * 5 + [1 / 3] * 4 + [1 / 2, np.nan]
     )
 
 
-def test_calibration_compares_score_and_share_of_hits(field):
+def test_calibration_compares_score_and_hit_rate(field):
     result = calibration(matches_of(field), bins=2)
     assert result.counts.tolist() == [1, 3]
     np.testing.assert_allclose(result.mean_score, [0.45, 0.9])
@@ -43,7 +43,7 @@ def test_calibration_compares_score_and_share_of_hits(field):
     assert result.error == pytest.approx((0.45 + 3 * (0.9 - 1 / 3)) / 4)
 
 
-def test_a_score_that_is_the_chance_of_a_hit_is_calibrated(rng):
+def test_a_score_that_is_the_probability_of_a_hit_is_calibrated(rng):
     count = 20_000
     scores = rng.uniform(size=count)
     boxes = np.where((rng.uniform(size=count) < scores)[:, None], A, EMPTY)
@@ -60,7 +60,7 @@ def test_a_score_that_is_the_chance_of_a_hit_is_calibrated(rng):
 
 def test_confusion_counts_every_source_and_detection_once(field):
     table = confusion(*field, class_count=2, score_threshold=0.5)
-    # The second detection of A is a false alarm; the one at 0.45 is cut.
+    # The second detection of A is a false alarm. That at 0.45 is below the threshold.
     assert table.tolist() == [[1, 0, 1], [1, 0, 0], [1, 0, 0]]
     assert confusion(*field, class_count=2, score_threshold=0.4)[2].tolist() == [
         1,
@@ -69,7 +69,7 @@ def test_confusion_counts_every_source_and_detection_once(field):
     ]
 
 
-def test_what_lies_on_an_ignored_source_is_not_confused():
+def test_a_detection_on_an_ignored_source_is_not_counted():
     true = FieldTruth(
         name="a",
         boxes=np.array([A], float),
@@ -87,7 +87,7 @@ def test_what_lies_on_an_ignored_source_is_not_confused():
     assert table.tolist() == [[0, 0, 0], [0, 0, 0], [0, 1, 0]]
 
 
-def test_nothing_is_nothing():
+def test_no_sources_and_no_detections():
     none = np.zeros((0, 4))
     true = catalog([FieldTruth(name="a", boxes=none, labels=np.zeros(0, int))])
     found = catalog(

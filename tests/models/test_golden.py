@@ -1,4 +1,4 @@
-"""The network against vectors made with the original ClaRAN's own code."""
+"""Equality of the network with vectors computed by the original code of ClaRAN."""
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +40,7 @@ def inputs(case):
     }
 
 
-def test_first_stage(case, inputs):
+def test_proposals(case, inputs):
     model, vectors = case
     proposed = model.propose(inputs["images"], inputs["image_info"])
     assert relative(proposed.features, vectors["conv5_3"]) < 1e-4
@@ -51,7 +51,7 @@ def test_first_stage(case, inputs):
     np.testing.assert_allclose(proposed.scores[0], want[:, 0], atol=1e-5)
 
 
-def test_second_stage(case, inputs):
+def test_box_head(case, inputs):
     model, vectors = case
     features = jnp.asarray(vectors["conv5_3"])
     rois = jnp.asarray(vectors["test__rois"][:, 1:])
@@ -84,13 +84,13 @@ def test_detections(case, inputs, reload, tmp_path):
 
 @pytest.fixture(scope="module")
 def step(golden):
-    """One training step of the original at 132 px, dropout turned off."""
+    """One training step of the original at 132 px without dropout."""
     return np.load(golden / "train" / "narrow_step_s132.npz")
 
 
 @pytest.fixture(scope="module")
 def trained(checkpoint):
-    """The network as in training: its regressor predicts in units of `delta_stds`."""
+    """The network as in training: its deltas are in units of `delta_stds`."""
     model = load_claran_checkpoint(checkpoint, image_size=132)
     stds = np.tile(model.detections.delta_stds, 7)
     for variable in model.head.regression.weights:
@@ -99,7 +99,7 @@ def trained(checkpoint):
 
 
 def step_targets(step, model):
-    """Returns the original's targets in our form: all anchors, all drawn RoIs."""
+    """Returns the original's targets in our format: all anchors, all sampled RoIs."""
     cells, anchors = 64, 6
     label = step["rpn_data__labels"].reshape(anchors, cells).T.ravel()
     deltas = step["rpn_data__bbox_targets"].reshape(anchors, 4, cells)

@@ -1,4 +1,4 @@
-"""Weights that ImageNet's VGG16 starts from: the original's file, and Keras's."""
+"""Weights of VGG16 for ImageNet: ClaRAN's file, and Keras's."""
 
 import io
 import os
@@ -16,7 +16,7 @@ WIDTHS = [2, 3, 4, 5, 6]
 
 
 def save_npy(path, content, pickler=pickle.Pickler, protocol=4):
-    """Writes what NumPy writes for a dictionary, with any pickler."""
+    """Writes a dictionary in the format of `np.save`, with any pickler."""
     array = np.empty((), object)
     array[()] = content
     with path.open("wb") as file:
@@ -26,9 +26,8 @@ def save_npy(path, content, pickler=pickle.Pickler, protocol=4):
         stream = io.BytesIO()
         pickler(stream, protocol).dump(array)
         content = stream.getvalue()
-        if (
-            protocol == 2
-        ):  # Names stand between line ends there; NumPy 1 wrote this one.
+        # Protocol 2 has names as plain text, here replaced by those of NumPy 1.
+        if protocol == 2:
             content = content.replace(b"numpy._core.", b"numpy.core.")
         file.write(content)
     return path
@@ -46,7 +45,7 @@ class Python2Pickler(pickle._Pickler):
 
 
 class Runs:
-    """Does something when it is unpickled, if the unpickler lets it."""
+    """Calls a function when it is unpickled, if the unpickler allows it."""
 
     def __init__(self, function, *arguments):
         self.reduced = function, arguments
@@ -72,7 +71,7 @@ class TestImagenetNpy:
             }
             for name, shape in shapes.items()
         }
-        # The real file has these too; ClaRAN does not take them.
+        # The real file has these too, but ClaRAN does not use them.
         fc6 = {"weights": np.ones((3, 2), np.float32), "biases": np.ones(2, "f4")}
         return tables | {"fc6": fc6}
 
@@ -112,7 +111,7 @@ class TestImagenetNpy:
             pytest.param(np.save, ("{mark}", 1), id="numpy"),
         ],
     )
-    def test_nothing_in_it_runs(self, tables, tmp_path, function, arguments, protocol):
+    def test_no_code_is_executed(self, tables, tmp_path, function, arguments, protocol):
         mark = tmp_path / "mark.npy"
         arguments = [str(text).format(mark=mark) for text in arguments]
         content = {"conv0": Runs(function, *arguments)} | tables
@@ -176,7 +175,7 @@ def source():
 def test_keras_vgg16(source, rng):
     backbone = vgg16()
     load_keras_vgg16(backbone, source)
-    # 50 is odd halfway: both drop the last row and column there.
+    # 50 becomes 25 after one pooling: both drop the last row there.
     picture = rng.uniform(0, 255, (1, 50, 64, 3)).astype(np.float32)
     block5 = keras.Model(source.input, source.get_layer("block5_conv3").output)
     theirs = keras.applications.vgg16.preprocess_input(picture[..., ::-1].copy())

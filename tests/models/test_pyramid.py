@@ -1,4 +1,5 @@
 import jax
+import keras
 import numpy as np
 import pytest
 
@@ -7,9 +8,14 @@ from claran.models.pyramid import pyramid
 
 @pytest.fixture(scope="module")
 def small():
-    return lambda **options: pyramid(
-        5, widths=(4, 4, 8, 8), depths=(1, 1, 1, 1), features=6, **options
-    )
+    def make(**options):
+        # With some weights, all of the few features are cut off by a ReLU.
+        keras.utils.set_random_seed(1)
+        return pyramid(
+            5, widths=(4, 4, 8, 8), depths=(1, 1, 1, 1), features=6, **options
+        )
+
+    return make
 
 
 @pytest.mark.parametrize("top_down", [True, False])
@@ -19,8 +25,8 @@ def test_stride_is_four(small, rng, top_down):
 
 
 @pytest.mark.parametrize("top_down, reach", [(True, True), (False, False)])
-def test_top_down_path_sees_far(small, top_down, reach):
-    """A change in one corner reaches the other only through the coarse levels."""
+def test_top_down_path_enlarges_the_receptive_field(small, top_down, reach):
+    """A change in one corner affects the other only through the coarse levels."""
     run = jax.jit(small(top_down=top_down))
     image = np.zeros((1, 96, 96, 5), np.float32)
     changed = image.copy()

@@ -1,4 +1,4 @@
-"""Weights of the original's checkpoints."""
+"""Weights from checkpoints of ClaRAN v0.1."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ LAYERS = [
 
 
 def variables_of(rng, *, classes=6, anchors=6, samples=2):
-    """Returns what a small checkpoint of the original holds, by name."""
+    """Returns the variables of a small checkpoint of ClaRAN, by name."""
     shapes = dict(LAYERS) | {
         "rpn_conv/3x3": (3, 3, WIDTHS[-1], 7),
         "rpn_cls_score": (1, 1, 7, 2 * anchors),
@@ -45,7 +45,7 @@ def variables_of(rng, *, classes=6, anchors=6, samples=2):
 
 
 def layer_of(model, name):
-    """Returns our layer for one of the original's."""
+    """Returns our layer for a layer of ClaRAN."""
     rpn, head = model.rpn, model.head
     others = {
         "rpn_conv/3x3": rpn.conv,
@@ -69,8 +69,8 @@ def write(tf, tmp_path):
     """Writes a TensorFlow 1 checkpoint; returns its prefix."""
 
     def write_checkpoint(variables):
-        # What a Saver runs. Its graph and session, of TensorFlow 2.21, left the process
-        # to crash later, when garbage was collected.
+        # The operation that a Saver runs. With a graph and session of TensorFlow 2.21
+        # the process crashed later, at garbage collection.
         prefix = str(tmp_path / "net-80000")
         tf.raw_ops.SaveV2(
             prefix=prefix,
@@ -85,7 +85,7 @@ def write(tf, tmp_path):
 
 class TestClaranCheckpoint:
     @pytest.mark.usefixtures("tf")
-    def test_every_released_variable_has_its_place(self, golden):
+    def test_every_variable_of_the_release_is_imported(self, golden):
         folder = golden / "ckpt_narrow"
         model = load_claran_checkpoint(folder / "VGGnet_fast_rcnn-80000")
         rows = (folder / "VARIABLES.txt").read_text().splitlines()
@@ -96,7 +96,7 @@ class TestClaranCheckpoint:
             layer, _, kind = name.rpartition("/")
             variable = layer_of(model, layer).weights[kind == "biases"]
             values = np.asarray(variable, np.float64)
-            if layer == "bbox_pred":  # Saved multiplied by these.
+            if layer == "bbox_pred":  # ClaRAN saves it multiplied by these.
                 values *= np.tile([0.1, 0.1, 0.2, 0.2], 7)
             scale = float(absolute.removeprefix("sumabs="))
             assert np.abs(values).sum() == pytest.approx(scale, rel=1e-6), name
@@ -105,7 +105,7 @@ class TestClaranCheckpoint:
             seen.add(variable.path)
         assert seen == {variable.path for variable in model.weights}
 
-    def test_places(self, write, rng):
+    def test_variables_are_assigned_to_their_layers(self, write, rng):
         variables = variables_of(rng)
         model = load_claran_checkpoint(write(variables), image_size=132, fusion="D3")
         assert (model.image_size, model.fusion) == (132, "D3")
@@ -120,14 +120,14 @@ class TestClaranCheckpoint:
             )
             np.testing.assert_allclose(kernel * units, want, rtol=1e-6, err_msg=name)
             np.testing.assert_allclose(bias * units, bias_wanted, rtol=1e-6)
-        # The original flattens (channel, row, column), we (row, column, channel).
+        # ClaRAN flattens (channel, row, column), our head (row, column, channel).
         kernel, want = model.head.fc6.get_weights()[0], variables["fc6/weights"]
         for channel, row, column in np.ndindex(WIDTHS[-1], 2, 2):
             ours = kernel[(row * 2 + column) * WIDTHS[-1] + channel]
             np.testing.assert_array_equal(ours, want[channel * 4 + row * 2 + column])
 
     @pytest.mark.parametrize("ending", [".index", ".meta", ".data-00000-of-00001"])
-    def test_an_ending_does_no_harm(self, write, rng, ending):
+    def test_an_ending_is_removed(self, write, rng, ending):
         want = variables_of(rng)
         found = read_tf1_checkpoint(write(want) + ending)
         assert found.keys() == want.keys()
@@ -150,38 +150,38 @@ class TestClaranCheckpoint:
                 id="another-network",
             ),
             pytest.param(
-                {"fc8/weights": np.ones(2)}, "no place for: fc8/weights", id="left-over"
+                {"fc8/weights": np.ones(2)}, "does not have: fc8/weights", id="extra"
             ),
             pytest.param(
                 {"conv6_1/weights": np.ones(2)},
-                "no place for: conv6_1/weights",
-                id="left-over-convolution",
+                "does not have: conv6_1/weights",
+                id="extra-convolution",
             ),
             pytest.param(
                 {"conv2_1/weights": np.ones((3, 3, 3, 2))},
-                r"conv2_1/weights has shape \(3, 3, 3, 2\), the network wants "
+                r"conv2_1/weights has shape \(3, 3, 3, 2\), but the network needs "
                 r"\(3, 3, 2, 3\)",
                 id="shape",
             ),
             pytest.param(
                 {"bbox_pred/biases": np.ones(9)},
-                r"bbox_pred/biases has shape \(9,\), the network wants \(28,\)",
+                r"bbox_pred/biases has shape \(9,\), but the network needs \(28,\)",
                 id="shape-of-regressor",
             ),
             pytest.param(
                 {"fc6/weights": np.ones((20, 8))},
-                r"fc6/weights has shape \(20, 8\); the inputs must be 6 channels",
+                r"fc6/weights has shape \(20, 8\); its inputs must be 6 channels",
                 id="samples",
             ),
         ],
     )
-    def test_misfits(self, write, rng, change, message):
+    def test_checkpoints_that_do_not_fit(self, write, rng, change, message):
         variables = variables_of(rng) | change
         prefix = write({k: v for k, v in variables.items() if v is not None})
         with pytest.raises(WeightsError, match=message):
             load_claran_checkpoint(prefix)
 
-    def test_other_classes_are_asked_for(self, write, rng):
+    def test_other_classes_must_be_named(self, write, rng):
         prefix = write(variables_of(rng, classes=2))
         with pytest.raises(WeightsError, match=r"2 classes without .*got 6: 1_1, 1_2"):
             load_claran_checkpoint(prefix)
@@ -193,9 +193,9 @@ class TestClaranCheckpoint:
         [({}, "6 times 1"), ({"anchor_scales": [8, 16]}, "2 times 1")],
         ids=["none", "scales-only"],
     )
-    def test_other_anchors_are_asked_for(self, write, rng, options, got):
+    def test_other_anchors_must_be_given(self, write, rng, options, got):
         prefix = write(variables_of(rng, anchors=9))
-        with pytest.raises(WeightsError, match=f"9 anchors a cell; .* got {got}"):
+        with pytest.raises(WeightsError, match=f"9 anchors per cell; .* got {got}"):
             load_claran_checkpoint(prefix, **options)
 
     def test_other_anchors(self, write, rng):
@@ -244,6 +244,5 @@ class TestClaranCheckpoint:
             check=False,
             cwd=tmp_path,
         )
-        assert 'needs TensorFlow, once: install it with pip install "claran[tf1]"' in (
-            done.stdout
-        ), done.stderr
+        message = 'needs TensorFlow: install it with pip install "claran[tf1]"'
+        assert message in done.stdout, done.stderr

@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # For `small_training`, also a s
 
 @pytest.fixture
 def make_batch():
-    """Makes a batch: two objects a picture, one of them ignored, and an empty place."""
+    """Makes a batch: per picture an object, an ignored object and an empty slot."""
 
     def make(seed=0, size=4, side=64):
         rng = np.random.default_rng(seed)

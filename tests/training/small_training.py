@@ -1,4 +1,4 @@
-"""A training of a few seconds, in this process or as `small_training.py run DIR`."""
+"""A training of a few seconds, also run as `small_training.py run DIR`."""
 
 import dataclasses
 import os
@@ -40,7 +40,7 @@ def network():
         image_size=64,
         fusion="D1",
     )
-    # Not by Keras's seed: what checks types in the tests draws numbers from it too.
+    # Not from Keras's seed, since the type checker of the tests draws from it too.
     rng = np.random.default_rng(1)
     model.set_weights(
         [
@@ -54,7 +54,7 @@ def network():
 
 
 def falling_score():
-    """Returns a validation that likes a network the less, the longer it learned."""
+    """Returns a validation score that decreases as the weights move."""
     start = network().get_weights()
 
     def score(network):
@@ -82,14 +82,14 @@ def run(output, *, recipe=RECIPE, inputs=INPUTS, validate=None, tell=print, **op
     )
 
 
-# Plain descent: rounding errors stay as small as they are.
+# Plain gradient descent does not amplify rounding errors.
 SHARED = dataclasses.replace(RECIPE, optimizer="sgd", batch_size=4)
 
 
 def run_shared(output):
     """Trains on all devices of all processes."""
     join_processes()
-    keras.utils.set_random_seed(1)  # Processes must begin with the same weights.
+    keras.utils.set_random_seed(1)  # Processes must start with the same weights.
     with data_parallel(SHARED.batch_size):
         run(output, recipe=SHARED, validate=falling_score())
 

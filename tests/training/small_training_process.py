@@ -1,4 +1,4 @@
-"""Trainings in processes of their own, that can be killed."""
+"""Trainings in separate processes, which can be killed."""
 
 import os
 import signal

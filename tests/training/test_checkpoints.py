@@ -23,7 +23,7 @@ def set_all(model, value):
 
 @pytest.fixture
 def saved(model, tmp_path):
-    """Three checkpoints, whose weights are their step, and what was said."""
+    """Three checkpoints whose weights equal their step, and the messages."""
     told = []
     checkpoints = Checkpoints(tmp_path / "checkpoints", tell=told.append)
     for step in (1, 2, 10):
@@ -32,7 +32,7 @@ def saved(model, tmp_path):
     return checkpoints, told
 
 
-def test_the_last_two_stay(saved):
+def test_the_latest_two_are_kept(saved):
     checkpoints, _ = saved
     names = [path.name for path in checkpoints.folder.iterdir()]
     assert sorted(names) == ["step-000000002", "step-000000010"]
@@ -56,7 +56,7 @@ def truncate(path):
     [
         pytest.param(
             lambda path: truncate(path / "training.weights.h5"),
-            "does not have its checksum",
+            "does not match its checksum",
             id="weights-truncated",
         ),
         pytest.param(
@@ -69,22 +69,23 @@ def truncate(path):
         ),
         pytest.param(
             lambda path: (path / "state.json").write_text("{}"),
-            "lacks the checksum",
+            "has no checksum",
             id="state-empty",
         ),
     ],
 )
-def test_the_one_before_a_damaged_one(saved, model, damage, message):
+def test_a_damaged_checkpoint_is_skipped(saved, model, damage, message):
     checkpoints, told = saved
     damage(checkpoints.found()[0])
     state = checkpoints.restore(model)
     assert state is not None and state["step"] == 2
     assert (model.get_weights()[0] == 2).all()
     (line,) = told
-    assert "step-000000010" in line and message in line and "the one before" in line
+    assert "step-000000010" in line and message in line
+    assert line.endswith("trying the previous checkpoint.")
 
 
-def test_sound_ones_stay_beside_damaged_ones_of_later_steps(saved, model):
+def test_intact_checkpoints_are_kept_beside_damaged_ones_of_later_steps(saved, model):
     checkpoints, _ = saved
     for path in checkpoints.found():
         truncate(path / "training.weights.h5")
@@ -99,7 +100,7 @@ def test_nothing_to_restore(model, tmp_path):
 
 
 def test_killed_while_saving(saved, model):
-    """What a kill leaves behind is no checkpoint, and goes with the next one."""
+    """A partial checkpoint is not loaded, and is deleted by the next one."""
     checkpoints, _ = saved
     half = checkpoints.folder / ".step-000000011.partial"
     half.mkdir()
@@ -110,7 +111,7 @@ def test_killed_while_saving(saved, model):
     assert not half.exists() and checkpoints.found()[0].name == "step-000000011"
 
 
-def test_a_file_is_replaced_or_stays(tmp_path):
+def test_a_failed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "result.json"
     write_json(path, {"a": 1})
 

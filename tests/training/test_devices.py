@@ -14,7 +14,7 @@ PROCESSES = 2
 
 @pytest.mark.slow
 def test_devices_and_processes_train_as_one(tmp_path):
-    """Two devices of one process begin, one device of each of two processes goes on."""
+    """Starts on two devices of one process, and resumes on two processes with one."""
     expected = tmp_path / "alone"
     small_training.run(
         expected,
@@ -39,8 +39,8 @@ def test_devices_and_processes_train_as_one(tmp_path):
     logs = (read_log(run / "log.csv") for run in (folder, expected))
     for row, (one, other) in enumerate(zip(*logs, strict=True)):
         for name in set(one) - {"images_per_second"}:
-            # A ReLU that rounding takes to its other side is nothing to a loss, but
-            # something to a gradient: 6e-4 after twelve steps, 3e-7 after four.
+            # Rounding may flip a ReLU. This hardly changes the loss, but it does change
+            # the gradient: by 6e-4 after twelve steps, and 3e-7 after four.
             rel = 1e-2 if name == "gradient_norm" and row else 1e-4
             assert one[name] == pytest.approx(other[name], rel=rel, abs=1e-6), name
     for name in ("last.keras", "best.keras"):
@@ -52,7 +52,7 @@ def test_devices_and_processes_train_as_one(tmp_path):
             np.testing.assert_allclose(a, b, atol=1e-5)
 
 
-def test_one_device_needs_nothing():
+def test_one_device_is_not_distributed():
     with devices.data_parallel(3):
         assert keras.distribution.distribution() is None
 

@@ -1,4 +1,4 @@
-"""A network that has seen simulated fields learns the classes of real ones."""
+"""A network trained on simulated fields learns the classes of real fields."""
 
 import dataclasses
 
@@ -43,7 +43,7 @@ def run(folder, network, source, inputs, *, steps, batch_size):
 
 
 def loss_of(network, source, inputs):
-    """Returns the sum of the losses on sixteen fields, with the same draws again."""
+    """Returns the sum of the losses on sixteen fields, always with the same samples."""
     joint = JointTraining(network, rpn=COMPACT.rpn, head=COMPACT.head)
     options = PipelineOptions(batch_size=16)
     with training_batches(source, inputs, options=options) as batches:
@@ -59,11 +59,11 @@ def loss_of(network, source, inputs):
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory):
-    """A small network for pictures that has seen a few simulated fields."""
+    """A small network for pictures, trained briefly on simulated fields."""
     keras.utils.set_random_seed(3)
     config = claran_first(rpn_width=16, head_width=64, **WIDTHS).get_config()
     config["backbone"] = keras.saving.serialize_keras_object(pyramid(3, **WIDTHS))
-    # Without counting, which would find classes of islands for a network that cannot.
+    # Counting is turned off, as it would supply the classes in place of the network.
     changed = {"fusion": "D1", "beam": None, "count_trust": 0.0}
     network = FasterRcnn.from_config(config | changed)
     run(
@@ -78,7 +78,7 @@ def simulated(tmp_path_factory):
 
 
 def scores(network, source, inputs):
-    """Returns the mean AP, and that against the sources of other fields: chance."""
+    """Returns the mean AP, and the chance level: the mean AP with shuffled fields."""
     truths = read_truths(source, workers=1)
     found = list(BatchDetector(network).detect(source, truths, inputs))
     others = [*truths[1:], truths[0]]

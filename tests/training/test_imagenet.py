@@ -19,6 +19,6 @@ def test_offline(monkeypatch, narrow):
 
     monkeypatch.setattr(imagenet.keras.applications, "VGG16", fail)
     with pytest.raises(
-        TrainingError, match=r"Cannot fetch .*URL fetch failure.*\.keras"
+        TrainingError, match=r"Cannot download .*URL fetch failure.*\.keras"
     ):
         start_from_imagenet(narrow())

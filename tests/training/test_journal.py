@@ -21,7 +21,7 @@ def test_rows_and_curves(tmp_path):
     }  # fmt: skip
 
 
-def test_rows_that_come_again_are_dropped(tmp_path):
+def test_rows_of_repeated_steps_are_removed(tmp_path):
     for start, steps in ((0, (4, 8, 12)), (8, (12, 16))):
         journal = Journal(tmp_path, start)
         for step in steps:

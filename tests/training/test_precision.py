@@ -11,7 +11,7 @@ def model(narrow):
     return narrow()
 
 
-def test_half_and_back(model, rng):
+def test_half_precision_and_back(model, rng):
     pictures = jnp.asarray(rng.uniform(0, 255, (1, 64, 64, 3)), jnp.float32)
     half = in_precision(model, "mixed_bfloat16")
     assert half.backbone(pictures).dtype == jnp.bfloat16
@@ -27,7 +27,7 @@ def test_nothing_to_change(model):
     assert in_precision(model, "float32") is model
 
 
-def test_other_classes_keep_all_but_the_last_layers(model):
+def test_new_classes_replace_only_the_output_layers(model):
     changed = with_classes(model, ["FR-I", "FR-II"])
     assert changed.class_names == ["FR-I", "FR-II"]
     assert changed.head.num_classes == 2
@@ -45,7 +45,7 @@ def test_other_classes_keep_all_but_the_last_layers(model):
     assert len(model.class_names) == 6 and model.head.num_classes == 6
 
 
-def test_only_classes_that_can_be_counted_are_counted(tiny_channels):
+def test_counting_is_used_only_for_classes_of_counts(tiny_channels):
     network = tiny_channels()
     assert network.count_trust > 0.9
     assert with_classes(network, ["FR-I", "FR-II"]).count_trust == 0

@@ -7,7 +7,7 @@ import pytest
 from claran.training.run_record import TrainingError, finish_run, open_run
 
 
-def test_begun_and_ended(tmp_path):
+def test_record_of_a_finished_training(tmp_path):
     folder = tmp_path / "new" / "run"
     record = open_run(folder, {"seed": 1, "classes": ("a", "b")}, write=True)
     assert json.loads((folder / "run.json").read_text()) == record
@@ -43,7 +43,7 @@ def test_other_settings(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["half a {", "[1]"])
-def test_no_record(tmp_path, text):
+def test_not_a_record(tmp_path, text):
     (tmp_path / "run.json").write_text(text)
-    with pytest.raises(TrainingError, match="is no record of a training; take another"):
+    with pytest.raises(TrainingError, match="not the record of a training; give anoth"):
         open_run(tmp_path, {}, write=True)
