@@ -71,9 +71,7 @@ class FieldSource:
         field = self.fields[index]
         if self.beam_arcsec is None or field.image is None:
             return field
-        return field.replace(
-            image=with_beam(field.image, self.beam_arcsec), noise=field.noise
-        )
+        return field.replace(image=with_beam(field.image, self.beam_arcsec))
 
 
 def open_source(

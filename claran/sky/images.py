@@ -19,6 +19,7 @@ from claran.sky.beams import Beam, read_beam
 
 __all__ = [
     "SkyImage",
+    "celestial_axes",
     "read_picture",
     "read_sky_image",
 ]
@@ -92,11 +93,8 @@ def read_sky_image(
             axes with at least one finite pixel.
         ValueError: `wcs` is not celestial.
     """
-    if wcs is not None and not _is_celestial(wcs.sub(2)):
-        raise ValueError(
-            "`wcs` must be celestial, in a frame that Astropy knows, got "
-            f"{list(wcs.wcs.ctype)} {wcs.wcs.radesys}."
-        )
+    if wcs is not None:
+        wcs = celestial_axes(wcs)
     with warnings.catch_warnings(), np.errstate(over="ignore"):
         warnings.simplefilter("ignore")  # Old headers: FITSFixed, Verify, BLANK ...
         if isinstance(source, (str, os.PathLike)):
@@ -113,7 +111,7 @@ def read_sky_image(
             label = name or default
             raw, header = _first_image(hdus, label)
         values = _plane(raw, label)
-        sky = _celestial(header) if wcs is None else wcs.sub(2)
+        sky = _celestial(header) if wcs is None else wcs
         beam = read_beam(header)
     unit = raw.unit if isinstance(raw, units.Quantity) else header.get("BUNIT", "")
     return SkyImage(
@@ -123,6 +121,21 @@ def read_sky_image(
         unit=str(unit).strip(),
         beam=beam,
     )
+
+
+def celestial_axes(wcs: WCS) -> WCS:
+    """Returns the first two axes of a WCS.
+
+    Raises:
+        ValueError: They are not celestial, or in a frame that Astropy does not know.
+    """
+    axes = wcs.sub(2)
+    if not _is_celestial(axes):
+        raise ValueError(
+            "`wcs` must be celestial, in a frame that Astropy knows, got "
+            f"{list(wcs.wcs.ctype)} {wcs.wcs.radesys}."
+        )
+    return axes
 
 
 def read_picture(path: str | os.PathLike) -> UInt8[np.ndarray, "h w 3"]:
