@@ -158,7 +158,7 @@ def test_fields_keep_what_is_measured_and_lose_their_pixels(make_field):
 def test_pictures_have_no_islands(measured_field):
     field = measured_field(shape=(9, 5))
     assert not field.has_radio and field.shape == (9, 5)
-    assert len(field.islands) == 0 and field.picture is None
+    assert len(field.islands) == 0 and field.picture.size == 0
 
 
 @pytest.mark.parametrize(
