@@ -70,6 +70,6 @@ def test_what_it_needs_is_named(make_double):
     with pytest.raises(ValueError, match="field: is a picture; the classical finder"):
         detect([picture])
     with pytest.raises(
-        ValueError, match=r"field: .* needs to know the size of a pixel"
+        ValueError, match=r"field: .* needs the size of a pixel"
     ):
         detect([make_double(pixel_arcsec=None)])
