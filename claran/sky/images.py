@@ -1,6 +1,7 @@
 """FITS images and pictures in, with one exception class for everything unreadable."""
 
 import dataclasses
+import math
 import os
 import warnings
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from astropy import units
 from astropy.io import fits
 from astropy.wcs import WCS
-from astropy.wcs.utils import proj_plane_pixel_area, wcs_to_celestial_frame
+from astropy.wcs.utils import wcs_to_celestial_frame
 from jaxtyping import Bool, Float32, Shaped, UInt8
 
 from claran.errors import ImageError
@@ -60,7 +61,7 @@ class SkyImage:
 
     def __post_init__(self) -> None:
         if self.pixel_arcsec is None and self.wcs is not None:
-            side = 3600 * float(np.sqrt(proj_plane_pixel_area(self.wcs)))
+            side = 3600 * math.sqrt(_pixel_area(self.wcs))
             object.__setattr__(self, "pixel_arcsec", side)
 
     def __repr__(self) -> str:
@@ -249,7 +250,16 @@ def _celestial(header: Any) -> WCS | None:
         works = _is_celestial(wcs) and np.isfinite(wcs.wcs_pix2world([center], 0)).all()
     except Exception:  # A broken header has a dozen ways to fail.
         return None
-    return wcs if works and proj_plane_pixel_area(wcs) > 0 else None
+    return wcs if works and _pixel_area(wcs) > 0 else None
+
+
+def _pixel_area(wcs: WCS) -> float:
+    """Returns the area of a pixel, square degrees.
+
+    As Astropy's `proj_plane_pixel_area`, which copies the WCS: 0.6 ms of the 3 that
+    reading a field takes.
+    """
+    return abs(float(np.linalg.det(wcs.pixel_scale_matrix)))
 
 
 def _is_celestial(wcs: WCS) -> bool:
