@@ -8,15 +8,15 @@ import pytest
 
 from claran.data.sources import open_source
 from claran.detection.detector import Detector
-from claran.detection.engine import BatchDetector, network_inputs
-from claran.evaluation.metrics import EvaluationOptions, evaluate
-from claran.evaluation.truth import read_truths
+from claran.evaluation.metrics import EvaluationOptions
+from claran.evaluation.running import evaluate_detector
 from claran.labels import RGZ_CLASSES
 from claran.simulation.endless import SimulatedFields
 from claran.simulation.observation import FIRST_NATIVE
 from claran.simulation.populations import BALANCED, draw_source
 from claran.simulation.radio_sky import draw_noise
 from claran.simulation.simulated_field import observe, simulate
+from claran.sky.box_arrays import intersection, pairwise_iou
 from claran.sky.images import SkyImage
 
 SEED = 4021  # Of no training and no validation.
@@ -28,13 +28,10 @@ def detector():
 
 
 def evaluated(detector, source):
-    truths = read_truths(source)
-    model = detector.model
-    found = BatchDetector(model).detect(
-        source, truths, network_inputs(model, truths), score_threshold=0.01
-    )
     options = EvaluationOptions(score_threshold=0.5, resample_count=200)
-    return evaluate(truths, list(found), model.class_names, options=options)
+    return evaluate_detector(
+        detector.engine, source, options=options, tell=lambda _: None
+    )
 
 
 def test_real_fields(detector, real_data):
@@ -75,10 +72,7 @@ def test_its_lobe_is_one_source_where_the_other_is_outside(detector, real_data):
 
 
 def overlap(box, other):
-    return (
-        min(box[2], other[2]) > max(box[0], other[0])
-        and min(box[3], other[3]) > max(box[1], other[1])
-    )  # fmt: skip
+    return intersection(box[None], np.array([other], float))[0] > 0
 
 
 def test_simulated_fields(detector):
@@ -105,11 +99,7 @@ def found(detector, radio):
 
 def shared(first, second):
     """Returns how many boxes of each have one of the other above an IoU of 0.5."""
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    overlap = (high - low).clip(min=0).prod(axis=2)
-    area = lambda boxes: (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    iou = overlap / (area(first)[:, None] + area(second)[None] - overlap)
+    iou = pairwise_iou(first, second)
     return int((iou > 0.5).any(axis=1).sum()), int((iou > 0.5).any(axis=0).sum())
 
 

@@ -54,3 +54,8 @@ def test_fields_and_images_load_neither_jax_nor_keras(loaded, module):
     assert module in modules
     assert modules & {"jax", "jaxlib", "keras"} == set()
     assert modules & (DATA_SETS | OURS) == set()
+
+
+def test_processes_that_read_fields_load_neither_jax_nor_keras(loaded):
+    modules = loaded("import claran.evaluation.catalogs")
+    assert modules & {"jax", "jaxlib", "keras"} == set()

@@ -10,8 +10,10 @@ from astropy.io import fits
 from astropy.table import QTable
 from astropy.wcs import WCS
 
-from claran import Detector, examples
-from claran.io import resuming as unfinished
+from claran import examples
+from claran.detection import presets
+from claran.detection.engine import Engine
+from claran.io import resuming
 
 COLUMNS = ["image", "label", "score", "x0", "y0", "x1", "y1"]
 SKY = ["center", "width", "height"]
@@ -58,16 +60,17 @@ class TestChannels:
         predict = ["--mode=predict", "--radio=radio", "--output=out.csv"]
         status, output, _ = claran(*predict, model=channels_path)
         assert status == 0
-        note = "no beam (BMAJ, BMIN) in a_radio.fits and 2 others: took FIRST's"
-        assert note in output
+        assert "no beam: assumed FIRST's, 5.4 arcsec, in 2 of 3 fields" in output
+        assert "3 pixels wide (FIRST), in 1 of 3 fields; --survey or --beam" in output
         status, output, errors = claran(*predict, "--beam=5.4", model=channels_path)
-        assert status == 1 and "no beam" not in output and "in 2 fields" in output
+        assert status == 1 and "assumed" not in output and "in 2 fields" in output
         assert "Skipped: c_radio.fits: has no WCS, so that a beam in arcsec" in errors
 
     def test_one_field(self, claran, channels_path):
         demo = ["--mode=demo", "--radio=radio/a_radio.fits", "--score_threshold=0.01"]
         status, output, _ = claran(*demo, "--output=.", model=channels_path)
-        assert status == 0 and "no beam (BMAJ, BMIN) in a_radio.fits: took" in output
+        assert status == 0
+        assert "a_radio.fits: no beam: assumed FIRST's, 5.4 arcsec; --survey" in output
         # The only island is the only thing that can be a source.
         (x0,) = set(QTable.read("a_radio_pred.ecsv")["x0"])
         assert x0 == 10
@@ -76,11 +79,11 @@ class TestChannels:
         found = claran(
             "--mode=predict", "--image=infrared", "--output=x.csv", model=channels_path
         )
-        assert_fails(found, "looks at radio images, not at pictures: give FITS files")
+        assert_fails(found, "is a picture, and the network looks at radio images")
 
     def test_no_beam_of_nothing(self, claran, channels_path, assert_fails):
         found = claran("--mode=demo", "--beam=0", model=channels_path)
-        assert_fails(found, "`beam_arcsec` must be above 0, got 0")
+        assert_fails(found, "--beam must be above 0 and finite, got 0")
 
 
 @pytest.mark.usefixtures("fields")
@@ -115,11 +118,7 @@ class TestDemo:
         assert table.colnames == COLUMNS and set(table["image"]) == {"a_infrared.png"}
 
     def test_untrained_preset_says_so(self, claran, narrow, monkeypatch):
-        monkeypatch.setitem(
-            Detector.from_preset.__globals__["PRESETS"],
-            "claran_v0.1",
-            narrow,
-        )
+        monkeypatch.setitem(presets.PRESETS, "claran_v0.1", narrow)
         demo = ["--mode=demo", "--model=claran_v0.1", "--output=."]
         status, output, errors = claran(*demo, model=None)
         assert (status, errors) == (0, "")
@@ -215,28 +214,27 @@ class TestPredict:
         )
         assert set(QTable.read("x.ecsv")["image"]) == {"a_radio.fits", "c_radio.fits"}
 
-    def test_killed_it_goes_on(self, claran, monkeypatch):
+    def test_an_interrupted_run_resumes(self, claran, monkeypatch):
         Path("radio/b_radio.fits").write_bytes(b"SIMPLE  = no")
         arguments = ("--mode=predict", "--radio=radio", "--ir=infrared", "--output")
         claran(*arguments, "whole.ecsv")
-        monkeypatch.setattr(unfinished, "SECONDS", 0.0)  # A part for each file.
-        looked = []
-        look = Detector.look
+        monkeypatch.setattr(resuming, "SECONDS", 0.0)  # A part for each file.
+        finished = []
+        finish = Engine.finish
 
-        def kill_at_the_last(self, field, infrared=None):
-            looked.append(field.name)
-            if looked == ["a_radio.fits", "c_radio.fits"]:
+        def interrupt_at_the_last(self, look, *args, **options):
+            finished.append(look.field.name)
+            if finished == ["a_radio.fits", "c_radio.fits"]:
                 raise KeyboardInterrupt
-            return look(self, field, infrared)
+            return finish(self, look, *args, **options)
 
-        monkeypatch.setattr(Detector, "look", kill_at_the_last)
+        monkeypatch.setattr(Engine, "finish", interrupt_at_the_last)
         with pytest.raises(KeyboardInterrupt):
             claran(*arguments, "x.ecsv")
         assert Path("x.ecsv.unfinished").is_dir() and not Path("x.ecsv").exists()
         status, output, errors = claran(*arguments, "x.ecsv")
-        # The damaged file is read again, as it was not known to be done.
-        assert "Goes on: 1 of 3 files are done." in output
-        assert looked == ["a_radio.fits", "c_radio.fits", "c_radio.fits"]
+        assert "Resumes: 2 of 3 files are done." in output
+        assert finished == ["a_radio.fits", "c_radio.fits", "c_radio.fits"]
         assert status == 1 and "1 of 3 files could not be used: b_radio" in errors
         assert Path("x.ecsv").read_text() == Path("whole.ecsv").read_text()
         assert not Path("x.ecsv.unfinished").exists()
@@ -293,7 +291,7 @@ PAIR = "--ir=infrared/a_infrared.png"
         pytest.param(["--radio=blank.fits", PAIR], "no finite pixel", id="all-nan"),
         pytest.param([ANY, "--ir=bad.png"], "bad.png: not a picture", id="infrared"),
         pytest.param([ANY, "--ir=x.png"], "x.png: ", id="missing-infrared"),
-        pytest.param([ANY], "(D4): give --ir.", id="no-infrared"),
+        pytest.param([ANY], "give --ir.", id="no-infrared"),
         pytest.param(["--image=bad.png"], "bad.png: not a picture", id="picture"),
         pytest.param([ANY, PAIR, "--model=bad.keras"], "bad.keras: not a", id="model"),
         pytest.param([ANY, PAIR, "--model=v9"], "no preset of that name", id="preset"),
@@ -375,7 +373,7 @@ def test_out_of_memory(claran, monkeypatch, assert_fails, error):
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr(Detector, "detect", fail)
+    monkeypatch.setattr(Engine, "detect", fail)
     assert_fails(claran("--mode=demo"), "Out of memory: give a smaller --batch_size")
 
 

@@ -16,8 +16,9 @@ from astropy.table import Table
 
 from claran.catalog.tables import write_table
 from claran.data.sources import open_source
+from claran.detection.detections import Detections
+from claran.evaluation.catalogs import read_fields
 from claran.evaluation.prediction_files import to_table
-from claran.evaluation.truth import FieldDetections, read_truths
 
 ON_FIELDS = ("--mode=eval", "--data=fields", "--split=all", "--resamples=20")
 
@@ -27,23 +28,25 @@ def fields(claran):
     """Simulated fields in a folder, and a table of most of their sources."""
     claran("--mode=simulate", "--num=6", "--population=balanced", "--output=fields")
     source = open_source("fields", "all")
-    truths = read_truths(source)
+    fields = read_fields(source)
     rng = np.random.default_rng(0)
-    commonest = np.bincount(np.concatenate([t.labels for t in truths]))[1:].argmax() + 1
+    labels = np.concatenate([field.objects.labels for field in fields])
+    commonest = np.bincount(labels)[1:].argmax() + 1
     found = []
-    for truth in truths:
-        seen = (rng.uniform(size=len(truth.labels)) < 0.8) & (truth.labels > 0)
-        boxes = truth.boxes[seen] + rng.normal(0, 0.5, (seen.sum(), 4))
+    for field in fields:
+        objects = field.objects
+        seen = (rng.uniform(size=len(objects)) < 0.8) & (objects.labels > 0)
+        boxes = objects.boxes[seen] + rng.normal(0, 0.5, (seen.sum(), 4))
         # A false alarm of a better score than all sources, of the commonest class.
         found.append(
-            FieldDetections(
+            Detections(
                 boxes=np.append(boxes, [[1.0, 1.0, 5.0, 5.0]], axis=0),
-                labels=np.append(truth.labels[seen], commonest),
+                labels=np.append(objects.labels[seen], commonest),
                 scores=np.append(rng.uniform(0.7, 0.9, seen.sum()), 0.95),
             )
         )
-    write_table(to_table(truths, found, source.class_names), "found.ecsv")
-    return len(truths)
+    write_table(to_table(fields, found, source.class_names), "found.ecsv")
+    return len(fields)
 
 
 def test_another_tools_detections(claran, fields):
@@ -110,25 +113,25 @@ def test_a_model_is_as_good_as_its_predictions(claran, fields):
 KILLED = """
 import os, signal, sys
 from claran import main
-from claran.detection import engine as detecting
-from claran.evaluation import resuming_evaluation as unfinished
+from claran.detection.engine import Engine
+from claran.io import resuming
 
-unfinished.SECONDS = 0.0
-read, batches = detecting.BatchDetector.read, []
+resuming.SECONDS = 0.0
+finish, fields = Engine.finish, []
 
-def read_or_die(*arguments):
-    batches.append(1)
-    if len(batches) == 3:
+def finish_or_die(*arguments, **options):
+    fields.append(1)
+    if len(fields) == 5:
         os.kill(os.getpid(), signal.SIGKILL)
-    return read(*arguments)
+    return finish(*arguments, **options)
 
-detecting.BatchDetector.read = read_or_die
+Engine.finish = finish_or_die
 sys.argv[0] = "claran"
 main.run()
 """
 
 
-def test_goes_on_after_a_kill(claran, fields, narrow_path):
+def test_resumes_after_a_kill(claran, fields, narrow_path):
     def metrics(folder):
         found = json.loads(Path(folder, "metrics.json").read_text())
         del found["about"]["time"]
@@ -144,19 +147,19 @@ def test_goes_on_after_a_kill(claran, fields, narrow_path):
     )
     assert died.returncode == -signal.SIGKILL
     parts = sorted(path.name for path in Path("cut/unfinished").glob("part*"))
-    assert parts == ["part-000000000.npz", "part-000000002.npz"]
+    assert parts == [f"part-{number:06d}.npz" for number in range(4)]
     shutil.copytree("cut", "other")
 
     status, printed, _ = claran(*on_cut)
-    assert status == 0 and f"Goes on: 4 of {fields} fields are done." in printed
+    assert status == 0 and f"Resumes: 4 of {fields} fields are done." in printed
     assert metrics("cut") == metrics("whole")
     for name in ("detections.ecsv", "coco/detections.json", "table.txt"):
         assert Path("cut", name).read_bytes() == Path("whole", name).read_bytes()
     assert not Path("cut/unfinished").exists()
 
-    status, printed, _ = claran(*arguments, "--output=other", "--batch_size=3")
-    assert status == 0 and "Goes on" not in printed
-    assert "other/unfinished: begun with another batch size; starts" in printed
+    status, printed, _ = claran(*arguments, "--output=other", "--nms_threshold=0.4")
+    assert status == 0 and "Resumes" not in printed
+    assert "other/unfinished: begun with another model; starts afresh." in printed
     assert not Path("other/unfinished").exists()
 
 
@@ -183,7 +186,10 @@ def test_a_model_on_pictures(claran, tmp_path):
     assert metrics["options"]["inclusive_boxes"] is True  # Of claran_v0.1.
     status, _, errors = claran(*on_pictures, model="classical")
     assert status == 1
-    assert "one: is a picture; --model=classical needs radio FITS" in errors
+    assert (
+        "one: is a picture; the classical finder (--model=classical) needs radio FITS"
+        in errors
+    )
 
 
 def test_fields_that_are_simulated_as_they_are_asked_for(claran, monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from claran.catalog.tables import detection_table
+from claran.catalog.tables import detection_table, sky_columns
 from claran.plotting import plot_field, plot_picture
 from claran.sky.images import SkyImage
 
@@ -31,7 +31,9 @@ def wcs():
 
 def found(boxes, wcs=None):
     labels = ["2_3", "FR-I", "1_1", "1_2"][: len(boxes)]
-    return detection_table("x", labels, np.full(len(boxes), 0.876), boxes, wcs=wcs)
+    columns = {} if wcs is None else sky_columns(wcs, boxes)
+    names, scores = ["x"] * len(boxes), np.full(len(boxes), 0.876)
+    return detection_table(names, labels, scores, boxes, columns=columns)
 
 
 def rendered(figure):

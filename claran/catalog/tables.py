@@ -123,15 +123,21 @@ def to_icrs(
     longitude, latitude = world[:, wcs.wcs.lng], world[:, wcs.wcs.lat]
     frame = wcs_to_celestial_frame(wcs)
     if isinstance(frame, ICRS):
-        return longitude % 360, latitude
+        return _full_turn(longitude), latitude
     equinox = getattr(frame, "equinox", None)
-    turn = _rotation_to_icrs(frame.name, equinox and f"J{equinox.jyear:.9g}")
+    turn = _rotation_to_icrs(frame.name, equinox and f"J{equinox.jyear}")
     if turn is None:
         sky: Any = SkyCoord(longitude, latitude, unit="deg", frame=frame).icrs
-        return sky.ra.deg, sky.dec.deg
+        return _full_turn(sky.ra.deg), sky.dec.deg
     lon, lat = np.radians(longitude), np.radians(latitude)
     x, y, z = turn @ [np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)]
-    return np.degrees(np.arctan2(y, x)) % 360, np.degrees(np.arctan2(z, np.hypot(x, y)))
+    ra, dec = np.degrees([np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))])
+    return _full_turn(ra), dec
+
+
+def _full_turn(degrees: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
+    """Returns angles in [0, 360)."""
+    return degrees % 360 % 360  # -1e-15 % 360 is 360.
 
 
 @functools.lru_cache(maxsize=32)

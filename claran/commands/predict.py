@@ -26,6 +26,7 @@ from claran.commands.model_flags import catalog_score, load_detector
 from claran.detection.detector import Detector
 from claran.detection.prediction import predict_files
 from claran.errors import ImageError
+from claran.fields.field import describe_assumptions
 from claran.fields.reading import read_field, read_picture_field
 from claran.io.paths import FITS_ENDINGS, PICTURE_ENDINGS, expand, pair_infrared
 
@@ -128,11 +129,9 @@ def predict() -> None:
         beam_arcsec=beam,
         tell=say,
     )
-    for assumed, count in sorted(found.assumed.items()):
-        say(
-            f"Note: {assumed}, in {count} of {found.fields} fields; --survey or --beam "
-            "says otherwise."
-        )
+    assumed = describe_assumptions(found.assumed, found.fields)
+    if assumed:
+        say(f"Note: {assumed}; --survey or --beam says otherwise.")
     say(f"{len(found.table)} detections in {found.fields} fields: {output}")
     if found.skipped:
         count = len(found.skipped)

@@ -120,8 +120,16 @@ class Detections:
         )
 
     def split(self, counts: Sequence[int] | Int[np.ndarray, "k"]) -> list["Detections"]:
-        """Returns the rows in parts of these lengths: `concatenate` undone."""
+        """Returns the rows in parts of these lengths: `concatenate` undone.
+
+        Raises:
+            ValueError: The lengths are not those of all rows.
+        """
         ends = np.cumsum(np.asarray(counts, int))
+        if np.sum(counts) != len(self):
+            raise ValueError(
+                f"`counts` must add up to {len(self)} rows, got {np.sum(counts)}."
+            )
         return [
             self[int(end) - int(count) : int(end)]
             for count, end in zip(counts, ends, strict=True)

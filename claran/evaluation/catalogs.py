@@ -16,7 +16,7 @@ from claran.fields.batches import Source
 from claran.fields.field import Field
 from claran.io.parallel import parallel_map
 
-__all__ = ["detected_catalog", "read_fields", "true_catalog"]
+__all__ = ["detected_catalog", "measured_field", "read_fields", "true_catalog"]
 
 MANY = 500  # Fields; for fewer it does not pay to start processes.
 CHUNK = 64  # Fields that a process reads at once.
@@ -82,6 +82,11 @@ def read_fields(source: Source, *, workers: int | None = None) -> list[Field]:
         unit="field", disable=None, delay=2, leave=False,
     )  # fmt: skip
     return list(bar)
+
+
+def measured_field(source: Source, number: int) -> Field:
+    """Returns a field, measured; here, so that worker processes do not load JAX."""
+    return source[number].measure()
 
 
 def _read(source: Source, chunk: range) -> list[Field]:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from claran.detection.detections import Detections
-from claran.sky.box_arrays import area, intersection
+from claran.sky.box_arrays import area, intersection, iou
 
 __all__ = [
     "Matches",
@@ -29,7 +29,6 @@ class Pairs(NamedTuple):
     found: Int[np.ndarray, "p"]  # Row of the detection.
     true: Int[np.ndarray, "p"]  # Row of the source.
     iou: Float[np.ndarray, "p"]
-    covered: Float[np.ndarray, "p"]  # Share of the detection's area within the source.
 
 
 class Matches(NamedTuple):
@@ -56,8 +55,7 @@ def overlaps(true: Detections, found: Detections) -> Pairs:
     rows = np.repeat(np.arange(len(found)), count)
     start = np.repeat(np.cumsum(count) - count, count)
     others = np.arange(len(rows)) - start + np.repeat(first, count)
-    iou, covered = _overlap(found.boxes[rows], true.boxes[others])
-    return Pairs(rows, others, iou, covered)
+    return Pairs(rows, others, iou(found.boxes[rows], true.boxes[others]))
 
 
 def by_score(
@@ -148,7 +146,8 @@ def match_coco(
     true = _of_class(true, label)
     found = found[_rank(found) < MAX_DETECTIONS]
     pairs = overlaps(true, found)
-    overlap = np.where(_at(true["ignored"], pairs.true), pairs.covered, pairs.iou)
+    inside = _covered(found.boxes[pairs.found], true.boxes[pairs.true])
+    overlap = np.where(_at(true["ignored"], pairs.true), inside, pairs.iou)
     thresholds = np.minimum(iou_thresholds, 1 - 1e-10)
     hits = np.zeros((len(thresholds), len(found)), bool)
     ignored = np.zeros_like(hits)
@@ -177,17 +176,12 @@ def match_coco(
     )
 
 
-def _overlap(
+def _covered(
     a: Float[np.ndarray, "n 4"], b: Float[np.ndarray, "n 4"]
-) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
-    """Returns IoU, and share of the area of `a` within `b`; 0 without any area."""
-    common, area_a = intersection(a, b), area(a)
-    union = area_a + area(b) - common
-    iou, covered = (
-        np.divide(common, of, out=np.zeros_like(common), where=of > 0)
-        for of in (union, area_a)
-    )
-    return iou, covered
+) -> Float[np.ndarray, "n"]:
+    """Returns the share of the area of `a` within `b`; 0 without any area."""
+    common, whole = intersection(a, b), area(a)
+    return np.divide(common, whole, out=np.zeros_like(common), where=whole > 0)
 
 
 def _of_class(true: Detections, label: int) -> Detections:

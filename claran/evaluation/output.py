@@ -15,7 +15,7 @@ from claran.io.atomic import replace_file
 __all__ = ["write_detections", "write_evaluation"]
 
 
-def write_detections(folder: Path, shown: Shown) -> list[Path]:
+def write_detections(folder: Path, shown: Shown, *, assumed: str = "") -> list[Path]:
     """Writes what was found as a table, as VOC's text and as COCO's JSON.
 
     A file that is there is replaced only once the new one is whole.
@@ -23,13 +23,14 @@ def write_detections(folder: Path, shown: Shown) -> list[Path]:
     Args:
         folder: Made if need be.
         shown: The fields.
+        assumed: What was assumed of them, for the table's metadata; empty if nothing.
 
     Returns:
         The path of the table.
     """
     parts = shown.fields, shown.detections, shown.class_names
     table = folder / "detections.ecsv"
-    write_table(to_table(*parts), table)
+    write_table(to_table(*parts, meta={"ASSUMED": assumed} if assumed else {}), table)
     truth, results = coco_files(*parts)
     files = {f"voc/{name}": text for name, text in voc_files(*parts).items()}
     files |= {

@@ -7,7 +7,8 @@ All are in pixels of the field's array.
 import dataclasses
 import itertools
 import json
-from collections.abc import Sequence
+import types
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,7 +32,7 @@ COLUMNS = ("image", "label", "score", "x0", "y0", "x1", "y1")
 class Predictions(NamedTuple):
     """What another run or tool has found."""
 
-    fields: list[Detections]  # In the frame of the truths.
+    fields: list[Detections]  # In pixels of each field's array.
     unknown: int  # Detections in fields that are not among these.
 
 
@@ -72,8 +73,17 @@ def to_table(
     fields: Sequence[Field],
     detections: Sequence[Detections],
     class_names: Sequence[str],
+    *,
+    meta: Mapping[str, Any] = types.MappingProxyType({}),
 ) -> QTable:
-    """Returns all detections as a table; y is up, but down for ready-made pictures."""
+    """Returns all detections as a table; y is up, but down for ready-made pictures.
+
+    Args:
+        fields: The fields.
+        detections: In each of them.
+        class_names: Names of the labels 1, 2 ...
+        meta: See `claran.catalog.tables.detection_table`.
+    """
     turned = [
         _turn(found, field.shape) if not field.has_radio else found
         for field, found in zip(fields, detections, strict=True)
@@ -86,6 +96,7 @@ def to_table(
         [str(class_names[label - 1]) for label in found.labels],
         found.scores,
         found.boxes,
+        meta=meta,
     )
 
 
@@ -125,7 +136,7 @@ def coco_files(
         )
         ignored = field.objects.ignored
         for i, box in enumerate(_coco_boxes(field.objects.boxes, field.shape)):
-            crowd = int(ignored is not None and ignored[i])
+            crowd = int(ignored[i])
             # One of no class may be of any.
             own = int(field.objects.labels[i])
             for label in [own] if own else range(1, len(class_names) + 1):

@@ -1,5 +1,6 @@
 """A whole evaluation: a detector or a table of detections, fields in, report out."""
 
+import collections
 import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,14 +15,14 @@ from claran import __version__
 from claran.detection.classical_engine import ClassicalEngine
 from claran.detection.detections import Detections
 from claran.detection.engine import Engine
-from claran.evaluation.catalogs import read_fields
+from claran.evaluation.catalogs import measured_field, read_fields
 from claran.evaluation.gallery import Shown
 from claran.evaluation.metrics import EvaluationOptions, evaluate
 from claran.evaluation.output import write_detections, write_evaluation
 from claran.evaluation.prediction_files import read_predictions
 from claran.evaluation.results import Evaluation
 from claran.fields.batches import Source
-from claran.fields.field import Field
+from claran.fields.field import Field, describe_assumptions
 from claran.io.parallel import parallel_map
 from claran.io.resuming import PartialResults, code_fingerprint
 from claran.models.weights import model_fingerprint
@@ -81,33 +82,26 @@ def evaluate_detector(
 
     Raises:
         ImageError: A field cannot be used.
-        ValueError: There is no field.
+        ValueError: There is no field, or the data have other classes than the model.
     """
-    lowest, settings = LOWEST_SCORE, {}
+    _require_fields(source)
+    _require_classes(source, engine)
+    preprocessor, partial, lowest = None, None, 0.0
     if isinstance(engine, Engine):
         model = engine.model
-        lowest = model.finisher.network_threshold(lowest)
-        settings = {"model": model_fingerprint(model)}
+        preprocessor = model.preprocessor
+        lowest = model.finisher.network_threshold(LOWEST_SCORE)
         options = options or EvaluationOptions(
             score_threshold=model.finisher.catalog_threshold,
             inclusive_boxes=model.network.decoder.offset == 1,
         )
-    else:
-        lowest = 0.0
-    settings |= {
-        "data": source.fingerprint,
-        "lowest score": lowest,
-        "device": jax.devices()[0].device_kind,
-        "version of claran": code_fingerprint(),
-    }
-    partial = _partial(output, settings, tell) if isinstance(engine, Engine) else None
-    done = [] if partial is None else partial.results
-    if done:
-        tell(f"Resumes: {len(done)} of {len(source)} fields are done.")
-    start = len(done)
+        partial = _partial(engine, source, output, lowest, tell)
+    detections = [] if partial is None else list(partial.results)
+    start = len(detections)
+    if start:
+        tell(f"Resumes: {start} of {len(source)} fields are done.")
     fields = read_fields(_First(source, start), workers=workers or None)
     items, load = _items(source, start, workers)
-    detections = list(done)
     found = engine.detect(items, load, score_threshold=lowest)
     for one in tqdm(
         found, "Detecting", len(source), initial=start, unit="field", disable=None
@@ -117,11 +111,17 @@ def evaluate_detector(
         detections.append(one.detections)
         if partial is not None:
             partial.add(one.detections)
-    preprocessor = engine.model.preprocessor if isinstance(engine, Engine) else None
     shown = Shown(source, preprocessor, fields, detections, source.class_names)
-    evaluation = _evaluate(shown, output, options, _about(source, about))
-    if partial is not None:
-        partial.remove()
+    facts = _about(source, about)
+    if partial is None:
+        return _evaluate(shown, output, options, facts, tell)
+    speed = len(source) / partial.seconds
+    facts |= {
+        "device": jax.devices()[0].device_kind,
+        "time": f"{partial.seconds:.1f} s, {speed:.1f} fields/s",
+    }
+    evaluation = _evaluate(shown, output, options, facts, tell)
+    partial.remove()
     return evaluation
 
 
@@ -148,14 +148,16 @@ def evaluate_predictions(
 
     Raises:
         ImageError: The file cannot be read, or knows none of the fields.
+        ValueError: There is no field.
     """
+    _require_fields(source)
     fields = read_fields(source, workers=workers)
     path = Path(predictions)
     found = read_predictions(path, fields, source.class_names)
     if found.unknown:
         tell(f"Note: {found.unknown} detections of {path} are in none of these fields.")
     shown = Shown(source, None, fields, found.fields, source.class_names)
-    return _evaluate(shown, output, options, _about(source, about))
+    return _evaluate(shown, output, options, _about(source, about), tell)
 
 
 def _evaluate(
@@ -163,16 +165,38 @@ def _evaluate(
     output: str | Path | None,
     options: EvaluationOptions | None,
     about: Mapping[str, str],
+    tell: Callable[[str], None],
 ) -> Evaluation:
     options = options or EvaluationOptions(score_threshold=0.5)
+    counts = collections.Counter(
+        what for one in shown.fields for what in one.assumptions
+    )
+    assumed = describe_assumptions(counts, len(shown.fields))
+    if assumed:
+        about = {**about, "assumed": assumed}
+        tell(f"Note: {assumed}; --survey or --beam says otherwise.")
     if output is not None:  # First of all what took long.
-        write_detections(Path(output), shown)
+        write_detections(Path(output), shown, assumed=assumed)
     evaluation = evaluate(
         shown.fields, shown.detections, shown.class_names, options=options
     )
     if output is not None:
         write_evaluation(Path(output), evaluation, shown, about=about)
     return evaluation
+
+
+def _require_fields(source: LabelledSource) -> None:
+    if not len(source):
+        raise ValueError("`source` has no fields to evaluate on; give another split.")
+
+
+def _require_classes(source: LabelledSource, engine: Engine | ClassicalEngine) -> None:
+    own = engine.model.class_names if isinstance(engine, Engine) else engine.class_names
+    if tuple(source.class_names) != own:
+        raise ValueError(
+            f"`source` has the classes {', '.join(source.class_names)}, the detector "
+            f"{', '.join(own)}; open the data with the detector's `class_names`."
+        )
 
 
 def _about(source: LabelledSource, about: Mapping[str, str]) -> dict[str, str]:
@@ -205,22 +229,30 @@ def _items(
 
     Measured where they are made: association needs the islands of every field.
     """
-    measured = functools.partial(_measured, source)
+    measured = functools.partial(measured_field, source)
     numbers = range(start, len(source))
     if workers > 0:
         return parallel_map(measured, numbers, workers=workers), None
     return numbers, measured
 
 
-def _measured(source: Source, number: int) -> Field:
-    return source[number].measure()
-
-
 def _partial(
-    output: str | Path | None, settings: dict[str, Any], tell: Callable[[str], None]
+    engine: Engine,
+    source: LabelledSource,
+    output: str | Path | None,
+    lowest: float,
+    tell: Callable[[str], None],
 ) -> PartialResults[Detections] | None:
+    """Returns the detections of an interrupted run; None if nothing is to be kept."""
     if output is None:
         return None
+    settings = {
+        "model": model_fingerprint(engine.model),
+        "data": source.fingerprint,
+        "lowest score": lowest,
+        "device": jax.devices()[0].device_kind,
+        "version of claran": code_fingerprint(),
+    }
     return PartialResults(
         Path(output) / UNFINISHED, settings, pack=_pack, unpack=_unpack, tell=tell
     )

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import functools
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from claran.sky.islands import (
 from claran.sky.noise import local_noise, noise
 from claran.sky.surveys import FIRST, Survey
 
-__all__ = ["NOISE_WINDOW_ARCMIN", "Field"]
+__all__ = ["NOISE_WINDOW_ARCMIN", "Field", "describe_assumptions"]
 
 NOISE_WINDOW_ARCMIN = 3.0
 """The field of Radio Galaxy Zoo, whose noise its labels count in; of FIRST's beam."""
@@ -241,3 +242,20 @@ class Field:
         if self.image is None:
             raise ImageError(f"{self.name}: is a picture; this needs a radio image.")
         return self.image.values
+
+
+def describe_assumptions(counts: Mapping[str, int], total: int) -> str:
+    """Returns what was assumed of many fields, in words; empty if nothing was.
+
+    Args:
+        counts: Number of fields for each of `Field.assumptions`.
+        total: Number of all fields.
+
+    >>> describe_assumptions({"no beam: assumed FIRST's, 5.4 arcsec": 9}, 12)
+    "no beam: assumed FIRST's, 5.4 arcsec, in 9 of 12 fields"
+    """
+    return "; ".join(
+        f"{what}, in {count} of {total} fields"
+        for what, count in sorted(counts.items())
+        if count
+    )

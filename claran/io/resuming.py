@@ -88,7 +88,9 @@ class PartialResults(Generic[Result]):
     ) -> None:
         while (path := self._path()).exists():
             try:
-                with np.load(path, allow_pickle=False) as file:
+                # NumPy 2.4 leaves a damaged file open; Windows then cannot remove it.
+                with path.open("rb") as stream:
+                    file = np.load(stream, allow_pickle=False)
                     arrays = {name: file[name] for name in file.files}
                 about = json.loads(str(arrays.pop("about")))
                 settings, seconds = about["settings"], float(about["seconds"])

@@ -1,5 +1,6 @@
 """A whole training, composed: model, recipe, augmentation, validation, calibration."""
 
+import collections
 import contextlib
 import dataclasses
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from claran.detection.loading import load_model, model_file
 from claran.detection.presets import PRESETS, preset_weights
 from claran.fields.augmentation import AddNoise, DropInfrared, Move
 from claran.fields.batches import Source, Transform
+from claran.fields.field import describe_assumptions
 from claran.io.parallel import cores
 from claran.training.calibration import calibrate
 from claran.training.devices import data_parallel
@@ -183,7 +185,7 @@ def _train(
             output=session.output, seed=session.seed, save_every=session.save_every,
             validate_every=session.validate_every, slots=session.slots,
             workers=_workers(session, recipe.steps * recipe.batch_size),
-            size=_batch_size_in_pixels(session, model, source),
+            size=_batch_size_in_pixels(session, model, source, tell),
         ),
         augment=augment,
         validate=None if validation is None else Validation(model, validation),
@@ -242,9 +244,12 @@ def _augmentation(
 
 
 def _batch_size_in_pixels(
-    session: TrainingSession, model: DetectionModel, source: Any
+    session: TrainingSession,
+    model: DetectionModel,
+    source: Any,
+    tell: Callable[[str], None],
 ) -> tuple[int, int]:
-    """Returns rows and columns that hold every field; says if objects do not fit.
+    """Returns rows and columns that hold every field; says what was assumed of them.
 
     Endless sources have fields of few sizes, in turn. Of others the last may be the
     largest.
@@ -252,6 +257,7 @@ def _batch_size_in_pixels(
     count = min(len(source), SAMPLED) if _is_endless(source) else len(source)
     preprocessor = model.preprocessor
     rows = columns = 1
+    assumed: collections.Counter[str] = collections.Counter()
     for number in tqdm(
         range(count), "Reading", unit="field", disable=None, delay=2, leave=False
     ):
@@ -264,6 +270,10 @@ def _batch_size_in_pixels(
             )
         height, width = preprocessor.shape(field)
         rows, columns = max(rows, height), max(columns, width)
+        assumed.update(field.assumptions if preprocessor.uses_beam else ())
+    if assumed:
+        noted = describe_assumptions(assumed, count)
+        tell(f"Note: {noted}; --survey or --beam says otherwise.")
     return preprocessor.size(rows, columns)
 
 

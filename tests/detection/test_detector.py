@@ -1,4 +1,3 @@
-import math
 import warnings
 
 import cv2
@@ -10,11 +9,14 @@ from astropy.io import fits
 from astropy.table import QTable
 from astropy.wcs import WCS
 
-from claran.detection.detector import Detector, Found, UntrainedWarning, read_infrared
+from claran.detection import loading, presets
+from claran.detection.detections import Detections
+from claran.detection.detector import Detector, UntrainedWarning
 from claran.errors import ImageError
-from claran.fields.preprocessing import NetworkInput
+from claran.fields.reading import read_field, read_picture_field
 from claran.models.weights import WeightsError
 from claran.sky.images import SkyImage, read_sky_image
+from claran.sky.surveys import SURVEYS
 
 COLUMNS = ["image", "label", "score", "x0", "y0", "x1", "y1"]
 SKY = ["center", "width", "height"]
@@ -28,13 +30,7 @@ def detector(narrow):
 
 @pytest.fixture(scope="module")
 def d1_detector(narrow):
-    return Detector(narrow(fusion="D1"))
-
-
-@pytest.fixture(scope="module")
-def channels_detector(tiny_channels):
-    keras.utils.set_random_seed(1)
-    return Detector(tiny_channels())
+    return Detector(narrow(method="D1"))
 
 
 @pytest.fixture
@@ -46,6 +42,7 @@ def field(rng):
     header["CRVAL1"], header["CRVAL2"] = 180.0, 30.0
     header["CRPIX1"], header["CRPIX2"] = 30.5, 20.5
     header["CDELT1"], header["CDELT2"] = -2 / 3600, 2 / 3600
+    header["BMAJ"] = header["BMIN"] = 5.4 / 3600
     return fits.PrimaryHDU(values, header)
 
 
@@ -127,7 +124,7 @@ class TestDetect:
         assert len(d1_detector.detect(field, score_threshold=0))
 
     def test_infrared_is_needed(self, detector, field):
-        with pytest.raises(ValueError, match="D4 needs `infrared`; D1 works without"):
+        with pytest.raises(ValueError, match="has no infrared picture, which D4"):
             detector.detect(field)
 
     def test_score_threshold(self, detector, field, infrared, expected):
@@ -150,28 +147,35 @@ class TestChannels:
     def detector(self, channels_detector):
         return channels_detector
 
-    @pytest.mark.parametrize("shape", [(40, 60), (300, 7)], ids=str)
+    @pytest.mark.parametrize("shape", [(40, 60), (300, 12)], ids=str)
     def test_any_size_of_field(self, detector, field, shape):
         field.data = np.resize(field.data, shape)
         field.header["CDELT1"], field.header["CDELT2"] = -1.2 / 3600, 1.2 / 3600
-        field.header["BMAJ"] = field.header["BMIN"] = 5.4 / 3600
-        seen = detector.look(read_sky_image(field))
-        scale = 3 / (5.4 / 1.2)  # A beam of three pixels.
-        assert seen.image.shape == (math.ceil(max(shape) * scale / 16) * 16,) * 2 + (5,)
-        assert seen.image_info[2] == pytest.approx(scale, rel=1e-6)
+        scene = detector.engine.prepare(read_field(field)).scene
+        assert scene.scale == pytest.approx(3 / (5.4 / 1.2), rel=1e-6)
         table = detector.detect(field, score_threshold=0)
-        assert len(table) and (table["x1"] <= shape[1]).all()
+        assert len(table) or max(shape) > 100
+        assert (table["x1"] <= shape[1]).all()
         assert (table["y1"] <= shape[0]).all() and (table["y0"] >= 0).all()
 
     def test_beam_may_be_given(self, detector, field):
         header = detector.detect(field, score_threshold=0)
         given = detector.detect(field, beam_arcsec=5.4, score_threshold=0)
-        np.testing.assert_array_equal(given["x0"], header["x0"])  # FIRST's, by default.
+        np.testing.assert_array_equal(given["x0"], header["x0"])
         wider = detector.detect(field, beam_arcsec=10.8, score_threshold=0)
         # Counting gives the same boxes, but the network sees another picture.
         assert list(wider["score"]) != list(header["score"])
-        with pytest.raises(ValueError, match="`beam_arcsec` must be above 0, got -1"):
+        with pytest.raises(ValueError, match=r"`beam_arcsec` must be above 0"):
             detector.detect(field, beam_arcsec=-1)
+
+    def test_a_survey_says_what_the_header_does_not(self, detector, field):
+        del field.header["BMAJ"], field.header["BMIN"]
+        vlass = detector.detect(field, survey=SURVEYS["vlass"], score_threshold=0)
+        same = detector.detect(field, beam_arcsec=2.5, score_threshold=0)
+        np.testing.assert_array_equal(vlass["score"], same["score"])
+        assert vlass.meta["SURVEY"] == "VLASS" and "ASSUMED" not in vlass.meta
+        assumed = detector.detect(field, score_threshold=0)
+        assert assumed.meta["ASSUMED"] == "no beam: assumed FIRST's, 5.4 arcsec"
 
     def test_a_beam_needs_the_size_of_a_pixel(self, detector, field):
         with pytest.raises(ImageError, match=r"array: has no WCS, so that a beam in"):
@@ -184,56 +188,32 @@ class TestChannels:
         own = detector.detect(image, score_threshold=0)["center"].dec.deg
         np.testing.assert_allclose(found - own, 1, rtol=1e-3)
 
-    def test_a_plot_is_of_the_beam_given(self, detector, field, monkeypatch):
-        beams = []
-        look = detector.look
-        monkeypatch.setattr(
-            detector,
-            "look",
-            lambda image, ir: beams.append(image.beam) or look(image, ir),
-        )
-        detector.plot(field, beam_arcsec=7.0)
-        assert beams == [(7.0, 7.0, 0.0)]
-
     def test_no_pictures(self, detector, infrared):
-        with pytest.raises(ValueError, match="looks at radio images, not at pictures"):
-            detector.look_at_picture(infrared)
-
-    def test_large_fields_come_in_few_sizes(self, detector, rng):
-        sizes = {
-            detector.look(
-                SkyImage(values=rng.normal(size=(n, n)).astype("f4"))
-            ).image.shape[0]
-            for n in range(257, 321, 7)
-        }
-        assert sizes == {320}
-
-    def test_infrared_may_be_there(self, detector, field, infrared):
-        without = detector.look(field).image  # An HDU does, too.
-        with_it = detector.look(read_sky_image(field), infrared).image
-        np.testing.assert_array_equal(with_it[..., :3], without[..., :3])
-        assert not without[..., 3:].any() and with_it[..., 4].any()
-
-    def test_order_in_batches_of_mixed_sizes(self, detector, rng):
-        fields = [
-            SkyImage(values=rng.normal(size=(n, n)).astype(np.float32))
-            for n in (30, 40, 60, 30, 30)
-        ]
-        inputs = [detector.look(one) for one in fields]
-        alone = [
-            next(detector.detect_inputs([one], score_threshold=0)) for one in inputs
-        ]
-        together = detector.detect_inputs(inputs, score_threshold=0, batch_size=2)
-        for found, expected in zip(together, alone, strict=True):
-            np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
+        picture = read_picture_field(infrared)
+        with pytest.raises(ValueError, match="is a picture, and the network looks at"):
+            list(detector.engine.detect([picture], score_threshold=0))
 
     def test_saved_and_loaded(self, detector, field, tmp_path):
-        detector.model.save(tmp_path / "tiny.keras")
+        detector.save(tmp_path / "tiny.keras")
         loaded = Detector.from_preset(tmp_path / "tiny.keras")
+        assert loaded.model.preprocessor == detector.model.preprocessor
+        assert loaded.model.finisher == detector.model.finisher
         found, expected = (
             one.detect(field, score_threshold=0) for one in (loaded, detector)
         )
-        np.testing.assert_allclose(found["score"], expected["score"], atol=1e-6)
+        np.testing.assert_array_equal(found["score"], expected["score"])
+        assert found.meta["MODELSHA"] == loaded.fingerprint[:16]
+
+    def test_metadata(self, detector, field):
+        meta = detector.detect(field, score_threshold=0.25).meta
+        assert meta["MODEL"] == "claran_first" and meta["MINSCORE"] == 0.25
+        assert meta["NMSIOU"] == 0.3 and meta["RPNIOU"] == 0.7
+        assert all(len(name) <= 8 for name in meta)  # As FITS wants it.
+
+    def test_repr_tells_what_it_is(self, detector):
+        text = repr(detector)
+        for part in ("'claran_first'", "weights", "1_1, 1_2", "Channels(", "Island"):
+            assert part in text
 
 
 def _parts(hdu):
@@ -243,15 +223,14 @@ def _parts(hdu):
 def test_place_of_a_known_detection(detector, field):
     """Near the top and left of the picture: large y and right ascension."""
     wcs = WCS(field.header)
-    image = SkyImage(values=field.data, wcs=wcs, name="field.fits")
-    boxes = np.array([[4.0, 2.0, 24.0, 12.0]], np.float32)
-    canvas, info = np.zeros((64, 64, 3), np.float32), np.zeros(3, np.float32)
-    seen = NetworkInput(canvas, info, boxes[:0], (80, 120))  # Twice as large.
-    found = Found(boxes, np.array([5]), np.array([0.75], np.float32))
-    (row,) = detector.field_table(image, seen, found)
+    sky_field = read_field(SkyImage(values=field.data, wcs=wcs, name="field.fits"))
+    found = Detections(
+        boxes=np.array([[2.0, 34.0, 12.0, 39.0]]), labels=np.array([5]),
+        scores=np.array([0.75]),
+    )  # fmt: skip
+    (row,) = detector.table(sky_field, found, score_threshold=0.5)
     assert (row["image"], row["label"], row["score"]) == ("field.fits", "2_3", 0.75)
-    # Half as large; y counts from the lower edge, where 40 rows end.
-    assert [row[name] for name in COLUMNS[3:]] == [2, 40 - 6, 12, 40 - 1]
+    assert [row[name] for name in COLUMNS[3:]] == [2, 34, 12, 39]
     # The middle, x 7, y 36.5, lies half a pixel beyond a pixel's center.
     want = wcs.pixel_to_world(6.5, 36.0).icrs
     assert row["center"].ra.deg == pytest.approx(want.ra.deg, abs=1e-9)
@@ -262,51 +241,18 @@ def test_place_of_a_known_detection(detector, field):
 
 
 class TestPictures:
-    @pytest.mark.parametrize("batch_size", [2, 5])
-    def test_batches_change_nothing(self, detector, pictures, batch_size):
-        one_by_one = list(detector.detect_pictures(pictures, score_threshold=0))
-        batches = list(
-            detector.detect_pictures(
-                iter(pictures), score_threshold=0, batch_size=batch_size
-            )
-        )
-        assert len(batches) == len(one_by_one) == len(pictures)
-        for found, alone, picture in zip(batches, one_by_one, pictures, strict=True):
-            np.testing.assert_array_equal(found.labels, alone.labels)
-            np.testing.assert_allclose(found.boxes, alone.boxes, atol=1e-3)
-            np.testing.assert_allclose(found.scores, alone.scores, atol=1e-5)
-            height, width = picture.shape[:2]
-            assert (found.boxes[:, 2] <= width).all()
-            assert (found.boxes[:, 3] <= height).all()
+    def test_of_any_shape(self, detector, pictures):
+        fields = [read_picture_field(picture) for picture in pictures]
+        found = list(detector.engine.detect(fields, score_threshold=0))
+        assert sum(len(one.detections) for one in found) > len(fields)
+        for one in found:
+            rows, columns = one.field.shape
+            assert (one.detections.boxes[:, 2] <= columns).all()
+            # ClaRAN holds the lower ends, in y down, at the upper border alone.
+            assert (one.detections.boxes[:, 3] <= rows).all()
 
     def test_no_picture(self, detector):
-        assert list(detector.detect_pictures([])) == []
-
-    @pytest.mark.parametrize(
-        "picture, message",
-        [
-            pytest.param(np.ones((9, 9), "u1"), r"got uint8 \(9, 9\)", id="grey"),
-            pytest.param(np.ones((9, 9, 4), "u1"), r"\(9, 9, 4\)", id="alpha"),
-            pytest.param(np.ones((9, 9, 3)), r"got float64 \(9, 9, 3\)", id="float"),
-            pytest.param(np.ones((0, 9, 3), "u1"), r"\(0, 9, 3\)", id="empty"),
-        ],
-    )
-    def test_no_pictures(self, detector, picture, message):
-        with pytest.raises(ValueError, match=f"`pictures` must be uint8 .*{message}"):
-            list(detector.detect_pictures([picture]))
-
-    def test_batch_size(self, detector):
-        with pytest.raises(ValueError, match="`batch_size` must be positive, got 0"):
-            list(detector.detect_pictures([], batch_size=0))
-
-
-def test_read_infrared(infrared, field, tmp_path):
-    assert read_infrared(None) is None
-    assert read_infrared(infrared) is infrared
-    assert isinstance(read_infrared(field), SkyImage)
-    (tmp_path / "x.png").write_bytes(b"no picture")
-    with pytest.raises(ImageError, match=r"x\.png: not a picture"):
-        read_infrared(tmp_path / "x.png")
+        assert list(detector.engine.detect([], score_threshold=0)) == []
 
 
 class TestPreset:
@@ -317,18 +263,19 @@ class TestPreset:
     @pytest.mark.parametrize("kind", [str, lambda path: path], ids=["str", "path"])
     def test_file(self, path, kind):
         detector = Detector.from_preset(kind(path))
-        assert detector.trained and detector.model.image_size == 64
-        assert detector.model.detections.iou_threshold == 0.3
-        assert detector.model.proposals.iou_threshold == 0.7
+        assert detector.trained and detector.model.network.image_size == 64
+        assert detector.model.network.decoder.iou_threshold == 0.3
+        assert detector.model.network.proposals.iou_threshold == 0.7
 
     def test_thresholds(self, path):
         detector = Detector.from_preset(path, nms_threshold=0, rpn_nms_threshold=1)
-        assert detector.model.detections.iou_threshold == 0
-        assert detector.model.proposals.iou_threshold == 1
+        assert detector.model.network.decoder.iou_threshold == 0
+        assert detector.model.network.proposals.iou_threshold == 1
 
     def test_threshold_is_used(self, path, pictures):
+        field = read_picture_field(pictures[0])
         counts = [
-            len(next(detector.detect_pictures(pictures, score_threshold=0)).boxes)
+            len(next(detector.engine.detect([field], score_threshold=0)).detections)
             for detector in (
                 Detector.from_preset(path, nms_threshold=0),
                 Detector.from_preset(path, nms_threshold=1),
@@ -344,7 +291,7 @@ class TestPreset:
             Detector.from_preset(path, **{name: value})
 
     def test_untrained(self, narrow, monkeypatch):
-        monkeypatch.setitem(Detector.from_preset.__globals__["PRESETS"], "x", narrow)
+        monkeypatch.setitem(presets.PRESETS, "x", narrow)
         with pytest.warns(UntrainedWarning, match="weights of x are untrained"):
             assert not Detector.from_preset("x").trained
 
@@ -354,9 +301,8 @@ class TestPreset:
             Detector.from_preset(path)
 
     def test_preset_with_weights(self, path, narrow, monkeypatch):
-        found = Detector.from_preset.__globals__
-        monkeypatch.setitem(found["PRESETS"], "x", narrow)
-        monkeypatch.setitem(found, "preset_weights", lambda name: path)
+        monkeypatch.setitem(presets.PRESETS, "x", narrow)
+        monkeypatch.setattr(loading, "preset_weights", lambda name: path)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             detector = Detector.from_preset("x")
@@ -396,5 +342,5 @@ class TestPreset:
     def test_other_model(self, tmp_path):
         model = keras.Sequential([keras.Input((1,)), keras.layers.Flatten()])
         model.save(tmp_path / "x.keras")
-        with pytest.raises(WeightsError, match=r"holds a Sequential, not a claran\.F"):
+        with pytest.raises(WeightsError, match=r"holds a Sequential, not a claran Det"):
             Detector.from_preset(tmp_path / "x.keras")

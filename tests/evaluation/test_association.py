@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from claran.detection.detections import Detections
 from claran.evaluation.association import associate
-from claran.evaluation.truth import FieldDetections, FieldTruth
 
 # Two lobes of a double, a neighbor to the right, and an unlabeled island.
 ISLANDS = np.array(
@@ -11,17 +11,19 @@ ISLANDS = np.array(
 DOUBLE, NEIGHBOR = [2, 2, 18, 6], [24, 3, 28, 6]
 
 
-def truth(*boxes, **options):
-    return FieldTruth(
-        name="field",
-        boxes=np.array(boxes or [DOUBLE, NEIGHBOR], np.float64).reshape(-1, 4),
-        labels=np.ones(len(boxes) or 2, int),
-        **({"islands": ISLANDS} | options),
-    )
+@pytest.fixture
+def make_truth(measured_field):
+    """Makes fields with these sources, by default the double and its neighbor."""
+
+    def make(*boxes, islands=ISLANDS, **options):
+        boxes = boxes or (DOUBLE, NEIGHBOR)
+        return measured_field(boxes=boxes, islands=islands, **options)
+
+    return make
 
 
 def found(*boxes, scores=None):
-    return FieldDetections(
+    return Detections(
         boxes=np.array(boxes, np.float64).reshape(-1, 4),
         labels=np.arange(len(boxes)) % 3 + 1,  # Classes do not matter.
         scores=np.array(scores or [0.9] * len(boxes), np.float64),
@@ -54,29 +56,32 @@ def found(*boxes, scores=None):
         pytest.param(found(), [False, False], id="nothing found"),
     ],
 )
-def test_a_source_is_right_with_exactly_its_own_islands(detections, expected):
-    result = associate([truth()], [detections], score_threshold=0.8)
+def test_a_source_is_right_with_exactly_its_own_islands(
+    make_truth, detections, expected
+):
+    result = associate([make_truth()], [detections], score_threshold=0.8)
     assert result.right.tolist() == expected
     assert result.components.tolist() == [2, 1]
     assert result.share()[0] == np.mean(expected)
     assert result.share(least=2)[0] == expected[0]
 
 
-def test_only_sources_with_their_own_islands_count():
+def test_only_sources_with_their_own_islands_count(make_truth):
     faint = [20.0, 20.0, 26.0, 26.0]
-    truths = [
-        truth(DOUBLE, faint),
-        truth(DOUBLE, NEIGHBOR, ignored=np.array([True, False])),
-        truth(islands=None),
-        truth(islands=np.zeros((0, 4))),
+    fields = [
+        make_truth(DOUBLE, faint),
+        make_truth(DOUBLE, NEIGHBOR, ignored=np.array([True, False])),
+        make_truth(islands=None),
+        make_truth(islands=np.zeros((0, 4))),
     ]
     detections = [found(DOUBLE, faint), found(NEIGHBOR), found(DOUBLE), found(DOUBLE)]
-    result = associate(truths, detections, score_threshold=0.8)
+    result = associate(fields, detections, score_threshold=0.8)
     assert list(zip(result.fields, result.sources, strict=True)) == [(0, 0), (1, 1)]
     assert result.right.all()
     weights = np.array([[1, 3, 0, 0], [0, 0, 4, 0]])
     np.testing.assert_array_equal(result.share(weights=weights), [1, np.nan])
 
 
-def test_pictures_have_no_islands_to_associate():
-    assert associate([truth(islands=None)], [found()], score_threshold=0.8) is None
+def test_pictures_have_no_islands_to_associate(make_truth):
+    fields = [make_truth(islands=None)]
+    assert associate(fields, [found()], score_threshold=0.8) is None

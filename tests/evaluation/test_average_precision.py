@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from claran.data.annotations_voc import read_voc
+from claran.detection.detections import Detections
 from claran.evaluation.average_precision import (
     COCO_IOU,
     average_precision,
@@ -13,9 +14,9 @@ from claran.evaluation.average_precision import (
     max_recall,
 )
 from claran.evaluation.bootstrap import interval, resamples
+from claran.evaluation.catalogs import detected_catalog, true_catalog
 from claran.evaluation.matches import match_coco, match_voc
 from claran.evaluation.prediction_files import coco_files
-from claran.evaluation.truth import FieldDetections, FieldTruth, catalog
 from claran.evaluation.voc_text import read_voc_detections
 
 METRICS = {"area": "area", "voc07": "11_points"}
@@ -23,9 +24,9 @@ METRICS = {"area": "area", "voc07": "11_points"}
 
 @pytest.mark.parametrize("decimals", [None, 1], ids=["distinct", "tied"])
 def test_coco_agrees_with_pycocotools(random_fields, decimals, pycocotools):
-    truths, found = random_fields(60, decimals=decimals)
-    theirs = accumulate(pycocotools, truths, found, classes=3)
-    true, detected = catalog(truths), catalog(found)
+    fields, found = random_fields(60, decimals=decimals)
+    theirs = accumulate(pycocotools, fields, found, classes=3)
+    true, detected = true_catalog(fields), detected_catalog(found)
     for label in (1, 2, 3):
         matches = match_coco(
             true, detected, label, field_count=60, iou_thresholds=COCO_IOU
@@ -42,9 +43,9 @@ def test_coco_agrees_with_pycocotools(random_fields, decimals, pycocotools):
         assert 0.1 < ours[0] < 0.95  # The test is not trivial.
 
 
-def accumulate(pycocotools, truths, found, *, classes):
+def accumulate(pycocotools, fields, found, *, classes):
     names = [str(label) for label in range(1, classes + 1)]
-    truth, results = coco_files(truths, found, names)
+    truth, results = coco_files(fields, found, names)
     with contextlib.redirect_stdout(io.StringIO()):
         coco = pycocotools.COCO()
         coco.dataset = truth
@@ -61,15 +62,15 @@ def accumulate(pycocotools, truths, found, *, classes):
     [("shipped", "dets"), ("full", "dets"), ("full", "dets_noties")],
     indirect=["golden"],
 )
-def test_voc_agrees_with_the_original(golden, files, order):
+def test_voc_agrees_with_the_original(golden, files, order, measured_field):
     voc = golden / "voc"
     expected = json.loads((voc / "expected.json").read_text())["ap"][files][order]
     curves = np.load(voc / "expected.npz")
     names = (voc / "imageset.txt").read_text().split()
     classes = list(expected["0.5"]["area"])
     found = read_voc_detections(voc / files, names, classes)
-    true = catalog(truths_of(voc / "Annotations", names, classes))
-    detected = catalog(found)
+    true = true_catalog(fields_of(voc / "Annotations", names, classes, measured_field))
+    detected = detected_catalog(found)
     checked = 0
     for iou, metrics in expected.items():
         for label, code in enumerate(classes, start=1):
@@ -95,15 +96,13 @@ def test_voc_agrees_with_the_original(golden, files, order):
     assert checked == 36
 
 
-def truths_of(folder, names, classes):
+def fields_of(folder, names, classes, measured_field):
     labels = {field.name: field for field in read_voc(folder, classes=classes).fields}
     return [
-        FieldTruth(
-            name=name,
-            boxes=np.array([o.box for o in labels[name].objects]).reshape(-1, 4),
-            labels=np.array(
-                [classes.index(o.code) + 1 for o in labels[name].objects], int
-            ),
+        measured_field(
+            name,
+            boxes=[o.box for o in labels[name].objects],
+            labels=[classes.index(o.code) + 1 for o in labels[name].objects],
             ignored=np.array([o.ignore for o in labels[name].objects], bool),
         )
         for name in names
@@ -124,9 +123,9 @@ def slow_average_precision(hits, positives):
 
 
 def test_weights_are_fields_drawn_more_than_once(random_fields, rng):
-    truths, found = random_fields(12)
+    fields, found = random_fields(12)
     weights = resamples(12, count=20)
-    true, detected = catalog(truths), catalog(found)
+    true, detected = true_catalog(fields), detected_catalog(found)
     matches = match_voc(true, detected, 1, field_count=12)
     resampled = average_precision(matches, weights=weights)
     for row, ours in zip(weights, resampled, strict=True):
@@ -142,8 +141,10 @@ def test_resamples_repeat_and_their_spread_shrinks_with_more_fields(random_field
     assert (resamples(9).sum(axis=1) == 9).all()
     widths = []
     for count in (30, 480):
-        truths, found = random_fields(count)
-        matches = match_voc(catalog(truths), catalog(found), 1, field_count=count)
+        fields, found = random_fields(count)
+        matches = match_voc(
+            true_catalog(fields), detected_catalog(found), 1, field_count=count
+        )
         spread = average_precision(matches, weights=resamples(count))
         low, high = interval(spread)
         assert low < average_precision(matches)[0] < high
@@ -153,16 +154,14 @@ def test_resamples_repeat_and_their_spread_shrinks_with_more_fields(random_field
 
 
 @pytest.mark.parametrize("metric", ["area", "11_points", "101_points"])
-def test_nothing_found_is_zero_and_nothing_to_find_is_nan(metric):
-    box, none = np.array([[0.0, 0.0, 4.0, 4.0]]), np.zeros((0, 4))
-    one = catalog([FieldTruth(name="a", boxes=box, labels=np.array([1]))])
-    no_truth = catalog([FieldTruth(name="a", boxes=none, labels=np.zeros(0, int))])
-    found = catalog(
-        [FieldDetections(boxes=box, labels=np.array([1]), scores=np.array([0.5]))]
-    )
-    nothing = catalog(
-        [FieldDetections(boxes=none, labels=np.zeros(0, int), scores=np.zeros(0))]
-    )
+def test_nothing_found_is_zero_and_nothing_to_find_is_nan(
+    metric, measured_field, make_found
+):
+    box = [0.0, 0.0, 4.0, 4.0]
+    one = true_catalog([measured_field(boxes=[box])])
+    no_truth = true_catalog([measured_field()])
+    found = detected_catalog([make_found(box, scores=[0.5])])
+    nothing = detected_catalog([Detections.none()])
 
     def ap(true, detected):
         matches = match_voc(true, detected, 1, field_count=1)

@@ -3,11 +3,14 @@ import dataclasses
 import numpy as np
 import pytest
 
+from claran.detection.detections import Detections
+from claran.evaluation.catalogs import read_fields
 from claran.evaluation.gallery import Shown, false_alarms, misses, plot_cases
 from claran.evaluation.metrics import EvaluationOptions, evaluate
-from claran.evaluation.output import display_inputs, write_evaluation
+from claran.evaluation.output import write_evaluation
 from claran.evaluation.plots import plots
-from claran.evaluation.truth import FieldDetections, read_truths
+from claran.fields.field import Field
+from claran.fields.objects import Objects
 from claran.fields.preprocessing import Picture
 
 CLASSES = ("1_1", "1_2", "1_3", "2_2")
@@ -16,23 +19,22 @@ TRUE = [20.0, 10.0, 40.0, 18.0]
 
 def detections(*rows):
     table = np.array(rows, float).reshape(-1, 6)
-    return FieldDetections(
+    return Detections(
         boxes=table[:, :4], labels=table[:, 4].astype(int), scores=table[:, 5]
     )
 
 
 @pytest.fixture
-def shown(make_element):
+def shown(make_field):
     """Fields with one source: found, half found, as another class, and missed."""
-    source = [make_element(name) for name in ("a", "b", "c", "d")]
+    source = [make_field(name) for name in ("a", "b", "c", "d")]
     found = [
         detections([*TRUE, 4, 0.9], [0, 0, 9, 9, 1, 0.95]),
         detections([20, 10, 29, 18, 4, 0.85]),
         detections([*TRUE, 2, 0.99]),
         detections(),
     ]
-    truths = read_truths(source)
-    return Shown(source, display_inputs(truths), truths, found, CLASSES)
+    return Shown(source, None, read_fields(source), found, CLASSES)
 
 
 def test_the_worst_come_first(shown):
@@ -53,8 +55,10 @@ def test_the_worst_come_first(shown):
         (2, "1C_2P"), (1, "2C_2P")
     ]  # fmt: skip
     assert [case.field for case in misses(shown, count=2)] == [3, 1]
-    ignored = [dataclasses.replace(t, ignored=np.array([True])) for t in shown.truths]
-    left_out = shown._replace(truths=ignored)
+    ignored = dataclasses.replace(shown.fields[0].objects, ignored=np.array([True]))
+    left_out = shown._replace(
+        fields=[field.replace(objects=ignored) for field in shown.fields]
+    )
     assert misses(left_out) == []
     # On an ignored source, a detection of any class is no false alarm.
     assert [case.field for case in false_alarms(left_out)] == [0, 1]
@@ -70,7 +74,7 @@ def test_boxes_are_drawn_where_the_picture_shows_the_source(shown):
     assert frame.get_bbox().extents.tolist() == pytest.approx([18.4, 40.4, 41.6, 51.6])
     assert axes.get_title() == "d\n2C_2P: no detection overlaps"
     # It is twice as large if the network's input is.
-    larger = shown._replace(inputs=Picture(method="D3", size=128))
+    larger = shown._replace(preprocessor=Picture(method="D3", image_size=128))
     (axes,) = plot_cases([case], larger, score_threshold=0.5).axes
     assert axes.patches[0].get_bbox().extents.tolist() == [40, 84, 80, 100]
 
@@ -80,7 +84,7 @@ def test_report_with_and_without_detections(shown, tmp_path, nothing):
     if nothing:
         shown = shown._replace(detections=[detections()] * 4)
     evaluation = evaluate(
-        shown.truths, shown.detections, CLASSES,
+        shown.fields, shown.detections, CLASSES,
         options=EvaluationOptions(resample_count=5),
     )  # fmt: skip
     assert len(plots(evaluation)["precision_recall"].axes[0].lines) == 1
@@ -94,8 +98,25 @@ def test_report_with_and_without_detections(shown, tmp_path, nothing):
     assert old.exists() != nothing
 
 
-def test_pictures_are_shown_without_rescaling(shown):
-    truths = [
-        dataclasses.replace(t, islands=None, shape=(90, 40)) for t in shown.truths
-    ]
-    assert display_inputs(truths) == Picture(method=None, size=90)
+def test_pictures_are_shown_without_rescaling(rng):
+    picture = rng.integers(0, 256, (90, 40, 3), np.uint8)
+    objects = Objects(
+        boxes=np.array([[5.0, 60.0, 15.0, 80.0]]),
+        labels=np.array([1]),
+        ignored=np.array([False]),
+    )
+    source = [Field("p", picture=picture, objects=objects)]
+    shown = Shown(source, None, read_fields(source), [detections()], CLASSES)
+    (axes,) = plot_cases(misses(shown), shown, score_threshold=0.5).axes
+    (image,) = axes.images
+    np.testing.assert_array_equal(image.get_array(), picture[..., ::-1])
+    # Row 0 is on top, and y is up in the array: 90 - 80 from the top.
+    assert axes.patches[0].get_bbox().extents.tolist() == [5, 10, 15, 30]
+
+
+def test_the_noise_that_was_measured_is_used_again(shown, monkeypatch):
+    bare = [Field(f.name, image=f.image, picture=f.picture) for f in shown.source]
+    monkeypatch.setattr("claran.fields.field.noise", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        _ = bare[0].noise
+    plot_cases(misses(shown), shown._replace(source=bare), score_threshold=0.5)

@@ -1,5 +1,4 @@
 import contextlib
-import dataclasses
 import io
 import json
 
@@ -8,6 +7,7 @@ import pytest
 from astropy.coordinates import SkyCoord
 
 from claran.catalog.tables import write_table
+from claran.detection.detections import Detections
 from claran.errors import ImageError
 from claran.evaluation.metrics import EvaluationOptions, evaluate
 from claran.evaluation.prediction_files import (
@@ -16,43 +16,27 @@ from claran.evaluation.prediction_files import (
     to_table,
     voc_files,
 )
-from claran.evaluation.truth import FieldDetections, FieldTruth
 from claran.evaluation.voc_text import read_voc_detections
 
 CLASSES = ("1_1", "2_3")
 
 
 @pytest.fixture
-def fields():
-    """A FITS field, a picture and a field without detections."""
-
-    def truth(name, islands):
-        return FieldTruth(
-            name=name,
-            boxes=np.array([[10.0, 4.0, 30.0, 24.0]]),
-            labels=np.array([2]),
-            shape=(50, 60),
-            islands=islands,
+def labelled(measured_field, make_found):
+    """A FITS field, a picture and a field without detections; what was found."""
+    fields = [
+        measured_field(
+            name, boxes=[[10, 4, 30, 24]], labels=[2], shape=(50, 60), islands=islands
         )
-
-    no_islands = np.zeros((0, 4))
-    truths = [truth("f", no_islands), truth("p", None), truth("e", no_islands)]
-    found = [
-        FieldDetections(
-            boxes=np.array([[10.0, 5.0, 30.0, 25.0], [1.0, 2.0, 3.5, 4.5]]),
-            labels=np.array([2, 1]),
-            scores=np.array([0.875, 0.25]),
-        ),
-        FieldDetections(
-            boxes=np.array([[10.0, 5.0, 30.0, 25.0]]),
-            labels=np.array([2]),
-            scores=np.array([0.5]),
-        ),
-        FieldDetections(
-            boxes=np.zeros((0, 4)), labels=np.zeros(0, int), scores=np.zeros(0)
-        ),
+        for name, islands in (("f", ()), ("p", None), ("e", ()))
     ]
-    return truths, found
+    box = [10.0, 5.0, 30.0, 25.0]
+    found = [
+        make_found(box, [1.0, 2.0, 3.5, 4.5], labels=[2, 1], scores=[0.875, 0.25]),
+        make_found(box, labels=[2], scores=[0.5]),
+        Detections.none(),
+    ]
+    return fields, found
 
 
 def assert_equal(ours, expected):
@@ -64,23 +48,23 @@ def assert_equal(ours, expected):
 
 @pytest.mark.parametrize("sky", [False, True], ids=["pixels", "sky"])
 @pytest.mark.parametrize("ending", [".ecsv", ".csv", ".fits", ".vot"])
-def test_a_table_comes_back_as_it_was(fields, tmp_path, ending, sky):
-    truths, found = fields
-    table = to_table(truths, found, CLASSES)
+def test_a_table_comes_back_as_it_was(labelled, tmp_path, ending, sky):
+    fields, found = labelled
+    table = to_table(fields, found, CLASSES)
     if sky:  # As of FITS files with a WCS.
         table["center"] = SkyCoord([1, 2, 3], [4, 5, 6], unit="deg")
     # y is up in FITS and down in pictures: 50 - 25 from the top.
     assert table["y0"].tolist() == [5, 2, 25]
     write_table(table, tmp_path / f"table{ending}")
-    result = read_predictions(tmp_path / f"table{ending}", truths, CLASSES)
+    result = read_predictions(tmp_path / f"table{ending}", fields, CLASSES)
     assert_equal(result.fields, found)
     assert result.unknown == 0
 
 
-def test_voc_text_comes_back_as_it_was(fields, tmp_path):
-    truths, found = fields
-    truths[0] = dataclasses.replace(truths[0], name="my field")
-    files = voc_files(truths, found, CLASSES)
+def test_voc_text_comes_back_as_it_was(labelled, tmp_path):
+    fields, found = labelled
+    fields[0] = fields[0].replace(name="my field")
+    files = voc_files(fields, found, CLASSES)
     # One is added to the first edges: VOC counts pixels from one.
     assert files["2_3.txt"] == (
         "my field 0.875 11.0 26.0 30.0 45.0\np 0.500 11.0 26.0 30.0 45.0\n"
@@ -88,20 +72,20 @@ def test_voc_text_comes_back_as_it_was(fields, tmp_path):
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     # Class by class: the rows of the first field change places.
-    first, *others = read_predictions(tmp_path, truths, CLASSES).fields
+    first, *others = read_predictions(tmp_path, fields, CLASSES).fields
     assert first.labels.tolist() == [1, 2]
     np.testing.assert_array_equal(first.boxes, found[0].boxes[::-1])
     assert_equal(others, found[1:])
 
 
 def test_coco_comes_back_as_it_was_and_pycocotools_takes_it(
-    fields, tmp_path, pycocotools
+    labelled, tmp_path, pycocotools
 ):
-    truths, found = fields
-    truth, results = coco_files(truths, found, CLASSES)
+    fields, found = labelled
+    truth, results = coco_files(fields, found, CLASSES)
     for name, content in (("truth", truth), ("results", results)):
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
-    result = read_predictions(tmp_path / "results.json", truths, CLASSES)
+    result = read_predictions(tmp_path / "results.json", fields, CLASSES)
     assert_equal(result.fields, found)
     with contextlib.redirect_stdout(io.StringIO()):
         coco = pycocotools.COCO(tmp_path / "truth.json")
@@ -111,32 +95,25 @@ def test_coco_comes_back_as_it_was_and_pycocotools_takes_it(
         theirs.accumulate()
         theirs.summarize()
     options = EvaluationOptions(resample_count=1)
-    ours = evaluate(truths, found, CLASSES, options=options).coco
+    ours = evaluate(fields, found, CLASSES, options=options).coco
     np.testing.assert_allclose(
         [ours[name].value for name in ("AP", "AP50", "AP75")], theirs.stats[:3]
     )
 
 
-def test_an_ignored_source_of_no_class_is_a_crowd_of_every_class():
-    truth = FieldTruth(
-        name="a",
-        boxes=np.array([[0.0, 0.0, 4.0, 2.0]]),
-        labels=np.array([0]),
-        ignored=np.array([True]),
-        shape=(10, 10),
+def test_an_ignored_source_of_no_class_is_a_crowd_of_every_class(measured_field):
+    field = measured_field(
+        boxes=[[0, 0, 4, 2]], labels=[0], ignored=[True], shape=(10, 10)
     )
-    nothing = FieldDetections(
-        boxes=np.zeros((0, 4)), labels=np.zeros(0, int), scores=np.zeros(0)
-    )
-    content, results = coco_files([truth], [nothing], CLASSES)
+    content, results = coco_files([field], [Detections.none()], CLASSES)
     crowds = [(a["category_id"], a["iscrowd"]) for a in content["annotations"]]
     assert crowds == [(1, 1), (2, 1)]
     assert content["annotations"][0]["bbox"] == [0, 8, 4, 2]
     assert results == []
 
 
-def test_a_table_may_name_files_and_hold_other_fields(fields, tmp_path):
-    truths, _ = fields
+def test_a_table_may_name_files_and_hold_other_fields(labelled, tmp_path):
+    fields, _ = labelled
     path = tmp_path / "table.csv"
     path.write_text(
         "image,label,score,x0,y0,x1,y1\n"
@@ -144,7 +121,7 @@ def test_a_table_may_name_files_and_hold_other_fields(fields, tmp_path):
         "survey/f.fits.gz,2_3,0.4,0,0,2,2\n"
         "elsewhere.fits,FR-II,0.5,0,0,1,1\n"
     )
-    result = read_predictions(path, truths, CLASSES)
+    result = read_predictions(path, fields, CLASSES)
     assert result.unknown == 1
     assert result.fields[0].labels.tolist() == [1, 2]
 
@@ -170,13 +147,13 @@ HEAD = "image,label,score,x0,y0,x1,y1\n"
         ("d/1_1.txt", "f 0.5 1 2 nan 3\n", "1_1.txt, line 1: must be name score"),
     ],
 )
-def test_what_cannot_be_read_is_named(fields, tmp_path, name, content, message):
+def test_what_cannot_be_read_is_named(labelled, tmp_path, name, content, message):
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
     path.write_text(content)
     path = path.parent if name.startswith("d/") else path
     with pytest.raises(ImageError, match=message):
-        read_predictions(path, fields[0], CLASSES)
+        read_predictions(path, labelled[0], CLASSES)
 
 
 def test_classes_without_a_file_have_no_detection(tmp_path):

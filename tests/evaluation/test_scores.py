@@ -1,25 +1,22 @@
 import numpy as np
 import pytest
 
+from claran.detection.detections import Detections
+from claran.evaluation.catalogs import detected_catalog, true_catalog
 from claran.evaluation.matches import match_voc
 from claran.evaluation.scores import calibration, confusion, score_curve
-from claran.evaluation.truth import FieldDetections, FieldTruth, catalog
 
 A, B, C, EMPTY = ([0, 0, 9, 9], [20, 0, 29, 9], [40, 0, 49, 9], [0, 30, 9, 39])
 
 
 @pytest.fixture
-def field():
+def field(measured_field, make_found):
     """Classes 1, 2, 1: the first is found, the second confused, the third missed."""
-    true = FieldTruth(
-        name="field", boxes=np.array([A, B, C], float), labels=np.array([1, 2, 1])
+    true = measured_field(boxes=[A, B, C], labels=[1, 2, 1])
+    found = make_found(
+        A, A, B, EMPTY, labels=[1, 1, 1, 2], scores=[0.95, 0.85, 0.9, 0.45]
     )
-    found = FieldDetections(
-        boxes=np.array([A, A, B, EMPTY], float),
-        labels=np.array([1, 1, 1, 2]),
-        scores=np.array([0.95, 0.85, 0.9, 0.45]),
-    )
-    return catalog([true]), catalog([found])
+    return true_catalog([true]), detected_catalog([found])
 
 
 def matches_of(field):
@@ -43,18 +40,19 @@ def test_calibration_compares_score_and_hit_rate(field):
     assert result.error == pytest.approx((0.45 + 3 * (0.9 - 1 / 3)) / 4)
 
 
-def test_a_score_that_is_the_probability_of_a_hit_is_calibrated(rng):
+def test_a_score_that_is_the_probability_of_a_hit_is_calibrated(rng, measured_field):
     count = 20_000
     scores = rng.uniform(size=count)
     boxes = np.where((rng.uniform(size=count) < scores)[:, None], A, EMPTY)
-    true = FieldTruth(name="a", boxes=np.array([A], float), labels=np.array([1]))
+    true = measured_field(boxes=[A])
     parts = [
-        FieldDetections(
+        Detections(
             boxes=boxes[[i]].astype(float), labels=np.array([1]), scores=scores[[i]]
         )
         for i in range(count)
     ]
-    matches = match_voc(catalog([true] * count), catalog(parts), 1, field_count=count)
+    true, found = true_catalog([true] * count), detected_catalog(parts)
+    matches = match_voc(true, found, 1, field_count=count)
     assert calibration([matches]).error < 0.02
 
 
@@ -69,30 +67,16 @@ def test_confusion_counts_every_source_and_detection_once(field):
     ]
 
 
-def test_a_detection_on_an_ignored_source_is_not_counted():
-    true = FieldTruth(
-        name="a",
-        boxes=np.array([A], float),
-        labels=np.array([0]),
-        ignored=np.array([True]),
-    )
-    found = FieldDetections(
-        boxes=np.array([A, B], float),
-        labels=np.array([1, 2]),
-        scores=np.array([0.9, 0.9]),
-    )
-    table = confusion(
-        catalog([true]), catalog([found]), class_count=2, score_threshold=0.5
-    )
+def test_a_detection_on_an_ignored_source_is_not_counted(measured_field, make_found):
+    true = true_catalog([measured_field(boxes=[A], labels=[0], ignored=[True])])
+    found = detected_catalog([make_found(A, B, labels=[1, 2])])
+    table = confusion(true, found, class_count=2, score_threshold=0.5)
     assert table.tolist() == [[0, 0, 0], [0, 0, 0], [0, 1, 0]]
 
 
-def test_no_sources_and_no_detections():
-    none = np.zeros((0, 4))
-    true = catalog([FieldTruth(name="a", boxes=none, labels=np.zeros(0, int))])
-    found = catalog(
-        [FieldDetections(boxes=none, labels=np.zeros(0, int), scores=np.zeros(0))]
-    )
+def test_no_sources_and_no_detections(measured_field):
+    true = true_catalog([measured_field()])
+    found = detected_catalog([Detections.none()])
     matches = [match_voc(true, found, 1, field_count=1)]
     assert np.isnan(score_curve(matches).completeness).all()
     assert np.isnan(score_curve(matches).reliability).all()
