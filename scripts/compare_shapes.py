@@ -36,7 +36,7 @@ FEATURES = (
     "rim [sigma]", "peak distance / extent",
 )  # fmt: skip
 PIXEL = FIRST_NATIVE.pixel_arcsec
-BEAM = FIRST_NATIVE.beam_pixels
+BEAM = FIRST_NATIVE.beam_area_pixels
 
 
 def main(_: list[str]) -> None:

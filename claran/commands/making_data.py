@@ -1,7 +1,9 @@
 """The modes simulate, prepare and preview: data to train on, and a look at them.
 
-Simulated fields as files, with a table of their sources:
+Simulated fields as files, with a table of their sources; as FIRST sees them, or another
+survey:
   python -m claran.main --mode=simulate --num=100 --output=DIR
+  python -m claran.main --mode=simulate --survey=vlass --output=DIR
 
 A data set for training: simulated, from your own files, or the original's pictures;
 and pages of random fields with their boxes, to look at before training:
@@ -17,13 +19,17 @@ import numpy as np
 from absl import flags
 from tqdm.auto import tqdm
 
+from claran.commands import survey_flags
 from claran.commands.common import UsageError, say
 from claran.commands.data_flags import data_set, labelled_fields, rgz
 from claran.fields.augmentation import AddNoise, DropInfrared, Move
 from claran.fields.batches import PipelineOptions, Transform, training_batches
-from claran.fields.preprocessing import Channels, Picture, Preprocessor
+from claran.fields.channels import Channels
+from claran.fields.framing import Picture
+from claran.fields.preprocessing import Preprocessor
 from claran.fields.preview import write_preview
 from claran.simulation import simulated_field as simulated
+from claran.simulation.observation import FIRST, SimulatedSurvey
 from claran.simulation.populations import BALANCED, CATALOG
 from claran.simulation.simulated_files import write_fields
 from claran.sky.pictures import METHODS
@@ -54,10 +60,14 @@ PREVIEW_PIXELS = 264  # Side of a field on a page.
 def simulate() -> None:
     """Writes simulated fields and the table of their sources."""
     population = {"catalogue": CATALOG, "balanced": BALANCED}[FLAGS.population]
+    survey = survey_flags.survey()
+    observed = FIRST if survey is None else SimulatedSurvey.of(survey)
     output = Path(FLAGS.output or "fields")
     seeds = np.random.SeedSequence(FLAGS.seed).spawn(FLAGS.num)
     fields = (
-        simulated.simulate(np.random.default_rng(seed), population=population)
+        simulated.simulate(
+            np.random.default_rng(seed), population=population, survey=observed
+        )
         for seed in tqdm(seeds, unit="field", disable=None)
     )
     count = write_fields(fields, output)

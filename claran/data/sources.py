@@ -50,7 +50,7 @@ class FieldSource:
         fields: The fields.
         class_names: Names of the labels 1, 2 ...
         has_radio: False if the fields are nothing but pictures, which only
-            `claran.fields.preprocessing.Picture(method=None)` takes.
+            `claran.fields.framing.Picture` takes.
         fingerprint: Hash of the files' names and sizes and of all labels; the same
             data give the same, wherever they lie.
         report: What was wrong, and so is not among the fields.
@@ -71,9 +71,7 @@ class FieldSource:
         field = self.fields[index]
         if self.beam_arcsec is None or field.image is None:
             return field
-        return field.replace(
-            image=with_beam(field.image, self.beam_arcsec), noise=field.noise
-        )
+        return field.replace(image=with_beam(field.image, self.beam_arcsec))
 
 
 def open_source(

@@ -6,7 +6,8 @@ from typing import Any
 import keras
 
 from claran.detection.finisher import Finisher, finisher_from_config
-from claran.fields.preprocessing import Preprocessor, preprocessor_from_config
+from claran.fields.preprocessing import Preprocessor
+from claran.fields.preprocessor_config import preprocessor_from_config
 
 __all__ = ["DetectionModel"]
 

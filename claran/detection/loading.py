@@ -12,7 +12,8 @@ import keras
 from claran.detection.detection_model import DetectionModel
 from claran.detection.finisher import IslandFinisher
 from claran.detection.presets import PRESETS, preset_weights
-from claran.fields.preprocessing import Channels, Picture
+from claran.fields.channels import Channels
+from claran.fields.framing import Picture
 from claran.io.atomic import replace_file
 from claran.models.faster_rcnn import FasterRcnn
 from claran.models.weights import WeightsError

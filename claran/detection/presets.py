@@ -6,7 +6,8 @@ from typing import Any
 
 from claran.detection.detection_model import DetectionModel
 from claran.detection.finisher import IslandFinisher, trust_in_counting
-from claran.fields.preprocessing import Channels, Picture
+from claran.fields.channels import Channels
+from claran.fields.framing import Picture
 from claran.labels import RGZ_CLASSES
 from claran.models import networks
 from claran.models.weights import WeightsError, load_claran_checkpoint

@@ -14,12 +14,12 @@ from jaxtyping import Bool, Float32
 from claran.fields.field import Field
 from claran.fields.outlines import components
 from claran.fields.warping import about_center, rotation, warp
+from claran.sky.beams import fwhm_to_sigma
 from claran.sky.box_arrays import iou
 from claran.sky.images import SkyImage
 
 __all__ = ["AddNoise", "DropInfrared", "Move", "ScaleFlux"]
 
-FWHM = 2 * math.sqrt(2 * math.log(2))  # Of a Gaussian, in standard deviations.
 KEPT_IOU = 0.7  # A box may change this much by added noise.
 
 
@@ -124,7 +124,7 @@ class AddNoise:
 class DropInfrared:
     """Takes the infrared away, so that one network learns to see with and without.
 
-    For `claran.fields.preprocessing.Channels`; D3 and D4 need the infrared.
+    For `claran.fields.channels.Channels`; D3 and D4 need the infrared.
     """
 
     probability: float = 0.25
@@ -146,7 +146,7 @@ def _beam_noise(
 ) -> Float32[np.ndarray, "ny nx"]:
     """Returns noise of standard deviation 1 whose correlation is the beam's."""
     # White noise blurred by s is correlated over s * sqrt(2).
-    width = beam / FWHM / math.sqrt(2)
+    width = fwhm_to_sigma(beam) / math.sqrt(2)
     white = rng.standard_normal(shape, dtype=np.float32)
     smooth = cv2.GaussianBlur(white, (0, 0), width)
     return np.asarray(smooth) / np.float32(smooth.std())

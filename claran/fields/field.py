@@ -4,7 +4,7 @@ import copy
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -32,8 +32,6 @@ NOISE_WINDOW_ARCMIN = 3.0
 _NOISE_WINDOW_BEAMS = 60 * NOISE_WINDOW_ARCMIN / FIRST.beam_arcsec
 _FIRST_BEAM_PIXELS = FIRST.beam_arcsec / FIRST.pixel_arcsec
 
-MEASURED = ("shape", "noise", "signal_to_noise", "islands", "peaks")
-
 
 class Field:
     """One field: its images, what is measured on them, and its objects if known.
@@ -55,7 +53,8 @@ class Field:
             it was measured before; None to measure it.
 
     Raises:
-        ValueError: There is neither a radio image nor a picture.
+        ValueError: There is neither a radio image nor a picture, or the noise is not
+            above 0.
     """
 
     def __init__(
@@ -76,6 +75,11 @@ class Field:
         self.objects = Objects.none() if objects is None else objects
         self.survey = survey
         if noise is not None:
+            if not 0 < noise < math.inf:
+                raise ValueError(
+                    f"{name}: `noise` must be above 0 and finite, got {noise}; leave "
+                    "it out, and it is measured."
+                )
             self.noise = float(noise)
 
     def __repr__(self) -> str:
@@ -211,15 +215,30 @@ class Field:
         """Returns the field with other parts; measurements stay where they still hold.
 
         Args:
-            **changes: Of the constructor's arguments.
+            **changes: Of the constructor's arguments. The noise of an image with the
+                same pixels need not be given again.
         """
-        other = copy.copy(self)
-        if not changes.keys() <= {"name", "picture", "objects"}:
-            for name in MEASURED:
-                vars(other).pop(name, None)
-        for name, value in changes.items():
-            setattr(other, name, value)
+        parts = {
+            "name": self.name, "image": self.image, "picture": self.picture,
+            "objects": self.objects, "survey": self.survey,
+        }  # fmt: skip
+        other = Field(**(parts | changes))
+        for measurement in self._lasting(other, changes.keys()):
+            if measurement in vars(self):
+                vars(other).setdefault(measurement, vars(self)[measurement])
         return other
+
+    def _lasting(self, other: "Field", changed: Collection[str]) -> list[str]:
+        """Returns which measurements hold for another field as well."""
+        if self.image is None or other.image is None:
+            same = self.image is other.image and self.picture is other.picture
+            return ["shape", "islands", "peaks"] if same else []
+        if self.image.values is not other.image.values:
+            return []
+        lasting = ["shape"] if "noise" in changed else ["shape", "noise"]
+        if not {"image", "noise", "survey"} & set(changed):
+            lasting += ["signal_to_noise", "islands", "peaks"]
+        return lasting
 
     def without_pixels(self) -> "Field":
         """Returns the field with all that was measured and labelled, but no pixels.
@@ -228,11 +247,13 @@ class Field:
         """
         other = copy.copy(self)
         other.shape = self.shape
-        if self.image is not None:
-            other.noise, other.peaks = self.noise, self.peaks
-            other.islands = Islands(np.zeros((0, 0), np.int32), self.islands.boxes)
-            empty = np.zeros((0, 0), np.float32)
-            other.image = dataclasses.replace(self.image, values=empty)
+        if self.image is None:
+            other.picture = np.zeros((0, 0, 3), np.uint8)
+            return other
+        other.noise, other.peaks = self.noise, self.peaks
+        other.islands = Islands(np.zeros((0, 0), np.int32), self.islands.boxes)
+        empty = np.zeros((0, 0), np.float32)
+        other.image = dataclasses.replace(self.image, values=empty)
         other.picture = None
         vars(other).pop("signal_to_noise", None)
         return other

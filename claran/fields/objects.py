@@ -42,14 +42,23 @@ class Objects:
     def __post_init__(self) -> None:
         if self.boxes.ndim != 2 or self.boxes.shape[1] != 4:
             raise ValueError(f"`boxes` must be (n, 4), got {self.boxes.shape}.")
-        for name in ("labels", "ignored", "consensus"):
-            column = getattr(self, name)
-            if column is not None and column.shape != (len(self.boxes),):
-                raise ValueError(
-                    f"`{name}` must be ({len(self.boxes)},), got {column.shape}."
-                )
+        of_objects = ("labels", "ignored", "consensus", "host", "outlines")
+        self._check_rows(*of_objects, of="boxes")
+        self._check_rows("component_objects", of="component_positions")
         if not np.isfinite(self.boxes).all():
-            raise ValueError("`boxes` of objects must be finite.")
+            raise ValueError(f"`boxes` must be finite, got {self.boxes.tolist()}.")
+
+    def _check_rows(self, *names: str, of: str) -> None:
+        """Checks that columns are as long as another one."""
+        other = getattr(self, of)
+        rows = 0 if other is None else len(other)
+        for name in names:
+            column = getattr(self, name)
+            if column is not None and len(column) != rows:
+                raise ValueError(
+                    f"`{name}` must have a row for each of the {rows} `{of}`, got "
+                    f"{len(column)}."
+                )
 
     @classmethod
     def none(cls) -> "Objects":

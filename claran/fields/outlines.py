@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 
 from claran.fields.field import Field
+from claran.sky.box_arrays import union_box
 from claran.sky.islands import Islands
 
 __all__ = ["components", "outlines", "owners"]
@@ -55,7 +56,7 @@ def components(
     for i in range(len(bounds)):
         own = found.boxes[owner == i]
         if len(own):
-            bounds[i] = [*own[:, :2].min(axis=0), *own[:, 2:].max(axis=0)]
+            bounds[i] = union_box(own)
     return bounds, np.bincount(owner[owner >= 0], minlength=len(bounds))
 
 
@@ -82,8 +83,7 @@ def _dots(found: Islands, own: Int[np.ndarray, "m"]) -> Float[np.ndarray, "p 2"]
     """Returns the outer points of an object's islands; one dot if it has none."""
     if not own.size:
         return DOT
-    x0, y0 = found.boxes[own, :2].min(axis=0).astype(int)
-    x1, y1 = found.boxes[own, 2:].max(axis=0).astype(int)
+    x0, y0, x1, y1 = union_box(found.boxes[own]).astype(int)
     inside = np.isin(found.labels[y0:y1, x0:x1], own + 1)
     rows, columns = inside.nonzero()
     pixels = np.stack([columns, rows], axis=1).astype(np.int32)

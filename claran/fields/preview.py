@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from claran.fields.batches import Batch
+from claran.fields.channels import CHANNELS, channel_image, infrared_channel
 from claran.fields.field import Field
-from claran.fields.preprocessing import CHANNELS, channel_image, infrared_channel
 from claran.labels import RGZ_CLASSES, display_name
 
 __all__ = ["field_picture", "preview_page", "to_picture", "write_preview"]

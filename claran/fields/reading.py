@@ -13,7 +13,12 @@ from jaxtyping import UInt8
 from claran.errors import ImageError
 from claran.fields.field import Field
 from claran.io.paths import FITS_ENDINGS
-from claran.sky.images import SkyImage, read_picture, read_sky_image
+from claran.sky.images import (
+    SkyImage,
+    celestial_axes,
+    read_picture,
+    read_sky_image,
+)
 from claran.sky.pictures import infrared_field
 from claran.sky.surveys import Survey
 
@@ -47,17 +52,21 @@ def read_field(
         ValueError: `wcs` is not celestial, or the beam is not above 0.
     """
     if isinstance(radio, Field):
-        return _changed(radio, infrared, survey=survey, beam_arcsec=beam_arcsec)
-    if isinstance(radio, SkyImage):
-        image = radio
-        if wcs is not None:
-            image = dataclasses.replace(radio, wcs=wcs, pixel_arcsec=None)
+        field = radio
+    elif isinstance(radio, SkyImage):
+        field = Field(radio.name, image=radio)
     else:
         image = read_sky_image(radio, wcs=wcs, name=name)
-    image = with_beam(image, beam_arcsec)
-    infrared = read_infrared(infrared)
-    picture = None if infrared is None else infrared_field(image, infrared)
-    return Field(name or image.name, image=image, picture=picture, survey=survey)
+        field = Field(image.name, image=image)
+        wcs = None
+    changes: dict[str, Any] = {}
+    if name is not None:
+        changes["name"] = name
+    if survey is not None:
+        changes["survey"] = survey
+    if field.image is not None:
+        changes |= _images(field.image, infrared, wcs, beam_arcsec)
+    return field.replace(**changes) if changes else field
 
 
 def read_picture_field(source: Any, *, name: str | None = None) -> Field:
@@ -114,15 +123,17 @@ def read_infrared(source: Any) -> SkyImage | UInt8[np.ndarray, "h w 3"] | None:
     return read_sky_image(source)
 
 
-def _changed(
-    field: Field, infrared: Any, *, survey: Survey | None, beam_arcsec: float | None
-) -> Field:
-    changes: dict[str, Any] = {}
+def _images(
+    image: SkyImage, infrared: Any, wcs: WCS | None, beam_arcsec: float | None
+) -> dict[str, Any]:
+    """Returns the image and the picture of a field, where they are not as they were."""
+    changed = image
+    if wcs is not None:
+        wcs = celestial_axes(wcs)
+        changed = dataclasses.replace(image, wcs=wcs, pixel_arcsec=None)
+    changed = with_beam(changed, beam_arcsec)
+    changes: dict[str, Any] = {} if changed is image else {"image": changed}
     infrared = read_infrared(infrared)
-    if infrared is not None and field.image is not None:
-        changes["picture"] = infrared_field(field.image, infrared)
-    if survey is not None:
-        changes["survey"] = survey
-    if beam_arcsec is not None and field.image is not None:
-        changes["image"] = with_beam(field.image, beam_arcsec)
-    return field.replace(**changes) if changes else field
+    if infrared is not None:
+        changes["picture"] = infrared_field(changed, infrared)
+    return changes

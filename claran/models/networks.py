@@ -14,7 +14,7 @@ from claran.models.vgg16 import vgg16
 
 __all__ = ["claran_first", "claran_v01"]
 
-CHANNELS = 5  # Of `claran.fields.preprocessing.CHANNELS`, which models may not import.
+CHANNELS = 5  # Of `claran.fields.channels.CHANNELS`, which models may not import.
 NUM_CLASSES = 6  # Of Radio Galaxy Zoo.
 
 
@@ -84,7 +84,7 @@ def claran_first(
 ) -> FasterRcnn:
     """Returns the compact network for radio surveys, untrained.
 
-    It is meant for the float channels of `claran.fields.preprocessing.Channels`, with a
+    It is meant for the float channels of `claran.fields.channels.Channels`, with a
     beam of three pixels, as FIRST's is.
 
     Args:

@@ -1,31 +1,33 @@
-"""Radio surveys as the simulator observes them: beam, pixels, noise and artifacts."""
+"""Radio surveys as the simulator observes them: size of a field, noise, artifacts."""
 
 import dataclasses
-import math
+
+from claran.sky import surveys
+from claran.sky.beams import beam_area_pixels
+from claran.sky.surveys import Survey
 
 __all__ = ["FIRST", "FIRST_NATIVE", "FIRST_WIDE", "SimulatedSurvey"]
 
+FIELD_ARCSEC = 180.0  # Side of a field of Radio Galaxy Zoo.
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SimulatedSurvey:
+class SimulatedSurvey(Survey):
     """A radio survey, the fields cut from it, and the artifacts to simulate.
 
     The defaults are VLA FIRST (Becker et al. 1995, ApJ 450, 559; Helfand et al. 2015,
     ApJ 801, 26) on the grid of Radio Galaxy Zoo (Banfield et al. 2015, MNRAS 453,
-    2326): fields of 3' in 132 pixels.
+    2326): fields of 3' in 132 pixels. `of` makes one of any other survey.
+
+    Listed are the attributes that `Survey` lacks, and those that mean more here.
 
     Attributes:
         name: Name of the survey, written into the files.
-        size: Rows and columns of a field.
-        pixel_arcsec: Side of a pixel, arcsec.
-        beam_major_arcsec: FWHM of the restoring beam along its major axis, arcsec.
-        beam_minor_arcsec: FWHM of the restoring beam along its minor axis, arcsec.
-        beam_angle_deg: Position angle of the major axis in degrees, from north through
-            east.
         noise_jy: Median over the survey of the noise of a field, Jy/beam.
         noise_scatter: Standard deviation of the natural logarithm of that noise.
-        frequency_hz: Observing frequency, Hz. Fluxes are drawn at 1.4 GHz and scaled by
+        frequency_hz: Center of the band, Hz. Fluxes are drawn at 1.4 GHz and scaled by
             the spectral index.
+        size: Rows and columns of a field.
         snapshot: Whether a Y-shaped array observed at few hour angles, as the VLA did.
             Noise and sidelobes then have six arms; otherwise they are round.
         stripes: Mean amplitude of the stripes of gain errors far from sources, in units
@@ -45,17 +47,16 @@ class SimulatedSurvey:
     """
 
     name: str = "FIRST"
-    size: int = 132
+    beam_major_arcsec: float = surveys.FIRST.beam_major_arcsec
+    beam_minor_arcsec: float = surveys.FIRST.beam_minor_arcsec
     pixel_arcsec: float = 1.375
-    beam_major_arcsec: float = 5.4
-    beam_minor_arcsec: float = 5.4
-    beam_angle_deg: float = 0.0
     # Measured in 153 real cutouts: median 0.175 mJy, scatter of the logarithm 0.140.
     # Both are larger than the values drawn, to which stripes, sidelobes and the error
     # of the measurement add.
     noise_jy: float = 1.65e-4
     noise_scatter: float = 0.11
-    frequency_hz: float = 1.4e9
+    frequency_hz: float = surveys.FIRST.frequency_hz
+    size: int = 132
     snapshot: bool = True
     stripes: float = 0.4
     sidelobes: float = 0.004
@@ -66,25 +67,34 @@ class SimulatedSurvey:
     edges: float = 0.04
 
     def __post_init__(self) -> None:
-        positive = ("size", "pixel_arcsec", "beam_minor_arcsec", "noise_jy")
-        for name in (*positive, "frequency_hz", "largest_arcsec"):
+        super().__post_init__()
+        for name in ("size", "largest_arcsec"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"`{name}` must be > 0, got {getattr(self, name)}.")
         for name in (
-            "noise_scatter",
-            "stripes",
-            "sidelobes",
-            "bowl",
-            "min_beams",
-            "edges",
-        ):
+            "noise_scatter", "stripes", "sidelobes", "bowl", "min_beams", "edges",
+        ):  # fmt: skip
             if not getattr(self, name) >= 0:
                 raise ValueError(f"`{name}` must be >= 0, got {getattr(self, name)}.")
-        if not self.beam_major_arcsec >= self.beam_minor_arcsec:
-            raise ValueError(
-                "`beam_major_arcsec` must be >= `beam_minor_arcsec`, got "
-                f"{self.beam_major_arcsec} < {self.beam_minor_arcsec}."
-            )
+
+    @classmethod
+    def of(cls, survey: Survey) -> "SimulatedSurvey":
+        """Returns what imitates a survey in fields of 3', with FIRST's artifacts.
+
+        Its noise and sidelobes are round, as those of long tracks. The stripes, the
+        strength of the sidelobes, the bowl and the scatter of the noise were measured
+        on FIRST alone; give others with `dataclasses.replace` where they are known.
+        Sources are as bright as in FIRST: the faint ones of a deep survey are missing.
+        FIRST itself is `FIRST_NATIVE`, the snapshots that all this was measured on.
+
+        Args:
+            survey: Sets name, beam, pixels, noise and frequency.
+        """
+        if survey == surveys.FIRST:
+            return FIRST_NATIVE
+        known = {f.name: getattr(survey, f.name) for f in dataclasses.fields(Survey)}
+        size = max(1, round(FIELD_ARCSEC / survey.pixel_arcsec))
+        return cls(**known, size=size, snapshot=False)
 
     @property
     def field_arcsec(self) -> float:
@@ -92,24 +102,13 @@ class SimulatedSurvey:
         return self.size * self.pixel_arcsec
 
     @property
-    def beam(self) -> tuple[float, float, float]:
-        """Major and minor width, arcsec, and position angle, degrees."""
-        return self.beam_major_arcsec, self.beam_minor_arcsec, self.beam_angle_deg
-
-    @property
-    def beam_arcsec(self) -> float:
-        """Geometric mean of the beam's two FWHM, arcsec."""
-        return math.sqrt(self.beam_major_arcsec * self.beam_minor_arcsec)
-
-    @property
-    def beam_pixels(self) -> float:
+    def beam_area_pixels(self) -> float:
         """Solid angle of the beam, in pixels.
 
-        >>> round(FIRST.beam_pixels, 2)
+        >>> round(FIRST.beam_area_pixels, 2)
         17.48
         """
-        solid_angle = math.pi / (4 * math.log(2)) * self.beam_arcsec**2
-        return solid_angle / self.pixel_arcsec**2
+        return beam_area_pixels(self.beam_arcsec / self.pixel_arcsec)
 
     @property
     def min_pixels(self) -> int:
@@ -118,7 +117,7 @@ class SimulatedSurvey:
         >>> FIRST.min_pixels, FIRST_NATIVE.min_pixels
         (7, 4)
         """
-        return max(1, round(self.min_beams * self.beam_pixels))
+        return max(1, round(self.min_beams * self.beam_area_pixels))
 
 
 FIRST = SimulatedSurvey()

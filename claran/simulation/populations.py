@@ -16,7 +16,7 @@ from scipy import special
 from claran.labels import RGZ_CLASSES
 from claran.simulation import morphology
 from claran.simulation import radio_sky as radio
-from claran.simulation.observation import SimulatedSurvey
+from claran.simulation.observation import FIRST, SimulatedSurvey
 
 __all__ = [
     "BALANCED",
@@ -262,7 +262,7 @@ def draw_source(
     shape = morphology.draw_shape(rng, family, _draw_size(rng, code, family, size))
     blobs = morphology.build(rng, shape)
     peak = peak_at(code, rng.random()) if peak is None else peak
-    blobs[:, 2] *= peak / radio.peak_brightness(blobs, _FIRST_BEAM)
+    blobs[:, 2] *= peak / radio.peak_brightness(blobs, FIRST)
     if survey.frequency_hz != _REFERENCE_HZ:
         # Cores have flat spectra, lobes steep ones.
         core = (blobs[:, :2] == 0).all(axis=1)
@@ -285,9 +285,6 @@ def _draw_size(
     center = math.log(median * factor)
     below = special.ndtr((math.log(minimum) - center) / scatter)
     return math.exp(center + scatter * special.ndtri(rng.uniform(below, 1)))
-
-
-_FIRST_BEAM = SimulatedSurvey()
 
 
 def peak_at(code: str, share: float) -> float:

@@ -17,6 +17,7 @@ from scipy import fft
 
 from claran.simulation.grid import pixel_axis, sum_products
 from claran.simulation.observation import SimulatedSurvey
+from claran.sky.beams import fwhm_to_sigma
 
 __all__ = [
     "bowl",
@@ -27,8 +28,6 @@ __all__ = [
     "peak_brightness",
     "render",
 ]
-
-_TO_SIGMA = 1 / math.sqrt(8 * math.log(2))  # Full width at half maximum to sigma.
 
 # Longest baseline in cycles per arcsec, times the FWHM of the beam in arcsec. The VLA's
 # B array reaches 0.257 cycles/arcsec at 1.4 GHz, with a beam of 5.4". The noise power
@@ -50,8 +49,8 @@ _HOUR_ANGLE = -0.15  # Mean over the pointings, radians.
 @functools.lru_cache(maxsize=32)
 def beam_covariance(survey: SimulatedSurvey) -> np.ndarray:
     """Returns the beam's covariance in (x, y), (2, 2), arcsec squared."""
-    major = (survey.beam_major_arcsec * _TO_SIGMA) ** 2
-    minor = (survey.beam_minor_arcsec * _TO_SIGMA) ** 2
+    major = fwhm_to_sigma(survey.beam_major_arcsec) ** 2
+    minor = fwhm_to_sigma(survey.beam_minor_arcsec) ** 2
     # East is -x, so a position angle from north through east turns toward -x.
     angle = math.radians(survey.beam_angle_deg)
     along = np.array([-math.sin(angle), math.cos(angle)])
@@ -100,7 +99,7 @@ def bowl(blobs: np.ndarray, survey: SimulatedSurvey) -> np.ndarray:
     """
     total = blobs[:, 2].sum()
     x, y = blobs[:, 2] @ blobs[:, :2] / total
-    width = survey.largest_arcsec * _TO_SIGMA
+    width = fwhm_to_sigma(survey.largest_arcsec)
     return np.array([[x, y, -survey.bowl * total, width]])
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from claran.labels import RGZ_CLASSES
 from claran.simulation.observation import SimulatedSurvey
 from claran.simulation.populations import Source
+from claran.sky.box_arrays import union_box
 from claran.sky.islands import Islands, class_code, find_all_peaks, find_islands
 
 __all__ = ["LabeledSource", "label"]
@@ -95,7 +96,7 @@ def label(
         if len(own):
             positions = [peaks.positions[peaks.islands == i] for i in own]
             entry = _describe(source, islands.boxes[own], positions, survey)
-            flux = float(source.blobs[:, 2].sum()) * survey.beam_pixels
+            flux = float(source.blobs[:, 2].sum()) * survey.beam_area_pixels
             outside = float(models[index].sum()) < _INSIDE * flux
             entry = dataclasses.replace(
                 entry,
@@ -137,7 +138,7 @@ def _describe(
     source: Source, boxes: np.ndarray, peaks: list[np.ndarray], survey: SimulatedSurvey
 ) -> LabeledSource:
     """Returns the label of a source that owns islands."""
-    box = np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
+    box = union_box(boxes)
     code = class_code(len(boxes), sum(map(len, peaks)))
     cut = box[:2].min() <= 0 or box[2:].max() >= survey.size
     return LabeledSource(

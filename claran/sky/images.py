@@ -1,6 +1,7 @@
 """FITS images and pictures in, with one exception class for everything unreadable."""
 
 import dataclasses
+import math
 import os
 import warnings
 from pathlib import Path
@@ -11,13 +12,15 @@ import numpy as np
 from astropy import units
 from astropy.io import fits
 from astropy.wcs import WCS
-from astropy.wcs.utils import proj_plane_pixel_area, wcs_to_celestial_frame
+from astropy.wcs.utils import wcs_to_celestial_frame
 from jaxtyping import Bool, Float32, Shaped, UInt8
 
 from claran.errors import ImageError
+from claran.sky.beams import Beam, read_beam
 
 __all__ = [
     "SkyImage",
+    "celestial_axes",
     "read_picture",
     "read_sky_image",
 ]
@@ -46,7 +49,7 @@ class SkyImage:
         unit: `BUNIT` as the file spells it, unchecked: headers are often wrong, and
             detection needs only the ratio to the noise. "" if there is none.
         beam: Full widths of the major and the minor axis in arcsec, position angle in
-            degrees, from `BMAJ`, `BMIN`, `BPA`; None if they are missing.
+            degrees; None if the header has none, see `claran.sky.beams.read_beam`.
     """
 
     values: Float32[np.ndarray, "ny nx"]
@@ -54,11 +57,11 @@ class SkyImage:
     pixel_arcsec: float | None = None
     name: str = "array"
     unit: str = ""
-    beam: tuple[float, float, float] | None = None
+    beam: Beam | None = None
 
     def __post_init__(self) -> None:
         if self.pixel_arcsec is None and self.wcs is not None:
-            side = 3600 * float(np.sqrt(proj_plane_pixel_area(self.wcs)))
+            side = 3600 * math.sqrt(_pixel_area(self.wcs))
             object.__setattr__(self, "pixel_arcsec", side)
 
     def __repr__(self) -> str:
@@ -91,11 +94,8 @@ def read_sky_image(
             axes with at least one finite pixel.
         ValueError: `wcs` is not celestial.
     """
-    if wcs is not None and not _is_celestial(wcs.sub(2)):
-        raise ValueError(
-            "`wcs` must be celestial, in a frame that Astropy knows, got "
-            f"{list(wcs.wcs.ctype)} {wcs.wcs.radesys}."
-        )
+    if wcs is not None:
+        wcs = celestial_axes(wcs)
     with warnings.catch_warnings(), np.errstate(over="ignore"):
         warnings.simplefilter("ignore")  # Old headers: FITSFixed, Verify, BLANK ...
         if isinstance(source, (str, os.PathLike)):
@@ -112,15 +112,31 @@ def read_sky_image(
             label = name or default
             raw, header = _first_image(hdus, label)
         values = _plane(raw, label)
-        sky = _celestial(header) if wcs is None else wcs.sub(2)
+        sky = _celestial(header) if wcs is None else wcs
+        beam = read_beam(header)
     unit = raw.unit if isinstance(raw, units.Quantity) else header.get("BUNIT", "")
     return SkyImage(
         values=values,
         wcs=sky,
         name=default if name is None else name,
         unit=str(unit).strip(),
-        beam=_beam(header),
+        beam=beam,
     )
+
+
+def celestial_axes(wcs: WCS) -> WCS:
+    """Returns the first two axes of a WCS.
+
+    Raises:
+        ValueError: They are not celestial, or in a frame that Astropy does not know.
+    """
+    axes = wcs.sub(2)
+    if not _is_celestial(axes):
+        raise ValueError(
+            "`wcs` must be celestial, in a frame that Astropy knows, got "
+            f"{list(wcs.wcs.ctype)} {wcs.wcs.radesys}."
+        )
+    return axes
 
 
 def read_picture(path: str | os.PathLike) -> UInt8[np.ndarray, "h w 3"]:
@@ -234,7 +250,16 @@ def _celestial(header: Any) -> WCS | None:
         works = _is_celestial(wcs) and np.isfinite(wcs.wcs_pix2world([center], 0)).all()
     except Exception:  # A broken header has a dozen ways to fail.
         return None
-    return wcs if works and proj_plane_pixel_area(wcs) > 0 else None
+    return wcs if works and _pixel_area(wcs) > 0 else None
+
+
+def _pixel_area(wcs: WCS) -> float:
+    """Returns the area of a pixel, square degrees.
+
+    As Astropy's `proj_plane_pixel_area`, which copies the WCS: 0.6 ms of the 3 that
+    reading a field takes.
+    """
+    return abs(float(np.linalg.det(wcs.pixel_scale_matrix)))
 
 
 def _is_celestial(wcs: WCS) -> bool:
@@ -245,12 +270,3 @@ def _is_celestial(wcs: WCS) -> bool:
         return False
     # Astropy takes ecliptic longitudes for right ascensions.
     return wcs.has_celestial and wcs.wcs.lngtyp in ("RA", "GLON")
-
-
-def _beam(header: Any) -> tuple[float, float, float] | None:
-    try:
-        major, minor = 3600 * header["BMAJ"], 3600 * header["BMIN"]
-        beam = float(major), float(minor), float(header.get("BPA", 0.0))
-    except (KeyError, TypeError, ValueError):
-        return None
-    return beam if beam[0] > 0 and beam[1] > 0 else None

@@ -19,6 +19,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, Int16, Int32
 from scipy import ndimage
 
+from claran.sky.beams import beam_area_pixels
+
 __all__ = [
     "LEVEL_RATIO",
     "MOST_PEAKS",
@@ -84,7 +86,7 @@ def smallest_island(beam: float) -> int:
     >>> smallest_island(3.0), smallest_island(0.5)
     (4, 1)
     """
-    return max(1, round(SMALLEST * math.pi / (4 * math.log(2)) * beam**2))
+    return max(1, round(SMALLEST * beam_area_pixels(beam)))
 
 
 def find_islands(

@@ -5,6 +5,7 @@ import math
 import os
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from claran.errors import ImageError
 
@@ -124,17 +125,41 @@ def read_survey(path: str | os.PathLike) -> Survey:
         frequency_hz = 1.3e9
 
     Raises:
-        ImageError: The file cannot be read, or lacks a key, or has another one.
+        ImageError: The file cannot be read, lacks a key, has another one, or a value
+            makes no sense.
     """
     try:
         values = tomllib.loads(Path(path).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise ImageError(f"{path}: cannot be read as TOML ({error}).") from None
-    if "beam_arcsec" in values:
-        width = values.pop("beam_arcsec")
-        values |= {"beam_major_arcsec": width, "beam_minor_arcsec": width}
     try:
-        return Survey(**values)
-    except (TypeError, ValueError) as error:
-        reason = str(error).removeprefix("Survey.__init__() ")
-        raise ImageError(f"{path}: does not describe a survey: {reason}") from None
+        return Survey(**_checked(values))
+    except ValueError as error:
+        raise ImageError(f"{path}: does not describe a survey: {error}") from None
+
+
+def _checked(values: dict[str, Any]) -> dict[str, Any]:
+    """Returns the arguments of `Survey`, all of them there and of the right kind."""
+    if "beam_arcsec" in values:
+        axes = ("beam_major_arcsec", "beam_minor_arcsec")
+        for axis in axes:
+            if axis in values:
+                raise ValueError(f"give `beam_arcsec` or `{axis}`, not both.")
+        values = values | dict.fromkeys(axes, values["beam_arcsec"])
+        del values["beam_arcsec"]
+    known = dataclasses.fields(Survey)
+    names = [field.name for field in known]
+    missing = [
+        field.name
+        for field in known
+        if field.default is dataclasses.MISSING and field.name not in values
+    ]
+    if missing:
+        raise ValueError(f"it lacks {', '.join(missing)}.")
+    for name, value in values.items():
+        if name not in names:
+            raise ValueError(f"`{name}` is not one of {', '.join(names)}.")
+        wanted, kind = (str, "text") if name == "name" else ((int, float), "a number")
+        if not isinstance(value, wanted) or isinstance(value, bool):
+            raise ValueError(f"`{name}` must be {kind}, got {value!r}.")
+    return values

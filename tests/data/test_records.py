@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from claran.data.records import Records, from_record, open_prepared
-from claran.fields.preprocessing import Picture
+from claran.fields.framing import Picture
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from astropy.wcs import WCS
 from claran.data.sources import open_source
 from claran.errors import ImageError
 from claran.fields.batches import PipelineOptions, validation_batches
-from claran.fields.preprocessing import Channels, Picture
+from claran.fields.channels import Channels
+from claran.fields.framing import Picture
 from claran_rgz.prepare import prepare
 
 NAMES = [f"J{hour:02d}3000.0+100000" for hour in range(6)]

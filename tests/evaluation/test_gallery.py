@@ -10,8 +10,8 @@ from claran.evaluation.metrics import EvaluationOptions, evaluate
 from claran.evaluation.output import write_evaluation
 from claran.evaluation.plots import plots
 from claran.fields.field import Field
+from claran.fields.framing import Picture
 from claran.fields.objects import Objects
-from claran.fields.preprocessing import Picture
 
 CLASSES = ("1_1", "1_2", "1_3", "2_2")
 TRUE = [20.0, 10.0, 40.0, 18.0]

@@ -13,12 +13,13 @@ from claran.fields.batches import (
     training_batches,
     validation_batches,
 )
-from claran.fields.preprocessing import CHANNELS, Channels, Picture
+from claran.fields.channels import CHANNELS, Channels
+from claran.fields.framing import Picture
 
 AUGMENT = (Move(shift=3), AddNoise(), DropInfrared())
-OPTIONS = PipelineOptions(batch_size=2, slots=4, seed=3)
-TWO_WORKERS = PipelineOptions(batch_size=2, slots=4, seed=3, workers=2)
-INPUTS = Channels(size=64)
+OPTIONS = PipelineOptions(batch_size=2, slots=4, size=(64, 64), seed=3)
+TWO_WORKERS = dataclasses.replace(OPTIONS, workers=2)
+INPUTS = Channels(beam_pixels=None, image_size=64)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,10 @@ def fields(make_field):
     """Five fields with 0 to 2 objects, one of which is ignored."""
     sources = [[(20.5, 20.5)], [(40.5, 40.5), (50.5, 44.5)]]
     made = [make_field(*sources[: i % 3], seed=i) for i in range(5)]
-    made[2]["ignored"][1] = True
+    objects = made[2].objects
+    made[2] = made[2].replace(
+        objects=dataclasses.replace(objects, ignored=np.array([False, True]))
+    )
     return made
 
 
@@ -65,14 +69,14 @@ def test_every_epoch_holds_every_field_in_another_order(fields):
 
 
 def test_augmentation_differs_between_epochs(fields):
-    options = PipelineOptions(slots=4)
+    options = PipelineOptions(slots=4, size=(64, 64))
     with train(fields[:1], options) as batches:
         one, other = itertools.islice(batches, 2)
     assert not np.array_equal(one["images"], other["images"])
 
 
 def test_seed_decides(fields):
-    other = PipelineOptions(batch_size=2, slots=4, seed=4)
+    other = dataclasses.replace(OPTIONS, seed=4)
     with train(fields) as a, train(fields) as b, train(fields, other) as c:
         first, same, different = (list(itertools.islice(x, 3)) for x in (a, b, c))
     assert_same(first, same)
@@ -104,7 +108,7 @@ def test_worker_processes_change_nothing(fields):
 
 
 def test_shards_are_the_parts_of_a_batch(fields):
-    whole = PipelineOptions(batch_size=4, slots=4, seed=3)
+    whole = dataclasses.replace(OPTIONS, batch_size=4)
     parts = [dataclasses.replace(whole, shard=i, shards=2) for i in range(2)]
     with (
         train(fields, whole) as one,
@@ -120,7 +124,7 @@ def test_shards_are_the_parts_of_a_batch(fields):
 
 def test_state_of_other_batches_is_refused(fields):
     state = train(fields).get_state()
-    other = PipelineOptions(batch_size=3, slots=4, seed=3)
+    other = dataclasses.replace(OPTIONS, batch_size=3)
     with pytest.raises(
         ValueError, match="its batch_size is 2, here it is 3; resume with the settings"
     ):
@@ -132,8 +136,10 @@ def test_validation_shows_every_field_once_as_it_is(fields, options):
     with validation_batches(fields, INPUTS, options=options) as found:
         batches = list(found)
     names = np.concatenate([batch["names"] for batch in batches])
-    assert names.tolist() == [field["name"] for field in fields] + [""]
-    np.testing.assert_array_equal(batches[0]["images"][1], INPUTS(fields[1]).image)
+    assert names.tolist() == [field.name for field in fields] + [""]
+    np.testing.assert_array_equal(
+        batches[0]["images"][1], INPUTS(fields[1]).view().image
+    )
     last = batches[-1]
     assert last["images"].shape == batches[0]["images"].shape
     assert not last["images"][1].any() and not last["valid"][1].any()
@@ -154,13 +160,14 @@ def test_boxes_labels_and_masks_belong_together(fields):
     assert found["labels"].tolist() == [[1, 2, 0, 0], [0] * 4]
     assert found["valid"].tolist() == [[True, False, False, False], [False] * 4]
     assert found["ignored"].tolist() == [[False, True, False, False], [False] * 4]
-    x0, y0, x1, y1 = fields[2]["boxes"][0]
+    x0, y0, x1, y1 = fields[2].objects.boxes[0]
     np.testing.assert_allclose(found["boxes"][0, 0], [x0, 64 - y1, x1, 64 - y0])
 
 
 def test_pictures_for_the_original_network(fields):
-    inputs = Picture(method="D4", size=96)
-    with validation_batches(fields, inputs, options=OPTIONS) as batches:
+    inputs = Picture(method="D4", image_size=96)
+    options = dataclasses.replace(OPTIONS, size=(96, 96))
+    with validation_batches(fields, inputs, options=options) as batches:
         batch = next(batches)
     assert batch["images"].shape == (2, 96, 96, 3)
     assert batch["images"].min() >= 0 and batch["images"].max() > 200
@@ -169,12 +176,41 @@ def test_pictures_for_the_original_network(fields):
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_more_objects_than_places_are_refused(fields, workers):
-    options = PipelineOptions(slots=1, workers=workers)
+    options = PipelineOptions(slots=1, size=(64, 64), workers=workers)
     with (
         validation_batches(fields, INPUTS, options=options) as batches,
         pytest.raises(ValueError, match="field2: has 2 objects, more than `slots`, 1"),
     ):
         list(batches)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_fields_larger_than_the_batches_are_refused(fields, workers):
+    options = PipelineOptions(slots=4, size=(64, 48), workers=workers)
+    message = (
+        "field0: is 64 x 64 pixels at the network's resolution, more than the batches' "
+        "64 x 48; give `size` that holds it, or cut"
+    )
+    with (
+        validation_batches(fields, INPUTS, options=options) as batches,
+        pytest.raises(ValueError, match=message),
+    ):
+        list(batches)
+
+
+def test_smaller_fields_lie_in_the_upper_left(make_field):
+    """Of a wide field and a high one, at the resolution of the beam."""
+    fields = [make_field([(20.5, 9.5)], shape=s) for s in ((32, 50), (64, 24))]
+    inputs = Channels(beam_pixels=4.0)
+    options = PipelineOptions(batch_size=2, slots=4, size=(64, 64))
+    with validation_batches(fields, inputs, options=options) as batches:
+        (batch,) = batches
+    assert batch["image_info"].tolist() == [[32, 50, 1], [64, 24, 1]]
+    valid = batch["images"][..., CHANNELS.index("valid")]
+    for row, (height, width) in enumerate(((32, 50), (64, 24))):
+        assert valid[row, :height, :width].all()
+        assert valid[row].sum() == height * width
+        assert not batch["images"][row, height:].any()
 
 
 def test_empty_source_is_refused():

@@ -1,22 +1,31 @@
 """Pages to look at before training."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from claran.fields.batches import PipelineOptions, validation_batches
-from claran.fields.preprocessing import Channels, Picture
+from claran.fields.channels import Channels
+from claran.fields.framing import Picture
 from claran.fields.preview import preview_page, to_picture, write_preview
 from claran.sky.images import read_picture
 
 SOURCES = ([(20.5, 20.5)], [(40.5, 40.5)])
 
 
-@pytest.mark.parametrize("inputs", [Channels(size=96, beam=4), Picture(size=64)])
+@pytest.mark.parametrize(
+    "inputs", [Channels(beam_pixels=4.0), Picture(image_size=96)], ids=str
+)
 def test_pages_are_pictures(tmp_path, make_field, inputs):
     fields = [make_field(*SOURCES[: i % 3], seed=i) for i in range(5)]
-    fields[2]["ignored"][:] = fields[2]["labels"][:] = 0
-    fields[2]["ignored"][0] = True
-    options = PipelineOptions(batch_size=3, slots=2)
+    ignored = dataclasses.replace(
+        fields[2].objects,
+        labels=np.zeros(2, np.int32),
+        ignored=np.array([True, False]),
+    )
+    fields[2] = fields[2].replace(objects=ignored)
+    options = PipelineOptions(batch_size=3, slots=2, size=(96, 96))
     with validation_batches(fields, inputs, options=options) as batches:
         paths = write_preview(batches, tmp_path / "new", pages=7)
     assert [path.name for path in paths] == ["batch_0000.png", "batch_0001.png"]
@@ -32,7 +41,9 @@ def test_no_more_batches_are_taken_than_pages(tmp_path, make_field):
 
 def test_boxes_are_drawn_on_the_source(make_field):
     with validation_batches(
-        [make_field(SOURCES[0])], Channels(size=64), options=PipelineOptions(slots=2)
+        [make_field(SOURCES[0])],
+        Channels(beam_pixels=4.0),
+        options=PipelineOptions(slots=2, size=(64, 64)),
     ) as batches:
         (batch,) = batches
     (axes,) = preview_page(batch).axes

@@ -46,7 +46,7 @@ def test_render(survey, rng):
 def test_flux_is_kept():
     blobs = np.array([[3.0, -7.0, 0.02, 4.0]])
     image = radio.render(blobs, FIRST)
-    assert image.sum() / FIRST.beam_pixels == pytest.approx(0.02, rel=1e-4)
+    assert image.sum() / FIRST.beam_area_pixels == pytest.approx(0.02, rel=1e-4)
 
 
 def test_point_source_peaks_at_its_flux():

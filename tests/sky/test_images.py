@@ -129,9 +129,31 @@ def test_broken_wcs_is_none(hdu, cards):
     assert image.wcs is None and image.pixel_arcsec is None
 
 
-@pytest.mark.parametrize("beam", [{}, {"BMAJ": "unknown", "BMIN": 1.0}, {"BMAJ": 1.0}])
+@pytest.mark.parametrize("beam", [{}, {"BMAJ": "unknown", "BMIN": 1.0}, {"BMIN": 1.0}])
 def test_no_beam(values, beam):
     assert read_sky_image(fits.PrimaryHDU(values, fits.Header(beam))).beam is None
+
+
+def test_beams_that_only_a_good_reader_finds(hdu, tmp_path):
+    """Without BMIN it is round; axes may be exchanged; AIPS writes the HISTORY."""
+    del hdu.header["BMIN"], hdu.header["BPA"]
+    assert read_sky_image(hdu).beam == pytest.approx((5.4, 5.4, 0))
+    hdu.header["BMIN"] = 2 * hdu.header["BMAJ"]
+    assert read_sky_image(hdu).beam == pytest.approx((10.8, 5.4, 90))
+    del hdu.header["BMAJ"], hdu.header["BMIN"]
+    hdu.header.add_history(
+        "AIPS   CLEAN BMAJ=  1.5000E-03 BMIN=  1.2500E-03 BPA=   2.61"
+    )
+    hdu.writeto(tmp_path / "aips.fits")
+    image = read_sky_image(tmp_path / "aips.fits")
+    assert image.beam == pytest.approx((5.4, 4.5, 2.61))
+    assert "beam 5.4 arcsec" in repr(image)
+
+
+def test_a_broken_beam_card_does_not_warn(values):
+    card = fits.Card.fromstring("BMAJ    = 1.2.3.4")
+    image = read_sky_image(fits.PrimaryHDU(values, fits.Header([card])))
+    assert image.beam is None
 
 
 def test_old_headers_do_not_warn(hdu):

@@ -12,7 +12,7 @@ import numpy as np
 
 from claran.accelerator import join_processes
 from claran.fields.augmentation import Move
-from claran.fields.preprocessing import Picture
+from claran.fields.framing import Picture
 from claran.models.presets import claran_v01
 from claran.ops.targets import HeadOptions, RpnOptions
 from claran.simulation.endless import SimulatedFields

@@ -4,7 +4,7 @@ import pytest
 
 from claran.detection.engine import BatchDetector
 from claran.evaluation.truth import FieldDetections, FieldTruth, read_truths
-from claran.fields.preprocessing import Channels
+from claran.fields.channels import Channels
 from claran.simulation.endless import SimulatedFields
 from claran.simulation.populations import BALANCED
 from claran.training.calibration import detection_loss, fit_temperature

@@ -12,7 +12,7 @@ from claran.evaluation.metrics import mean_average_precision
 from claran.evaluation.truth import read_truths
 from claran.fields.augmentation import Move
 from claran.fields.batches import PipelineOptions, training_batches
-from claran.fields.preprocessing import Picture
+from claran.fields.framing import Picture
 from claran.models.faster_rcnn import FasterRcnn
 from claran.models.presets import claran_first
 from claran.models.pyramid import pyramid

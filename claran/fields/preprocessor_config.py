@@ -1,0 +1,25 @@
+"""The preprocessor that a saved model, or an option, describes in plain values."""
+
+from typing import Any
+
+from claran.fields.channels import Channels
+from claran.fields.framing import Picture
+from claran.fields.preprocessing import Preprocessor
+
+__all__ = ["preprocessor_from_config"]
+
+
+def preprocessor_from_config(config: dict[str, Any]) -> Preprocessor:
+    """Returns the preprocessor that `get_config` described.
+
+    Raises:
+        ValueError: There is no such kind, or a value makes no sense.
+    """
+    values = dict(config)
+    kinds = {"channels": Channels, "picture": Picture}
+    kind = values.pop("kind", None)
+    if kind not in kinds:
+        raise ValueError(
+            f"`kind` of a preprocessor must be one of {', '.join(kinds)}, got {kind!r}."
+        )
+    return kinds[kind](**values)
