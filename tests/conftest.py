@@ -45,7 +45,7 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture(scope="session")
 def narrow() -> Callable[..., Any]:
-    """Builds ClaRAN v0.1 with so few channels that it runs in a moment."""
+    """Builds the detector ClaRAN v0.1 with so few channels that it runs in a moment."""
     # Not at the top: Keras must load after the hook above, and not for `claran.data`.
     from claran.detection.presets import claran_v01  # noqa: PLC0415
 
@@ -62,7 +62,7 @@ def narrow() -> Callable[..., Any]:
 def narrow_path(
     narrow: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A saved narrow network."""
+    """The file of a narrow detector."""
     path = tmp_path_factory.mktemp("models") / "narrow.keras"
     narrow().save(path)
     return path
@@ -70,7 +70,7 @@ def narrow_path(
 
 @pytest.fixture(scope="session")
 def tiny_channels() -> Callable[..., Any]:
-    """Builds claran_first with so few channels that it runs in a moment."""
+    """Builds the detector claran_first with so few channels that it runs in a moment."""
     from claran.detection.presets import claran_first  # noqa: PLC0415 - as above
 
     sizes = {
@@ -87,7 +87,7 @@ def tiny_channels() -> Callable[..., Any]:
 def d1_path(
     narrow: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A saved narrow network that needs no infrared."""
+    """The file of a narrow detector that needs no infrared."""
     path = tmp_path_factory.mktemp("models") / "d1.keras"
     narrow(method="D1").save(path)
     return path
@@ -142,7 +142,7 @@ def claran(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., tuple[Any, str, str]]:
-    """Runs the command as the shell would; the narrow network is its default."""
+    """Runs the command as the shell would; the narrow detector is its default."""
     # The flag saver takes away flags that came later, such as those of grain's import.
     import grain  # noqa: F401, PLC0415
 
