@@ -45,7 +45,7 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture(scope="session")
 def narrow() -> Callable[..., Any]:
-    """Builds the detector ClaRAN v0.1 with so few channels that it runs in a moment."""
+    """Builds the detector ClaRAN v0.1, with so few channels that it is fast."""
     # Not at the top: Keras must load after the hook above, and not for `claran.data`.
     from claran.detection.presets import claran_v01  # noqa: PLC0415
 
@@ -70,7 +70,7 @@ def narrow_path(
 
 @pytest.fixture(scope="session")
 def tiny_channels() -> Callable[..., Any]:
-    """Builds the detector claran_first with so few channels that it runs in a moment."""
+    """Builds the detector claran_first, with so few channels that it is fast."""
     from claran.detection.presets import claran_first  # noqa: PLC0415 - as above
 
     sizes = {
