@@ -122,8 +122,13 @@ def _class_name(path: Path) -> str | None:
         return None
 
 
-def _reason(error: Exception) -> str:
-    """Returns the first line of what an error says, or else its kind."""
+def _reason(error: BaseException) -> str:
+    """Returns the first line of what went wrong first.
+
+    Keras catches an error in a part, and raises one about the whole.
+    """
+    while error.__context__ is not None:
+        error = error.__context__
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 

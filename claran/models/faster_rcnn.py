@@ -247,10 +247,10 @@ class FasterRcnn(keras.Model):
         cls, config: dict[str, Any], custom_objects: Any = None
     ) -> "FasterRcnn":
         del custom_objects  # All parts are registered.
-        values = dict(config)
-        for part in ("backbone", "rpn", "proposals", "sampler", "head", "decoder"):
-            values[part] = keras.saving.deserialize_keras_object(values[part])
-        return cls(**values)
+        parts = ("backbone", "rpn", "proposals", "sampler", "head", "decoder")
+        for part in parts:
+            config[part] = keras.saving.deserialize_keras_object(config[part])
+        return cls(**config)
 
 
 def _rpn_losses(
