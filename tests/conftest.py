@@ -1,8 +1,10 @@
 """Set-up and fixtures that all tests share."""
 
 import importlib
+import json
 import os
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,6 +93,40 @@ def d1_path(
     path = tmp_path_factory.mktemp("models") / "d1.keras"
     narrow(method="D1").save(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def save_old() -> Callable[..., None]:
+    """Saves a network as claran did before detectors were saved whole.
+
+    The keys and classes are those of a file of commit 741d48c.
+    """
+
+    def save(
+        model: Any, path: Path, *, fusion: str, beam: float | None, count_trust: float
+    ) -> None:
+        model.network.save(path)
+        with zipfile.ZipFile(path) as archive:
+            contents = {name: archive.read(name) for name in archive.namelist()}
+        config = json.loads(contents["config.json"])
+        values = config["config"]
+        values["detections"] = values.pop("decoder") | {
+            "module": "claran.layers.detections",
+            "class_name": "Detections",
+            "registered_name": "claran>Detections",
+        }
+        values |= {
+            "class_names": list(model.class_names),
+            "fusion": fusion,
+            "beam": beam,
+            "count_trust": count_trust,
+        }
+        contents["config.json"] = json.dumps(config).encode()
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in contents.items():
+                archive.writestr(name, content)
+
+    return save
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,6 @@ import pytest
 from claran.detection.detection_model import DetectionModel
 from claran.detection.finisher import IslandFinisher
 from claran.detection.loading import load_model
-from claran.detection.presets import claran_v01
-from claran.fields.preprocessing import Channels, Picture
 from claran.models.weights import WeightsError
 
 
@@ -91,20 +89,6 @@ def test_as_many_names_as_classes(narrow, names):
     message = f"`network` has 6 classes, `class_names` has {len(names)}: "
     with pytest.raises(ValueError, match=message):
         DetectionModel(network=model.network, class_names=names, **parts)
-
-
-def test_presets(narrow, tiny_channels):
-    picture, channels = narrow(), tiny_channels()
-    assert picture.preprocessor == Picture(method="D4", image_size=64)
-    # As the original: boxes outside of the field stay there, nothing is counted.
-    assert picture.finisher == IslandFinisher(count_trust=0.0, clip=False)
-    assert channels.preprocessor == Channels(beam_pixels=3.0)
-    assert channels.finisher == IslandFinisher(count_trust=0.95, clip=True)
-    assert tiny_channels(class_names=["FR-I"]).finisher.count_trust == 0
-    with pytest.raises(
-        ValueError, match="`method` must be one of D1, D3, D4, got 'D2'"
-    ):
-        claran_v01(method="D2", backbone_widths=[1] * 5, rpn_width=1, head_width=1)
 
 
 def rewrite(path, change):

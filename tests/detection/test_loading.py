@@ -21,35 +21,8 @@ from claran.fields.preprocessing import Channels, Picture
 from claran.models.weights import WeightsError
 
 
-def save_old(model, path, *, fusion, beam, count_trust):
-    """Saves a network as claran did before detectors were saved whole.
-
-    The keys and classes are those of a file of commit 741d48c.
-    """
-    model.network.save(path)
-    with zipfile.ZipFile(path) as archive:
-        contents = {name: archive.read(name) for name in archive.namelist()}
-    config = json.loads(contents["config.json"])
-    values = config["config"]
-    values["detections"] = values.pop("decoder") | {
-        "module": "claran.layers.detections",
-        "class_name": "Detections",
-        "registered_name": "claran>Detections",
-    }
-    values |= {
-        "class_names": list(model.class_names),
-        "fusion": fusion,
-        "beam": beam,
-        "count_trust": count_trust,
-    }
-    contents["config.json"] = json.dumps(config).encode()
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in contents.items():
-            archive.writestr(name, content)
-
-
 @pytest.fixture
-def old_channels(tiny_channels, tmp_path):
+def old_channels(tiny_channels, save_old, tmp_path):
     """A model, and the file of the older claran for it."""
     keras.utils.set_random_seed(4)
     model = tiny_channels(class_names=["1_1", "2_2", "3_3"])
@@ -87,7 +60,7 @@ class TestConversion:
         images = rng.normal(size=(2, 64, 64, 5)).astype(np.float32)
         assert_same_network(found.network, model.network, images)
 
-    def test_channels_that_fill_the_input(self, tiny_channels, tmp_path):
+    def test_channels_that_fill_the_input(self, tiny_channels, save_old, tmp_path):
         """Fields were scaled to the network's input where there was no beam."""
         path = tmp_path / "old.keras"
         model = tiny_channels(image_size=96)
@@ -96,7 +69,7 @@ class TestConversion:
         assert found.preprocessor == Channels(beam_pixels=None, image_size=96)
         assert found.finisher == IslandFinisher(count_trust=0.0, clip=True)
 
-    def test_pictures(self, narrow, tmp_path, rng):
+    def test_pictures(self, narrow, save_old, tmp_path, rng):
         path = tmp_path / "old.keras"
         keras.utils.set_random_seed(4)
         model = narrow()

@@ -48,13 +48,14 @@ def trained(session, source, validation=None):
     return result, told
 
 
-class TestResuming:
-    @pytest.fixture(scope="class")
-    def whole(self, small, labelled, tmp_path_factory):
-        """A training of four steps that nothing disturbed."""
-        session = small(tmp_path_factory.mktemp("whole") / "run", steps=4, seed=5)
-        return session, *trained(session, labelled, labelled.fields)
+@pytest.fixture(scope="module")
+def whole(small, labelled, tmp_path_factory):
+    """A training of four steps that nothing disturbed."""
+    session = small(tmp_path_factory.mktemp("whole") / "run", steps=4, seed=5)
+    return session, *trained(session, labelled, labelled.fields)
 
+
+class TestResuming:
     def test_what_it_leaves_behind(self, whole):
         session, result, told = whole
         assert result["step"] == 4 and 0 <= result["best"]["validation_map"] <= 1
