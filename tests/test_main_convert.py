@@ -24,8 +24,8 @@ def test_then_predict_gives_the_numbers_of_the_original(claran, checkpoint, gold
         "--output=new/model.keras", model=None,
     )  # fmt: skip
     assert (status, errors) == (0, "")
-    sees = "sees Picture(method='D4', image_size=132, "
-    assert sees in output and output.endswith("): new/model.keras\n")
+    sees = "sees Picture(method='D4', image_size=132): new/model.keras\n"
+    assert output.endswith(sees)
     assert [path.name for path in Path("new").iterdir()] == ["model.keras"]
     wanted = {}
     for i in range(2):

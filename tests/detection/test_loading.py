@@ -17,7 +17,8 @@ from claran.detection.loading import (
     save_model,
 )
 from claran.detection.presets import preset_weights
-from claran.fields.preprocessing import Channels, Picture
+from claran.fields.channels import Channels
+from claran.fields.framing import Picture
 from claran.models.weights import WeightsError
 
 

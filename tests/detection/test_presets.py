@@ -5,7 +5,8 @@ import pytest
 
 from claran.detection.finisher import IslandFinisher
 from claran.detection.presets import claran_v01, import_claran
-from claran.fields.preprocessing import Channels, Picture
+from claran.fields.channels import Channels
+from claran.fields.framing import Picture
 from claran.labels import RGZ_CLASSES
 from claran.models.weights import WeightsError, load_claran_checkpoint
 

@@ -13,7 +13,7 @@ from claran.detection.finisher import IslandFinisher
 from claran.evaluation.metrics import mean_average_precision
 from claran.fields.augmentation import Move
 from claran.fields.batches import PipelineOptions, training_batches
-from claran.fields.preprocessing import Picture
+from claran.fields.framing import Picture
 from claran.labels import RGZ_CLASSES
 from claran.models.faster_rcnn import FasterRcnn
 from claran.models.networks import claran_first

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from claran.fields.augmentation import AddNoise, DropInfrared, Move
+from claran.fields.channels import Channels
 from claran.fields.field import Field
 from claran.fields.objects import Objects
-from claran.fields.preprocessing import Channels
 from claran.labels import RGZ_CLASSES
 from claran.simulation.endless import SimulatedFields
 from claran.simulation.observation import FIRST, FIRST_WIDE
@@ -161,7 +161,7 @@ class TestSize:
     def size(self, tmp_path):
         session = TrainingSession(output=tmp_path, slots=4)
         return lambda model, source: sessions._batch_size_in_pixels(
-            session, model, source
+            session, model, source, print
         )
 
     def test_channels_are_as_large_as_the_largest_field(

@@ -9,7 +9,7 @@ import small_training
 from small_training_process import kill_after_first_checkpoint, start
 
 from claran.detection.loading import load_model
-from claran.fields.preprocessing import Picture
+from claran.fields.framing import Picture
 from claran.training import trainer
 from claran.training.journal import read_log
 from claran.training.run_record import TrainingError
