@@ -5,7 +5,7 @@ import contextlib
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import jax
 import keras
@@ -16,6 +16,7 @@ from claran.detection.loading import load_model, model_file
 from claran.detection.presets import PRESETS, preset_weights
 from claran.fields.augmentation import AddNoise, DropInfrared, Move
 from claran.fields.batches import Source, Transform
+from claran.fields.channels import Channels
 from claran.fields.field import describe_assumptions
 from claran.io.parallel import cores
 from claran.training.calibration import calibrate
@@ -31,6 +32,7 @@ from claran.training.validation import Validation
 __all__ = ["Start", "TrainingSession", "train_detector"]
 
 Start = Literal["auto", "pretrained", "imagenet", "random"]
+Precision = Literal["float32", "bfloat16"]
 CALIBRATED = 100  # Validation fields from which scores are made probabilities.
 SAMPLED = 64  # Fields of an endless source that are looked at for the input's size.
 
@@ -62,6 +64,7 @@ class TrainingSession:
 
     Raises:
         TrainingError: The model cannot begin with `start`.
+        ValueError: A value makes no sense.
     """
 
     output: Path
@@ -70,7 +73,7 @@ class TrainingSession:
     steps: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
     nms_threshold: float | None = None
     rpn_nms_threshold: float | None = None
     seed: int = 0
@@ -81,7 +84,17 @@ class TrainingSession:
     one_device: bool = False
 
     def __post_init__(self) -> None:
-        _ = self.begins_with
+        for name, choices in (("start", Start), ("precision", Precision)):
+            if getattr(self, name) not in get_args(choices):
+                raise ValueError(
+                    f"`{name}` must be one of {', '.join(get_args(choices))}, got "
+                    f"{getattr(self, name)!r}."
+                )
+        for name in ("nms_threshold", "rpn_nms_threshold"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise ValueError(f"`{name}` must be in [0, 1], got {value}.")
+        _ = self.recipe
 
     @property
     def begins_with(self) -> Start:
@@ -173,6 +186,8 @@ def _train(
         "validation_fields": 0 if validation is None else len(validation),
         "class_names": list(model.class_names),
         "augment": [repr(transform) for transform in augment],
+        "nms_threshold": model.network.decoder.iou_threshold,
+        "rpn_nms_threshold": model.network.proposals.iou_threshold,
         "precision": session.precision,
         "start": session.begins_with,
         "accelerator": jax.default_backend(),
@@ -238,7 +253,7 @@ def _augmentation(
     augment: list[Transform] = []
     if not _is_endless(source):  # Simulated fields never come twice.
         augment = [Move(shift=8), AddNoise()]
-    if model.preprocessor.uses_beam:
+    if isinstance(model.preprocessor, Channels):
         augment.append(DropInfrared(probability=0.5))
     return augment
 
