@@ -22,7 +22,9 @@ from claran.data.sources import open_source
 from claran.fields.augmentation import AddNoise, DropInfrared, Move
 from claran.fields.batches import PipelineOptions, Source, Transform, training_batches
 from claran.fields.field import Element
-from claran.fields.preprocessing import Channels, Inputs, Picture
+from claran.fields.channels import Channels
+from claran.fields.framing import Picture
+from claran.fields.preprocessing import Inputs
 from claran.labels import RGZ_CLASSES
 from claran.simulation.infrared_sky import picture
 from claran.simulation.observation import FIRST

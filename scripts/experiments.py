@@ -29,7 +29,8 @@ from claran.evaluation.truth import read_truths
 from claran.fields.augmentation import DropInfrared
 from claran.fields.batches import Source
 from claran.fields.field import Element
-from claran.fields.preprocessing import Channels, Inputs, NetworkInput
+from claran.fields.channels import Channels
+from claran.fields.preprocessing import Inputs, NetworkInput
 from claran.io.atomic import replace_file
 from claran.layers.roi_sampler import RoiSampler
 from claran.models.faster_rcnn import FasterRcnn

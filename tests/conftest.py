@@ -1,8 +1,10 @@
 """Set-up and fixtures that all tests share."""
 
 import importlib
+import json
 import os
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,7 +47,7 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture(scope="session")
 def narrow() -> Callable[..., Any]:
-    """Builds ClaRAN v0.1 with so few channels that it runs in a moment."""
+    """Builds the detector ClaRAN v0.1, with so few channels that it is fast."""
     # Not at the top: Keras must load after the hook above, and not for `claran.data`.
     from claran.detection.presets import claran_v01  # noqa: PLC0415
 
@@ -62,7 +64,7 @@ def narrow() -> Callable[..., Any]:
 def narrow_path(
     narrow: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A saved narrow network."""
+    """The file of a narrow detector."""
     path = tmp_path_factory.mktemp("models") / "narrow.keras"
     narrow().save(path)
     return path
@@ -70,7 +72,7 @@ def narrow_path(
 
 @pytest.fixture(scope="session")
 def tiny_channels() -> Callable[..., Any]:
-    """Builds claran_first with so few channels that it runs in a moment."""
+    """Builds the detector claran_first, with so few channels that it is fast."""
     from claran.detection.presets import claran_first  # noqa: PLC0415 - as above
 
     sizes = {
@@ -87,10 +89,44 @@ def tiny_channels() -> Callable[..., Any]:
 def d1_path(
     narrow: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A saved narrow network that needs no infrared."""
+    """The file of a narrow detector that needs no infrared."""
     path = tmp_path_factory.mktemp("models") / "d1.keras"
     narrow(method="D1").save(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def save_old() -> Callable[..., None]:
+    """Saves a network as claran did before detectors were saved whole.
+
+    The keys and classes are those of a file of commit 741d48c.
+    """
+
+    def save(
+        model: Any, path: Path, *, fusion: str, beam: float | None, count_trust: float
+    ) -> None:
+        model.network.save(path)
+        with zipfile.ZipFile(path) as archive:
+            contents = {name: archive.read(name) for name in archive.namelist()}
+        config = json.loads(contents["config.json"])
+        values = config["config"]
+        values["detections"] = values.pop("decoder") | {
+            "module": "claran.layers.detections",
+            "class_name": "Detections",
+            "registered_name": "claran>Detections",
+        }
+        values |= {
+            "class_names": list(model.class_names),
+            "fusion": fusion,
+            "beam": beam,
+            "count_trust": count_trust,
+        }
+        contents["config.json"] = json.dumps(config).encode()
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in contents.items():
+                archive.writestr(name, content)
+
+    return save
 
 
 @pytest.fixture(scope="session")
@@ -142,7 +178,7 @@ def claran(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., tuple[Any, str, str]]:
-    """Runs the command as the shell would; the narrow network is its default."""
+    """Runs the command as the shell would; the narrow detector is its default."""
     # The flag saver takes away flags that came later, such as those of grain's import.
     import grain  # noqa: F401, PLC0415
 

@@ -20,6 +20,7 @@ DOCUMENTS = sorted(path for name in FOLDERS for path in (ROOT / name).glob("*.md
 NOTEBOOK = ROOT / "notebooks/claran_colab.ipynb"
 
 NAME = re.compile(r"\bclaran(?:_rgz)?(?:\.[A-Za-z_]\w*)+")
+IMPORT = re.compile(r"from (claran[\w.]*) import ([\w, ]+)")
 LINK = re.compile(r"(?:\]\(|src=\")([^)\"#]+)")
 TOP = r"claran|datasets|docs|notebooks|scripts|tests"
 FILE = re.compile(rf"`((?:{TOP})/[\w./-]+)`")
@@ -61,7 +62,10 @@ def resolves(name: str) -> bool:
 
 
 def unresolved(text: str) -> list[str]:
-    return [name for name in sorted(set(NAME.findall(text))) if not resolves(name)]
+    names = set(NAME.findall(text))
+    for module, imported in IMPORT.findall(text):
+        names |= {f"{module}.{name}" for name in re.findall(r"\w+", imported)}
+    return [name for name in sorted(names) if not resolves(name)]
 
 
 @each_document
@@ -76,7 +80,7 @@ def test_names_in_the_notebook_import():
 
 def test_a_name_that_is_gone_is_found():
     text = "`claran.read_field`, `claran.fields.field.Field.noise`, `claran.gone`"
-    assert unresolved(f"{text}, claran.fields.field.Gone") == [
+    assert unresolved(f"{text}\nfrom claran.fields.field import Field, Gone\n") == [
         "claran.fields.field.Gone",
         "claran.gone",
     ]

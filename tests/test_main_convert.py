@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from astropy.table import QTable
 
+from claran.detection.loading import load_model
+
 EDGES = ["x0", "y0", "x1", "y1"]
 
 
@@ -22,7 +24,8 @@ def test_then_predict_gives_the_numbers_of_the_original(claran, checkpoint, gold
         "--output=new/model.keras", model=None,
     )  # fmt: skip
     assert (status, errors) == (0, "")
-    assert "input 132 px (D4): new/model.keras" in output
+    sees = "sees Picture(method='D4', image_size=132): new/model.keras\n"
+    assert output.endswith(sees)
     assert [path.name for path in Path("new").iterdir()] == ["model.keras"]
     wanted = {}
     for i in range(2):
@@ -48,10 +51,41 @@ def test_then_predict_gives_the_numbers_of_the_original(claran, checkpoint, gold
     assert len(table) == count > 0
 
 
+def test_a_model_of_an_older_claran(claran, narrow, save_old, assert_fails):
+    model = narrow(method="D1")
+    save_old(model, Path("old.keras"), fusion="D1", beam=None, count_trust=0.0)
+    cv2.imwrite("a.png", np.full((64, 64, 3), 9, np.uint8))
+    predict = ("--mode=predict", "--image=a.png", "--output=x.csv")
+    remedy = "convert it once: --mode=convert --old_model=old.keras"
+    assert_fails(claran(*predict, model="old.keras"), remedy)
+
+    status, output, errors = claran(
+        "--mode=convert", "--old_model=old.keras", "--output=new.keras", model=None
+    )
+    assert (status, errors) == (0, "")
+    assert f"{model.count_params():,} weights, classes 1_1, 1_2" in output
+    assert output.endswith("): new.keras\n")
+    found = load_model("new.keras")
+    assert found.preprocessor == model.preprocessor
+    for one, other in zip(found.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert claran(*predict, model="new.keras")[0] == 0
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        pytest.param([], "Give --tf_checkpoint", id="no-checkpoint"),
+        pytest.param([], "Give --tf_checkpoint, the path without", id="no-checkpoint"),
+        pytest.param(
+            ["--tf_checkpoint=x", "--old_model=y"],
+            "Give --tf_checkpoint, the path without .index or .data-..., or else",
+            id="both",
+        ),
+        pytest.param(
+            ["--old_model=x.keras"],
+            "x.keras: is not a model of an older claran",
+            id="no-old-model",
+        ),
         pytest.param(
             ["--tf_checkpoint=x", "--output=x.h5"],
             "--output must end in .keras, got x.h5.",

@@ -7,10 +7,8 @@ import keras
 import numpy as np
 import pytest
 
-from claran.commands.train import calibrate
-from claran.models.presets import PRESETS
-from claran.simulation.endless import SimulatedFields
-from claran.simulation.populations import BALANCED
+from claran.detection.loading import load_model
+from claran.detection.presets import PRESETS
 from claran.training.journal import read_log
 
 ON_FIELDS = (
@@ -31,7 +29,10 @@ def test_trained_again_and_with_other_settings(claran, d1_path):
     assert settings["data"] == "simulated/balanced" and settings["batch_size"] == 2
     assert settings["learning_rate"] == 2e-4 and len(settings["fingerprint"]) == 64
     assert settings["start"] == "pretrained"  # With its own weights.
-    keras.saving.load_model("run/best.keras")
+    assert (
+        load_model(Path("run/best.keras")).class_names
+        == load_model(d1_path).class_names
+    )
 
     status, printed, _ = claran(*ON_FIELDS, model=d1_path)
     assert status == 0 and "this training has ended" in printed
@@ -51,9 +52,9 @@ def test_other_classes_half_precision_and_no_field_to_validate_on(claran, d1_pat
     assert status == 0, errors
     assert "it has train (3), test (3). Trains without: best.keras will" in printed
     assert "new heads for the classes" in printed and "compact" in printed
-    model = keras.saving.load_model("run/best.keras")
+    model = load_model("run/best.keras")
     assert "compact" in model.class_names
-    assert model.backbone.layers[-1].dtype_policy.name == "float32"
+    assert model.network.backbone.layers[-1].dtype_policy.name == "float32"
 
 
 def test_a_field_with_too_many_objects_is_named_before(claran, d1_path, assert_fails):
@@ -69,37 +70,39 @@ def test_a_field_with_too_many_objects_is_named_before(claran, d1_path, assert_f
 
 @pytest.fixture
 def tiny_preset(tiny_channels, tmp_path, monkeypatch):
-    """Makes claran_first small, with weights that come with it; returns those."""
+    """Makes claran_first small, with weights that come with it; returns its model."""
     keras.utils.set_random_seed(1)
-    network = tiny_channels()
-    network.detections.temperature = 1.5
+    model = tiny_channels()
+    model.network.decoder.temperature = 1.5
     path = tmp_path / "claran_first.keras"
-    network.save(path)
-    for module in ("claran.commands.train", "claran.detection.detector"):
+    model.save(path)
+    for module in ("claran.training.session", "claran.detection.loading"):
         weights = {"claran_first": path}
         monkeypatch.setattr(f"{module}.preset_weights", weights.get)
     monkeypatch.setitem(PRESETS, "claran_first", tiny_channels)
-    return network
+    return model
 
 
 def trained_preset(claran, *arguments):
-    """Returns the network of a training that changes nothing, and its settings."""
+    """Returns the model of a training that changes nothing, and its settings."""
     arguments = (*ON_FIELDS, "--model=claran_first", "--learning_rate=1e-9", *arguments)
     status, printed, errors = claran(*arguments, model=None)
     assert status == 0, errors
     settings = json.loads(Path("run/run.json").read_text())["settings"]
     assert settings["model"] == "claran_first"
-    return keras.saving.load_model("run/best.keras"), settings, printed
+    return load_model("run/best.keras"), settings, printed
 
 
-def is_like(network, other):
-    pairs = zip(network.rpn.get_weights(), other.rpn.get_weights(), strict=True)
+def is_like(model, other):
+    """Returns whether two models have the same RPN."""
+    own, given = (one.network.rpn.get_weights() for one in (model, other))
+    pairs = zip(own, given, strict=True)
     return all(np.allclose(own, given, atol=1e-5) for own, given in pairs)
 
 
 def test_a_preset_starts_at_random(claran, tiny_preset):
-    network, settings, _ = trained_preset(claran)
-    assert settings["start"] == "random" and not is_like(network, tiny_preset)
+    model, settings, _ = trained_preset(claran)
+    assert settings["start"] == "random" and not is_like(model, tiny_preset)
     assert settings["rpn"]["positive"] == 0.5  # As its recipe has it.
 
 
@@ -107,23 +110,23 @@ def test_a_preset_is_fine_tuned_for_other_classes(claran, tiny_preset):
     claran("--mode=simulate", "--num=6", "--population=balanced", "--output=fields")
     table = Path("fields/annotations.csv")
     table.write_text(table.read_text().replace("1_1", "compact"))
-    network, settings, printed = trained_preset(
+    model, settings, printed = trained_preset(
         claran, "--start=pretrained", "--data=fields", "--validation_fields=0"
     )
-    assert settings["start"] == "pretrained" and is_like(network, tiny_preset)
-    assert network.detections.temperature == 1
+    assert settings["start"] == "pretrained" and is_like(model, tiny_preset)
+    assert model.network.decoder.temperature == 1
     assert "claran_first: new heads for the classes" in printed
-    assert "compact" in network.class_names
+    assert "compact" in model.class_names
 
 
 @pytest.mark.parametrize(
     "model, start, message",
     [
         ("claran_first", "imagenet", "claran_first has no VGG16; give --start=pre"),
-        ("claran_v0.1", "pretrained", "claran_v0.1 comes without weights to begin"),
+        ("claran_v0.1", "pretrained", "claran_v0.1 has no trained weights"),
         ("my.keras", "pretrained", "is for a preset (claran_v0.1, claran_first); my"),
-        ("my.keras", "imagenet", "my.keras begins with its own weights: leave"),
-        ("my.keras", "random", "my.keras begins with its own weights: leave"),
+        ("my.keras", "imagenet", "my.keras has its own weights: leave"),
+        ("my.keras", "random", "my.keras has its own weights: leave"),
     ],
 )
 def test_starts_that_make_no_sense(claran, assert_fails, model, start, message):
@@ -147,16 +150,15 @@ def test_mistakes(claran, d1_path, arguments, message):
     assert status == 1 and message in errors and errors.count("\n") == 1
 
 
-def test_scores_are_made_probabilities(tiny_channels, tmp_path, capsys):
-    keras.utils.set_random_seed(1)
-    path = tmp_path / "best.keras"
-    tiny_channels().save(path)
-    fields = SimulatedFields(4, population=BALANCED)
-    calibrate(path, fields)
-    temperature = keras.saving.load_model(path).detections.temperature
-    assert 0.25 <= temperature <= 4 and temperature != 1
-    assert f"at a temperature of {temperature}." in capsys.readouterr().out
-    assert [file.name for file in tmp_path.iterdir()] == ["best.keras"]
-    content = path.read_bytes()
-    calibrate(path, fields)  # Is already.
-    assert path.read_bytes() == content
+def test_interrupted(claran, d1_path, monkeypatch):
+    """As by the keyboard: it says how to resume."""
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("claran.training.session.train", interrupt)
+    status, printed, errors = claran(*ON_FIELDS, model=d1_path)
+    assert status == 130 and errors == ""
+    assert printed.endswith(
+        "The same command resumes from the last checkpoint in run.\n"
+    )

@@ -45,10 +45,9 @@ def load_model(path: str | os.PathLike) -> DetectionModel:
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # A damaged archive has a dozen ways to fail.
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise WeightsError(
-            f"{path}: not a model of claran, or damaged ({reason}); make it again with "
-            "--mode=train or --mode=convert, or copy it anew."
+            f"{path}: not a model of claran, or damaged ({_reason(error)}); make it "
+            "again with --mode=train or --mode=convert, or copy it anew."
         ) from None
     if not isinstance(model, DetectionModel):
         raise WeightsError(
@@ -63,24 +62,38 @@ def convert_old_model(path: str | os.PathLike) -> DetectionModel:
     There the network held what is now its preprocessor and its finisher.
 
     Raises:
-        WeightsError: The file is not of that kind.
+        WeightsError: The file is not of that kind, or it is damaged.
     """
     path = Path(path)
     if _class_name(path) != "FasterRcnn":
-        raise WeightsError(f"{path}: is not a model of an older claran.")
-    with zipfile.ZipFile(path) as archive:
-        config = json.loads(archive.read("config.json"))
-        old = config["config"]
-        names = old.pop("class_names")
-        fusion, beam, trust = (
-            old.pop(name) for name in ("fusion", "beam", "count_trust")
+        raise WeightsError(
+            f"{path}: is not a model of an older claran; other files need no "
+            "conversion, or --tf_checkpoint."
         )
-        decoder = old["decoder"] = old.pop("detections")
-        decoder["class_name"] = "BoxDecoder"
-        decoder["module"] = "claran.layers.box_decoder"
-        decoder["registered_name"] = "claran>BoxDecoder"
-        network = FasterRcnn.from_config(old)
-        _load_weights(network, archive.read("model.weights.h5"))
+    try:
+        with zipfile.ZipFile(path) as archive:
+            old = json.loads(archive.read("config.json"))["config"]
+            return _complete(old, archive.read("model.weights.h5"))
+    except Exception as error:  # As above.
+        raise WeightsError(
+            f"{path}: a model of an older claran, but damaged ({_reason(error)}); copy "
+            "it anew."
+        ) from None
+
+
+def _complete(old: dict[str, Any], weights: bytes) -> DetectionModel:
+    """Returns the model of an old network's configuration and weights."""
+    names, fusion, beam, trust = (
+        old.pop(name) for name in ("class_names", "fusion", "beam", "count_trust")
+    )
+    decoder = {
+        "class_name": "BoxDecoder",
+        "module": "claran.layers.box_decoder",
+        "registered_name": "claran>BoxDecoder",
+    }
+    old["decoder"] = old.pop("detections") | decoder
+    network = FasterRcnn.from_config(old)
+    _load_weights(network, weights)
     if fusion == "channels":
         size = network.image_size if beam is None else None
         preprocessor: Any = Channels(beam_pixels=beam, image_size=size)
@@ -107,6 +120,16 @@ def _class_name(path: Path) -> str | None:
             return json.loads(archive.read("config.json"))["class_name"]
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
         return None
+
+
+def _reason(error: BaseException) -> str:
+    """Returns the first line of what went wrong first.
+
+    Keras catches an error in a part, and raises one about the whole.
+    """
+    while error.__context__ is not None:
+        error = error.__context__
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _load_weights(network: FasterRcnn, content: bytes) -> None:

@@ -5,6 +5,8 @@ import pytest
 
 from claran.data.records import Records, from_record, open_prepared
 from claran.fields.framing import Picture
+from claran.fields.preprocessing import network_boxes
+from claran.sky.surveys import SURVEYS
 
 
 @pytest.fixture
@@ -31,22 +33,30 @@ def record(rng):
 
 def test_field_of_a_pair(record):
     field = from_record(record)
-    assert field["name"] == "F1"
-    assert field["labels"].tolist() == [6, 0]
-    assert field["ignored"].tolist() == [False, True]
-    assert field["beam"] == pytest.approx(2.0)
-    np.testing.assert_array_equal(field["infrared"], record["infrared"][..., ::-1])
-    np.testing.assert_array_equal(field["boxes"], record["objects"]["boxes"])
-    assert field["pixel_arcsec"] == 1.5
-    for key in ("consensus", "host", "component_positions", "component_objects"):
-        np.testing.assert_array_equal(field[key], record["objects"][key])
+    objects = field.objects
+    assert field.name == field.image.name == "F1"
+    assert objects.labels.tolist() == [6, 0]
+    assert objects.ignored.tolist() == [False, True]
+    assert field.image.beam == (6.0, 1.5, 10.0)
+    assert field.beam_pixels == pytest.approx(2.0)
+    assert field.noise == pytest.approx(2e-4)
+    np.testing.assert_array_equal(field.image.values, record["radio"])
+    np.testing.assert_array_equal(field.picture, record["infrared"][..., ::-1])
+    assert field.pixel_arcsec == 1.5
+    for key in (
+        "boxes", "consensus", "host", "component_positions", "component_objects",
+    ):  # fmt: skip
+        np.testing.assert_array_equal(getattr(objects, key), record["objects"][key])
 
 
 def test_labels_of_another_class_list(record):
     # Its class 5 is the first of the other list; the rest is not in it.
     field = from_record(record, [0, 0, 0, 0, 0, 1])
-    assert field["labels"].tolist() == [1, 0]
-    assert from_record(record, [1, 0, 0, 0, 0, 0])["ignored"].tolist() == [True, True]
+    assert field.objects.labels.tolist() == [1, 0]
+    assert from_record(record, [1, 0, 0, 0, 0, 0]).objects.ignored.tolist() == [
+        True,
+        True,
+    ]
 
 
 def test_field_without_infrared_beam_and_objects(record):
@@ -64,26 +74,41 @@ def test_field_without_infrared_beam_and_objects(record):
         },
     }
     field = from_record(record)
-    assert field["infrared"] is None
-    assert np.isnan(field["beam"])
-    assert field["boxes"].shape == (0, 4)
-    assert field["boxes"].dtype == np.float32
+    assert field.picture is None
+    assert field.image.beam is None
+    assert field.assumptions == ("no beam: assumed FIRST's, 5.4 arcsec",)
+    assert field.objects.boxes.shape == (0, 4)
+    assert field.objects.boxes.dtype == np.float32
+
+
+def test_a_survey_says_what_a_record_does_not(record):
+    emu = SURVEYS["emu"]
+    assert from_record(record, survey=emu).beam_pixels == pytest.approx(2.0)
+    record |= {"beam": np.full(3, np.nan, np.float32)}
+    assert from_record(record, survey=emu).beam_pixels == pytest.approx(10.0)
+    record |= {"pixel_arcsec": np.float32(np.nan)}
+    (field,) = (Records([record], survey=emu)[i] for i in range(1))
+    assert field.image.pixel_arcsec is None
+    assert (field.beam_pixels, field.assumptions) == (7.5, ())
 
 
 def test_ready_made_picture_reaches_the_network_with_its_boxes(record):
     picture = record["infrared"]
     field = from_record({"name": "P", "image": picture, "objects": record["objects"]})
-    image, info, boxes, _ = Picture(method=None, size=100)(field)
-    np.testing.assert_array_equal(image[:80], picture[..., ::-1])
+    assert not field.has_radio and field.shape == (80, 100)
+    scene = Picture(image_size=100)(field)
+    image, info, _ = scene.view()
+    np.testing.assert_array_equal(image, picture[..., ::-1])
     assert info.tolist() == [80, 100, 1]
+    boxes = network_boxes(field.objects.boxes, scene, field)
     np.testing.assert_allclose(boxes, record["objects"]["boxes"])  # y down already.
-    assert field["consensus"][0] == pytest.approx(0.75)
+    assert field.objects.consensus[0] == pytest.approx(0.75)
 
 
 def test_records_decode_as_they_are_read(record):
     records = Records([record, record | {"name": "F2"}])
     assert len(records) == 2
-    assert records[1]["name"] == "F2"
+    assert records[1].name == "F2"
 
 
 def test_folder_without_a_data_set_is_refused(tmp_path):

@@ -1,5 +1,6 @@
 """Whatever a user names becomes fields: prepared data, FITS and a table, COCO, VOC."""
 
+import dataclasses
 import json
 import pickle
 import shutil
@@ -12,9 +13,14 @@ from astropy.wcs import WCS
 
 from claran.data.sources import open_source
 from claran.errors import ImageError
+from claran.fields import field as field_module
 from claran.fields.batches import PipelineOptions, validation_batches
 from claran.fields.channels import Channels
 from claran.fields.framing import Picture
+from claran.fields.objects import Objects
+from claran.fields.preprocessing import network_boxes
+from claran.sky.noise import noise
+from claran.sky.surveys import SURVEYS
 from claran_rgz.prepare import prepare
 
 NAMES = [f"J{hour:02d}3000.0+100000" for hour in range(6)]
@@ -98,9 +104,15 @@ def write_voc(folder, *, below=""):
     return folder
 
 
+def as_seen(preprocessor, field):
+    """Returns what a network sees of a field, and the boxes there."""
+    scene = preprocessor(field)
+    return scene.view().image, network_boxes(field.objects.boxes, scene, field)
+
+
 def assert_boxes_are_on_the_red(source):
     for i in range(len(source)):
-        image, _, boxes, _ = Picture(method=None, size=30)(source[i])
+        image, boxes = as_seen(Picture(image_size=30), source[i])
         x0, y0, x1, y1 = boxes[0].astype(int)
         assert (image[y0:y1, x0:x1, 2] == 200).all()
         assert (image[:20] == 200).sum() == (x1 - x0) * (y1 - y0)
@@ -111,22 +123,24 @@ def test_fits_with_a_table(tmp_path):
     source = open_source(folder, "train")
     assert source.class_names[:2] == ("1_1", "1_2")
     field = source[1]
-    assert field["name"] == NAMES[1]
-    assert field["radio"][4:9, 10:16].mean() == pytest.approx(0.05, rel=0.01)  # Jy.
-    assert field["noise"] == pytest.approx(1e-4, rel=0.2)
-    assert field["beam"] == pytest.approx(4)
-    assert field["pixel_arcsec"] == pytest.approx(1.8)
-    assert field["boxes"].tolist() == [[10, 4, 16, 9]]
-    assert field["labels"].tolist() == [4] and field["ignored"].tolist() == [False]
-    assert field["consensus"] == pytest.approx(0.8)
+    assert field.name == NAMES[1]
+    assert field.image.values[4:9, 10:16].mean() == pytest.approx(0.05, rel=0.01)  # Jy.
+    assert field.noise == pytest.approx(1e-4, rel=0.2)
+    assert field.beam_pixels == pytest.approx(4)
+    assert field.pixel_arcsec == pytest.approx(1.8)
+    assert field.objects.boxes.tolist() == [[10, 4, 16, 9]]
+    assert field.objects.labels.tolist() == [4] and field.objects.ignored.tolist() == [
+        False
+    ]
+    assert field.objects.consensus == pytest.approx(0.8)
     # FITS counts the center of a pixel as a whole number, an edge as half of one.
-    np.testing.assert_allclose(field["host"], [[13, 6]], atol=1e-3)
-    np.testing.assert_allclose(field["component_positions"], [[13, 6]], atol=1e-3)
-    assert field["component_objects"].tolist() == [0]
-    image, _, boxes, _ = Picture(method="D3", size=80)(field)
+    np.testing.assert_allclose(field.objects.host, [[13, 6]], atol=1e-3)
+    np.testing.assert_allclose(field.objects.component_positions, [[13, 6]], atol=1e-3)
+    assert field.objects.component_objects.tolist() == [0]
+    image, boxes = as_seen(Picture(method="D3", image_size=80), field)
     x0, y0, x1, y1 = boxes[0].astype(int)
     assert image[y0 + 4 : y1 - 4, x0 + 4 : x1 - 4, 2].mean() > 190
-    assert source[0]["infrared"] is None
+    assert source[0].picture is None
 
 
 def test_prepared_data_gives_the_same_fields(tmp_path):
@@ -134,24 +148,74 @@ def test_prepared_data_gives_the_same_fields(tmp_path):
     builder = prepare("rgz/pairs", data_dir=tmp_path / "data", manual_dir=folder)
     direct, prepared = open_source(folder, "all"), open_source(builder.data_path, "all")
     assert direct.class_names == prepared.class_names
-    found = {field["name"]: field for field in (prepared[i] for i in range(6))}
+    found = {field.name: field for field in (prepared[i] for i in range(6))}
     for field in (direct[i] for i in range(6)):
-        other = found[field["name"]]
-        assert field.keys() == other.keys()
-        for key in field.keys() - {"name", "infrared"}:
-            np.testing.assert_allclose(field[key], other[key], rtol=1e-6, err_msg=key)
-        np.testing.assert_equal(field["infrared"], other["infrared"])
+        other = found[field.name]
+        np.testing.assert_array_equal(field.image.values, other.image.values)
+        np.testing.assert_equal(field.picture, other.picture)
+        for key in ("noise", "beam_pixels", "pixel_arcsec"):
+            assert getattr(field, key) == pytest.approx(getattr(other, key), rel=1e-6)
+        for part in dataclasses.fields(Objects):
+            one, same = (getattr(o.objects, part.name) for o in (field, other))
+            np.testing.assert_equal(one, same, err_msg=part.name)
+
+
+@pytest.mark.parametrize("kind", ["files", "prepared"])
+def test_a_beam_or_a_survey_in_place_of_the_files(tmp_path, kind):
+    data = folder = write_pairs(tmp_path / "own")
+    if kind == "prepared":
+        data = prepare(
+            "rgz/pairs", data_dir=tmp_path / "data", manual_dir=folder
+        ).data_path
+    emu = SURVEYS["emu"]
+    sources = [
+        open_source(data, "all"),
+        open_source(data, "all", survey=emu),
+        open_source(data, "all", beam_arcsec=3.6),
+    ]
+    beams = [source[0].beam_pixels for source in sources]
+    assert beams == pytest.approx([4, 4, 2])  # The header knows better than a survey.
+    assert [source[0].survey for source in sources] == [None, emu, None]
+    assert len({source.fingerprint for source in sources}) == 3
+    noise = {source[0].noise for source in sources}
+    assert len(noise) == 1
+
+
+def test_a_survey_says_what_a_header_does_not(tmp_path):
+    folder = write_pairs(tmp_path / "own")
+    for path in folder.glob("*.fits"):
+        with fits.open(path, mode="update") as hdus:
+            del hdus[0].header["BMAJ"], hdus[0].header["BMIN"]
+    source = open_source(folder, "all", survey=SURVEYS["emu"])
+    assert source[0].beam_pixels == pytest.approx(15 / 1.8)
+    assert open_source(folder, "all")[0].beam_pixels == pytest.approx(3)
+
+
+def test_pictures_take_a_beam_without_using_it(tmp_path):
+    source = open_source(write_coco(tmp_path / "coco"), "all", beam_arcsec=5.0)
+    assert not source[0].has_radio
+
+
+def test_the_noise_is_measured_when_the_files_are_checked(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        field_module, "noise", lambda values: calls.append(1) or noise(values)
+    )
+    source = open_source(write_pairs(tmp_path / "own"), "all")
+    assert len(calls) == 6
+    assert all(source[i].noise > 0 for i in range(6)) and source[3].measure()
+    assert len(calls) == 6
 
 
 def test_coco_file(tmp_path):
     source = open_source(write_coco(tmp_path / "coco"), "all")
     assert source.class_names == ("FR-II", "FR-I")  # By their numbers.
-    assert [source[i]["labels"].item() for i in range(6)] == [1, 2] * 3
+    assert [source[i].objects.labels.item() for i in range(6)] == [1, 2] * 3
     assert_boxes_are_on_the_red(source)
     # The key point is the first pixel of the box, upper left.
     field = source[2]
-    x0, _, _, y1 = field["boxes"][0]
-    np.testing.assert_allclose(field["host"], [[x0 + 0.5, y1 - 0.5]])
+    x0, _, _, y1 = field.objects.boxes[0]
+    np.testing.assert_allclose(field.objects.host, [[x0 + 0.5, y1 - 0.5]])
 
 
 @pytest.mark.parametrize("below", ["", "devkit"])
@@ -170,7 +234,7 @@ def test_lists_of_voc_make_the_splits(tmp_path):
     (lists / "val.txt").write_text(NAMES[3])
     (lists / "test.txt").write_text(f"{NAMES[4]}\n{NAMES[3]}\n")
     source = open_source(folder, "test")
-    assert [source[i]["name"] for i in range(len(source))] == NAMES[3:5]
+    assert [source[i].name for i in range(len(source))] == NAMES[3:5]
     assert source.report.counts == {
         "conflicting": 1, "in no list": 1, "missing annotation": 1,
     }  # fmt: skip
@@ -183,13 +247,13 @@ def test_named_splits_are_kept(tmp_path):
     folder = write_pairs(tmp_path / "own")
     sizes = {split: len(open_source(folder, split)) for split in ("train", "test")}
     assert sizes == {"train": 3, "test": 2}
-    assert open_source(folder, "validation")[0]["name"] == NAMES[3]
+    assert open_source(folder, "validation")[0].name == NAMES[3]
 
 
 def test_parts_and_sums_of_splits(tmp_path):
     folder = write_pairs(tmp_path / "own")
     source = open_source(folder, "train[1:]+test")
-    names = [source[i]["name"] for i in range(len(source))]
+    names = [source[i].name for i in range(len(source))]
     assert names == [*NAMES[1:3], *NAMES[4:]]
 
 
@@ -214,7 +278,7 @@ def test_sky_makes_the_splits_that_labels_lack(tmp_path):
             source = open_source(coco, split)
         except ValueError:
             continue
-        names[split] = {source[i]["name"] for i in range(len(source))}
+        names[split] = {source[i].name for i in range(len(source))}
     assert sorted(name for own in names.values() for name in own) == NAMES
     assert source.report.counts == {}
     text = coco.read_text()
@@ -236,7 +300,8 @@ def test_classes_that_are_given(tmp_path):
         assert source.class_names == ("2_2", "new")
         assert source.report.counts == report
         found = [
-            (source[i]["labels"].item(), source[i]["ignored"].item()) for i in range(6)
+            (source[i].objects.labels.item(), source[i].objects.ignored.item())
+            for i in range(6)
         ]
         assert sorted(found) == [(0, True)] * 3 + [(1, False)] * 3
 
@@ -271,13 +336,13 @@ def test_bad_files_and_labels_are_counted(tmp_path):
         table.write(f"{NAMES[4]},1_1,0.8,train,,,,,50,0,60,30\n")
         table.write(f"{NAMES[5]},1_1,0.8,train,,,,,30,-5,35,8\n")
     source = open_source(folder, "all")
-    assert [source[i]["name"] for i in range(len(source))] == [NAMES[2], *NAMES[4:]]
+    assert [source[i].name for i in range(len(source))] == [NAMES[2], *NAMES[4:]]
     assert source.report.counts == {
         "missing image": 1, "unusable image": 2, "unusable infrared image": 1,
         "outside the image": 1, "cut by the edge": 1,
     }  # fmt: skip
     assert "make blank pixels NaN" in str(source.report)
-    assert source[2]["boxes"].tolist() == [[10, 4, 16, 9], [30, 0, 35, 8]]
+    assert source[2].objects.boxes.tolist() == [[10, 4, 16, 9], [30, 0, 35, 8]]
 
 
 def test_bad_pictures_are_counted(tmp_path):
@@ -314,9 +379,10 @@ def test_file_that_goes_bad_later_is_named(tmp_path):
 def test_pickled_source_feeds_worker_processes(tmp_path):
     source = open_source(write_pairs(tmp_path / "own"), "train")
     again = pickle.loads(pickle.dumps(source))
-    np.testing.assert_array_equal(again[2]["radio"], source[2]["radio"])
-    options = PipelineOptions(batch_size=3, workers=1)
-    with validation_batches(source, Channels(size=64), options=options) as batches:
+    np.testing.assert_array_equal(again[2].image.values, source[2].image.values)
+    options = PipelineOptions(batch_size=3, size=(64, 64), workers=1)
+    preprocessor = Channels(beam_pixels=None, image_size=64)
+    with validation_batches(source, preprocessor, options=options) as batches:
         assert next(batches)["names"].tolist() == NAMES[:3]
 
 
@@ -347,15 +413,15 @@ def test_real_first_fields(real_data):
     assert len(source) == 153
     assert source.report.counts == {"cut by the edge": 7}
     counts = np.bincount(
-        np.concatenate([source[i]["labels"] for i in range(153)]), minlength=7
+        np.concatenate([source[i].objects.labels for i in range(153)]), minlength=7
     )
     assert counts.tolist() == [0, 26, 25, 58, 4, 33, 22]
     for i in range(0, 153, 8):
         field = source[i]
-        x, y = field["component_positions"].astype(int).T
-        # The catalogue's peaks come from contours: take the brightest pixel around.
-        around = cv2.dilate(field["radio"], np.ones((5, 5)))
-        assert (around[y, x] > 5 * field["noise"]).all()
+        x, y = field.objects.component_positions.astype(int).T
+        # The catalog's peaks come from contours: take the brightest pixel around.
+        around = cv2.dilate(field.image.values, np.ones((5, 5)))
+        assert (around[y, x] > 5 * field.noise).all()
 
 
 def test_real_pictures_of_coco(real_data):
@@ -365,10 +431,10 @@ def test_real_pictures_of_coco(real_data):
     inside, bright, mirrored = [], [], []
     for i in range(len(source)):
         field = source[i]
-        x, y = field["host"].T
-        x0, y0, x1, y1 = field["boxes"].T
+        x, y = field.objects.host.T
+        x0, y0, x1, y1 = field.objects.boxes.T
         inside += ((x0 <= x) & (x <= x1) & (y0 <= y) & (y <= y1)).tolist()
-        image, _, boxes, _ = Picture(method=None, size=450)(field)
+        image, boxes = as_seen(Picture(image_size=450), field)
         for x0, y0, x1, y1 in boxes.astype(int):
             bright.append(image[y0:y1, x0:x1, 0].mean())
             mirrored.append(image[::-1][y0:y1, x0:x1, 0].mean())

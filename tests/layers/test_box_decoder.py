@@ -1,9 +1,11 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from claran.layers.box_decoder import Detections
+from claran.layers.box_decoder import BoxDecoder
 
 INFO = jnp.array([[64.0, 64.0, 1.0]])
 ROIS = jnp.array([[[10, 10, 30, 30], [11, 10, 31, 30], [40, 40, 60, 60]]], jnp.float32)
@@ -13,10 +15,11 @@ def probable(rows):
     return jnp.log(jnp.array([rows], jnp.float32))
 
 
-def detect(layer, logits, rois=ROIS, deltas=None, proposed=None, info=INFO):
+def detect(layer, logits, rois=ROIS, deltas=None, proposed=None, info=INFO, **options):
     deltas = jnp.zeros((*logits.shape, 4)) if deltas is None else deltas
     proposed = jnp.ones(logits.shape[:2], bool) if proposed is None else proposed
-    return jax.jit(layer)(logits, deltas, rois, proposed, info)
+    run = jax.jit(functools.partial(layer, **options))
+    return run(logits, deltas, rois, proposed, info)
 
 
 def test_contract(layer_contract, rng):
@@ -29,14 +32,14 @@ def test_contract(layer_contract, rng):
         jnp.asarray(rng.uniform(size=(3, 5)) < 0.7),
         jnp.array([[64.0, 64, 1], [32, 64, 1], [64, 48, 2]]),
     ]
-    layer = Detections(max_outputs=6, delta_stds=(0.1, 0.2, 0.3, 0.4), temperature=1.5)
+    layer = BoxDecoder(max_outputs=6, delta_stds=(0.1, 0.2, 0.3, 0.4), temperature=1.5)
     layer_contract(layer, inputs)
 
 
 def test_suppression_is_class_by_class():
     # The first two proposals overlap by 19 / 21; they are best for different classes.
     logits = probable([[0.1, 0.6, 0.3], [0.1, 0.5, 0.4], [0.2, 0.7, 0.1]])
-    found = detect(Detections(max_outputs=5), logits)
+    found = detect(BoxDecoder(max_outputs=5), logits)
     assert found.valid.tolist() == [[True] * 4 + [False]]
     assert found.labels.tolist() == [[1, 1, 2, 2, 0]]
     np.testing.assert_allclose(found.scores[0], [0.7, 0.6, 0.4, 0.1, 0], rtol=1e-5)
@@ -47,24 +50,45 @@ def test_suppression_is_class_by_class():
 
 def test_temperature_divides_the_logits():
     logits = jnp.array([[[0.0, 2.0], [0.0, -1.0], [0.0, 0.0]]])
-    found = detect(Detections(max_outputs=3, temperature=2.0), logits)
+    found = detect(BoxDecoder(max_outputs=3, temperature=2.0), logits)
     expected = [1 / (1 + np.exp(-x / 2)) for x in (2.0, 0.0)]
     np.testing.assert_allclose(found.scores[0, :2], expected, rtol=1e-5)
+
+
+def test_temperature_of_a_call_replaces_the_layers_own():
+    logits = jnp.array([[[0.0, 2.0], [0.0, -1.0], [0.0, 0.0]]])
+    layer = BoxDecoder(max_outputs=3, temperature=2.0)
+    for temperature in (0.5, 1.0, 4.0):
+        found = detect(layer, logits, temperature=jnp.float32(temperature))
+        expected = detect(BoxDecoder(max_outputs=3, temperature=temperature), logits)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-6)
+    again, own = detect(layer, logits), detect(layer, logits, temperature=2.0)
+    np.testing.assert_allclose(again.scores, own.scores, rtol=1e-6)
+
+
+def test_a_larger_area_has_more_places():
+    logits = probable([[0.1, 0.6, 0.3], [0.1, 0.5, 0.4], [0.2, 0.7, 0.1]])
+    layer = BoxDecoder(max_outputs=2)
+    one, three = (detect(layer, logits, area_factor=factor) for factor in (1, 3))
+    assert one.boxes.shape == (1, 2, 4) and three.boxes.shape == (1, 6, 4)
+    assert one.valid.sum() == 2 and three.valid.sum() == 4
+    np.testing.assert_array_equal(three.scores[:, :2], one.scores)
 
 
 def test_invalid_proposals_detect_nothing():
     logits = probable([[0.1, 0.9], [0.2, 0.8], [0.3, 0.7]])
     proposed = jnp.array([[False, True, False]])
-    found = detect(Detections(max_outputs=2), logits, proposed=proposed)
+    found = detect(BoxDecoder(max_outputs=2), logits, proposed=proposed)
     assert found.valid.tolist() == [[True, False]]
     np.testing.assert_allclose(found.boxes[0, 0], ROIS[0, 1], atol=1e-5)
-    none = detect(Detections(max_outputs=2), logits, proposed=proposed & False)
+    none = detect(BoxDecoder(max_outputs=2), logits, proposed=proposed & False)
     assert not any(part.any() for part in none)
 
 
 def test_no_proposals():
     found = detect(
-        Detections(max_outputs=2), jnp.zeros((1, 0, 3)), jnp.zeros((1, 0, 4))
+        BoxDecoder(max_outputs=2), jnp.zeros((1, 0, 3)), jnp.zeros((1, 0, 4))
     )
     assert found.boxes.shape == (1, 2, 4)
     assert not found.valid.any()
@@ -73,7 +97,7 @@ def test_no_proposals():
 def test_deltas_are_per_class_and_in_units_of_delta_stds():
     deltas = jnp.zeros((1, 3, 3, 4)).at[0, 2, 2].set(jnp.array([1.0, 0, 0, 0]))
     logits = probable([[0.98, 0.01, 0.01]] * 2 + [[0.1, 0.3, 0.6]])
-    layer = Detections(max_outputs=2, delta_stds=(0.1, 0.1, 0.2, 0.2))
+    layer = BoxDecoder(max_outputs=2, delta_stds=(0.1, 0.1, 0.2, 0.2))
     found = detect(layer, logits, deltas=deltas)
     assert found.labels.tolist() == [[2, 1]]
     expected = [[42, 40, 62, 60], [40, 40, 60, 60]]
@@ -90,7 +114,7 @@ def test_deltas_are_per_class_and_in_units_of_delta_stds():
 )
 def test_clipping(both_ends, expected):
     rois = jnp.array([[[60.0, 5, 70, 10], [-5, -5, 90, 90]]])
-    layer = Detections(max_outputs=2, clip_both_ends=both_ends)
+    layer = BoxDecoder(max_outputs=2, clip_both_ends=both_ends)
     logits = probable([[0.1, 0.9], [0.2, 0.8]])
     found = detect(layer, logits, rois, info=jnp.array([[40.0, 50.0, 1.0]]))
     np.testing.assert_allclose(found.boxes[0], expected, atol=1e-4)
@@ -100,13 +124,13 @@ def test_boxes_are_in_pixels_of_the_picture():
     # 64 x 64 px with 16 rows of padding, at two pixels for one of the picture.
     info = jnp.array([[48.0, 64.0, 2.0]])
     logits = probable([[0.1, 0.9]] * 3)
-    found = detect(Detections(max_outputs=2), logits, info=info)
+    found = detect(BoxDecoder(max_outputs=2), logits, info=info)
     expected = [[5, 5, 15, 15], [20, 20, 30, 24]]
     np.testing.assert_allclose(found.boxes[0], expected, atol=1e-5)
 
 
 def test_an_image_does_not_depend_on_its_batch(rng):
-    layer = jax.jit(Detections(max_outputs=4))
+    layer = jax.jit(BoxDecoder(max_outputs=4))
     logits = jnp.asarray(rng.normal(size=(3, 3, 3)), jnp.float32)
     rois, info = jnp.tile(ROIS, (3, 1, 1)), jnp.tile(INFO, (3, 1))
     together = detect(layer, logits, rois, info=info)
@@ -127,7 +151,7 @@ class TestGolden:
     )
     def test_detections(self, golden, image):
         vectors = np.load(golden / "detect" / f"narrow_s132_132_{image}.npz")
-        layer = Detections(
+        layer = BoxDecoder(
             max_outputs=30,
             inclusive=True,
             clip_both_ends=False,
@@ -158,7 +182,7 @@ class TestGolden:
             vectors[name].reshape(-1, 4) for name in ("clip__boxes", "clip_final__out")
         )
         rows, columns, _ = vectors["clip__im_shape"].tolist()
-        layer = Detections(clip_both_ends=False)
+        layer = BoxDecoder(clip_both_ends=False)
         # Inclusive pixels end at rows - 1 and columns - 1.
         info = jnp.array([rows - 1.0, columns - 1.0, 1.0])
         found = layer.decode(jnp.zeros((len(boxes), 1, 4)), jnp.asarray(boxes), info)
@@ -166,7 +190,7 @@ class TestGolden:
 
 
 def test_boxes_keep_full_precision_among_half_precision_layers():
-    layer = Detections(max_outputs=1, dtype="mixed_bfloat16")
+    layer = BoxDecoder(max_outputs=1, dtype="mixed_bfloat16")
     rois = jnp.array([[[10.25, 20.5, 51.486, 47.125]]])
     found = detect(layer, probable([[0.1, 0.9]]), rois)
     np.testing.assert_allclose(found.boxes[0], rois[0], atol=1e-4)

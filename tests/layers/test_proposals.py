@@ -102,6 +102,15 @@ def test_training_has_its_own_numbers_of_boxes():
     assert valid.tolist() == [[True, True, False]]  # Two go into NMS.
 
 
+def test_a_larger_area_has_more_proposals():
+    layer = Proposals(max_outputs=1, max_inputs=2)
+    logits = scored(0.6, 0.7, 0.9, 0.8)
+    one, four = (propose(layer, logits, area_factor=factor) for factor in (1, 4))
+    assert one[2].shape == (1, 1) and four[2].shape == (1, 4)
+    assert four[2].tolist() == [[True, True, True, False]]  # One is suppressed.
+    np.testing.assert_array_equal(four[0][:, :1], one[0])
+
+
 @pytest.mark.parametrize(
     "golden, image", [("shipped", 0), ("full", 0), ("full", 1)], indirect=["golden"]
 )

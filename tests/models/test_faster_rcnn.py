@@ -1,3 +1,5 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import keras
@@ -6,7 +8,6 @@ import pytest
 
 from claran.layers.roi_sampler import RoiSampler
 from claran.models.faster_rcnn import FasterRcnn
-from claran.models.head import BoxHead
 from claran.ops.targets import (
     HeadOptions,
     Objects,
@@ -19,7 +20,7 @@ from claran.ops.targets import (
 @pytest.fixture(scope="module")
 def model(narrow):
     keras.utils.set_random_seed(1)
-    return narrow()
+    return narrow().network
 
 
 @pytest.fixture
@@ -28,40 +29,29 @@ def pictures(rng):
 
 
 def parts_of(model, **changes):
-    names = "backbone rpn proposals sampler head detections class_names image_size"
-    return {name: getattr(model, name) for name in [*names.split(), "fusion"]} | changes
+    names = "backbone rpn proposals sampler head decoder image_size"
+    return {name: getattr(model, name) for name in names.split()} | changes
 
 
-@pytest.mark.parametrize(
-    "change, message",
-    [
-        pytest.param(
-            {"class_names": ["a", "b"]},
-            r"`head` has 6 classes, `class_names` has 2: \['a', 'b'\]",
-            id="classes",
-        ),
-        pytest.param(
-            {"head": BoxHead(num_classes=7, width=8)},
-            "`head` has 7 classes, `class_names` has 6",
-            id="head",
-        ),
-        pytest.param(
-            {"sampler": RoiSampler(stride=8)},
-            "`rpn` and `sampler` must have one stride, got 16 and 8",
-            id="stride",
-        ),
-    ],
-)
-def test_parts_that_do_not_fit(model, change, message):
+def test_parts_that_do_not_fit(model):
+    message = "`rpn` and `sampler` must have one stride, got 16 and 8"
     with pytest.raises(ValueError, match=message):
-        FasterRcnn(**parts_of(model, **change))
+        FasterRcnn(**parts_of(model, sampler=RoiSampler(stride=8)))
+
+
+def test_classes_are_those_of_the_head(model, narrow):
+    assert model.num_classes == model.head.num_classes == 6
+    assert narrow(class_names=["a", "b"]).network.num_classes == 2
 
 
 def test_saved_and_loaded(model, pictures, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    for name in ("class_names", "image_size", "fusion"):
-        assert getattr(loaded, name) == getattr(model, name)
+    assert type(loaded) is FasterRcnn
+    assert (loaded.image_size, loaded.num_classes) == (64, 6)
+    for name in ("proposals", "sampler", "decoder"):
+        own, other = getattr(loaded, name), getattr(model, name)
+        assert own.get_config() == other.get_config()
     found, expected = jax.jit(loaded)(pictures), jax.jit(model)(pictures)
     assert expected.valid.any()
     for name in expected._fields:
@@ -103,8 +93,33 @@ def test_without_a_proposal(model, pictures):
     assert not detected.valid.any() and not detected.boxes.any()
 
 
+@pytest.mark.parametrize(
+    "rows, columns, factor",
+    [(64, 64, 1), (1, 1, 1), (64, 65, 2), (64, 128, 2), (128, 128, 4), (129, 128, 5)],
+)
+def test_area_is_relative_to_training_and_rounded_up(model, rows, columns, factor):
+    assert model.area_factor(rows, columns) == factor
+
+
+@pytest.mark.parametrize("temperature", [None, 2.0], ids=["own", "given"])
+def test_decoded_later(model, narrow, rng, temperature):
+    """As calibration does: both stages run once, and detections are decoded anew."""
+    pictures = rng.uniform(0, 255, (2, 48, 100, 3)).astype(np.float32)
+    info = np.tile(np.float32([48, 100, 1]), (2, 1))
+    heads = jax.jit(model.heads)(pictures, info)
+    decode = jax.jit(functools.partial(model.decode, temperature=temperature))
+    found = decode(heads, info)
+    network = narrow().network
+    network.set_weights(model.get_weights())
+    network.decoder.temperature = temperature or 1.0
+    expected = jax.jit(network)({"images": pictures, "image_info": info})
+    assert expected.valid.any() and expected.boxes.shape == (2, 60, 4)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-4)
+
+
 def test_other_classes(narrow, pictures):
-    model = narrow(class_names=["compact", "FR-I", "FR-II"])
+    model = narrow(class_names=["compact", "FR-I", "FR-II"]).network
     detected = jax.jit(model)(pictures)
     assert detected.boxes.shape == (3, 15, 4)
     assert set(np.asarray(detected.labels)[detected.valid]) <= {1, 2, 3}
@@ -114,7 +129,7 @@ def test_bfloat16(narrow, pictures):
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        model = narrow()
+        model = narrow().network
     finally:
         keras.config.set_dtype_policy(policy)
     assert jax.eval_shape(model.backbone, pictures).dtype == jnp.bfloat16

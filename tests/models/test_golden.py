@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from claran.labels import RGZ_CLASSES
 from claran.models.vgg16 import BGR_MEAN
 from claran.models.weights import load_claran_checkpoint
 from claran.ops.targets import Targets
@@ -62,7 +63,7 @@ def test_box_head(case, inputs):
     np.testing.assert_allclose(
         jax.nn.softmax(logits)[0], vectors["test__cls_prob"], atol=1e-4
     )
-    boxes = model.detections.decode(deltas[0], rois, inputs["image_info"][0])
+    boxes = model.decoder.decode(deltas[0], rois, inputs["image_info"][0])
     np.testing.assert_allclose(
         boxes.reshape(len(rois), -1), vectors["test__boxes"], atol=1e-2
     )
@@ -75,7 +76,7 @@ def test_detections(case, inputs, reload, tmp_path):
         model.save(tmp_path / "model.keras")
         model = keras.saving.load_model(tmp_path / "model.keras")
     detected = jax.tree.map(lambda array: array[0], model.predict_on_batch(inputs))
-    for label, name in enumerate(model.class_names, start=1):
+    for label, name in enumerate(RGZ_CLASSES, start=1):
         own = (detected.labels == label) & (detected.scores > 0.05)
         want = vectors[f"test__test_dets_{name}"]
         np.testing.assert_allclose(detected.boxes[own], want[:, :4], atol=1e-2)
@@ -92,7 +93,7 @@ def step(golden):
 def trained(checkpoint):
     """The network as in training: its deltas are in units of `delta_stds`."""
     model = load_claran_checkpoint(checkpoint, image_size=132)
-    stds = np.tile(model.detections.delta_stds, 7)
+    stds = np.tile(model.decoder.delta_stds, 7)
     for variable in model.head.regression.weights:
         variable.assign(variable * stds)
     return model
@@ -115,7 +116,7 @@ def step_targets(step, model):
         rows=jnp.arange(len(label)),
         labels=jnp.asarray(label),
         deltas=jnp.asarray(
-            deltas[np.arange(len(label)), label] * np.array(model.detections.delta_stds)
+            deltas[np.arange(len(label)), label] * np.array(model.decoder.delta_stds)
         ),
         valid=jnp.ones(len(label), bool),
     )

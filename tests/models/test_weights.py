@@ -107,9 +107,8 @@ class TestClaranCheckpoint:
 
     def test_variables_are_assigned_to_their_layers(self, write, rng):
         variables = variables_of(rng)
-        model = load_claran_checkpoint(write(variables), image_size=132, fusion="D3")
-        assert (model.image_size, model.fusion) == (132, "D3")
-        assert model.class_names == ["1_1", "1_2", "1_3", "2_2", "2_3", "3_3"]
+        model = load_claran_checkpoint(write(variables), image_size=132)
+        assert (model.image_size, model.num_classes) == (132, 6)
         assert model.sampler.size == 2
         for name in {name.rpartition("/")[0] for name in variables} - {"", "fc6"}:
             kernel, bias = layer_of(model, name).get_weights()
@@ -181,12 +180,10 @@ class TestClaranCheckpoint:
         with pytest.raises(WeightsError, match=message):
             load_claran_checkpoint(prefix)
 
-    def test_other_classes_must_be_named(self, write, rng):
-        prefix = write(variables_of(rng, classes=2))
-        with pytest.raises(WeightsError, match=r"2 classes without .*got 6: 1_1, 1_2"):
-            load_claran_checkpoint(prefix)
-        model = load_claran_checkpoint(prefix, class_names=["FR-I", "FR-II"])
-        assert model.class_names == ["FR-I", "FR-II"] and model.head.num_classes == 2
+    def test_number_of_classes_is_that_of_the_checkpoint(self, write, rng):
+        model = load_claran_checkpoint(write(variables_of(rng, classes=2)))
+        assert model.num_classes == model.head.num_classes == 2
+        assert model.decoder.max_outputs == 2 * model.proposals.max_outputs
 
     @pytest.mark.parametrize(
         "options, got",

@@ -1,8 +1,13 @@
+import dataclasses
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from claran.labels import RGZ_CLASSES
+from claran.simulation.endless import SimulatedFields
+from claran.simulation.populations import BALANCED
 
 sys.path.insert(0, str(Path(__file__).parent))  # For `small_training`, also a script.
 
@@ -27,3 +32,32 @@ def make_batch():
         return batch
 
     return make
+
+
+@dataclasses.dataclass
+class Labelled:
+    """Fields with the properties of a data set."""
+
+    fields: list
+    class_names: tuple = RGZ_CLASSES
+    has_radio: bool = True
+    fingerprint: str = "of a test"
+
+    def __len__(self):
+        return len(self.fields)
+
+    def __getitem__(self, index):
+        return self.fields[index]
+
+
+@pytest.fixture(scope="session")
+def make_labelled():
+    """Makes a data set of fields."""
+    return Labelled
+
+
+@pytest.fixture(scope="session")
+def labelled():
+    """A data set of five simulated fields."""
+    simulated = SimulatedFields(5, population=BALANCED)
+    return Labelled([simulated[i] for i in range(len(simulated))])

@@ -11,9 +11,8 @@ import keras
 import numpy as np
 
 from claran.accelerator import join_processes
+from claran.detection.presets import claran_v01
 from claran.fields.augmentation import Move
-from claran.fields.framing import Picture
-from claran.models.presets import claran_v01
 from claran.ops.targets import HeadOptions, RpnOptions
 from claran.simulation.endless import SimulatedFields
 from claran.simulation.populations import BALANCED
@@ -28,17 +27,17 @@ RECIPE = Recipe(
     rpn=RpnOptions(size=32),
     head=HeadOptions(size=8),
 )
-INPUTS = Picture(method="D1", size=64)
 SOURCE = SimulatedFields(5, population=BALANCED)
 
 
-def network():
+def make_model():
+    """Returns a narrow detector, always with the same weights."""
     model = claran_v01(
         backbone_widths=[4, 8, 8, 8, 8],
         rpn_width=8,
         head_width=16,
         image_size=64,
-        fusion="D1",
+        method="D1",
     )
     # Not from Keras's seed, since the type checker of the tests draws from it too.
     rng = np.random.default_rng(1)
@@ -53,31 +52,39 @@ def network():
     return model
 
 
-def falling_score():
-    """Returns a validation score that decreases as the weights move."""
-    start = network().get_weights()
+def falling_score(model):
+    """Returns a validation score that decreases as the weights of a model move."""
+    start = make_model().get_weights()
 
-    def score(network):
+    def score():
         moved = sum(
-            abs(a - b).sum() for a, b in zip(network.get_weights(), start, strict=True)
+            abs(a - b).sum() for a, b in zip(model.get_weights(), start, strict=True)
         )
         return float(1 / (1 + moved))
 
     return score
 
 
-def run(output, *, recipe=RECIPE, inputs=INPUTS, validate=None, tell=print, **options):
-    """Trains on five fields."""
+def run(output, *, model=None, recipe=RECIPE, validate=None, tell=print, **options):
+    """Trains on five fields.
+
+    Args:
+        output: See `TrainingOptions`.
+        model: What to train; None for `make_model`.
+        recipe: See `Recipe`.
+        validate: Makes a validation for a model; None for no validation.
+        tell: See `train`.
+        **options: Of `TrainingOptions`.
+    """
+    model = make_model() if model is None else model
+    given = {"seed": 7, "save_every": 4, "size": (64, 64)} | options
     return train(
-        network(),
+        model,
         SOURCE,
-        inputs,
         recipe=recipe,
         augment=[Move(step=90)],
-        options=TrainingOptions(
-            output=Path(output), **({"seed": 7, "save_every": 4} | options)
-        ),
-        validate=validate,
+        options=TrainingOptions(output=Path(output), **given),
+        validate=None if validate is None else validate(model),
         tell=tell,
     )
 
@@ -91,10 +98,10 @@ def run_shared(output):
     join_processes()
     keras.utils.set_random_seed(1)  # Processes must start with the same weights.
     with data_parallel(SHARED.batch_size):
-        run(output, recipe=SHARED, validate=falling_score())
+        run(output, recipe=SHARED, validate=falling_score)
 
 
 if __name__ == "__main__":
-    {"run": lambda output: run(output, validate=falling_score()), "shared": run_shared}[
+    {"run": lambda output: run(output, validate=falling_score), "shared": run_shared}[
         sys.argv[1]
     ](sys.argv[2])

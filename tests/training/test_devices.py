@@ -5,6 +5,7 @@ import pytest
 import small_training
 from small_training_process import kill_after_first_checkpoint, start
 
+from claran.detection.loading import load_model
 from claran.training import devices
 from claran.training.journal import read_log
 from claran.training.run_record import TrainingError
@@ -19,7 +20,7 @@ def test_devices_and_processes_train_as_one(tmp_path):
     small_training.run(
         expected,
         recipe=small_training.SHARED,
-        validate=small_training.falling_score(),
+        validate=small_training.falling_score,
     )
     folder = tmp_path / "shared"
     two_devices = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
@@ -45,8 +46,7 @@ def test_devices_and_processes_train_as_one(tmp_path):
             assert one[name] == pytest.approx(other[name], rel=rel, abs=1e-6), name
     for name in ("last.keras", "best.keras"):
         found, wanted = (
-            keras.saving.load_model(run / name).get_weights()
-            for run in (folder, expected)
+            load_model(run / name).get_weights() for run in (folder, expected)
         )
         for a, b in zip(found, wanted, strict=True):
             np.testing.assert_allclose(a, b, atol=1e-5)

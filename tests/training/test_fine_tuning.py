@@ -7,14 +7,16 @@ import keras
 import pytest
 
 from claran.data.sources import open_source
-from claran.detection.engine import BatchDetector
+from claran.detection.detection_model import DetectionModel
+from claran.detection.engine import Engine
+from claran.detection.finisher import IslandFinisher
 from claran.evaluation.metrics import mean_average_precision
-from claran.evaluation.truth import read_truths
 from claran.fields.augmentation import Move
 from claran.fields.batches import PipelineOptions, training_batches
 from claran.fields.framing import Picture
+from claran.labels import RGZ_CLASSES
 from claran.models.faster_rcnn import FasterRcnn
-from claran.models.presets import claran_first
+from claran.models.networks import claran_first
 from claran.models.pyramid import pyramid
 from claran.simulation.endless import SimulatedFields
 from claran.simulation.populations import BALANCED
@@ -28,25 +30,26 @@ WIDTHS = {"widths": (8, 16, 24, 32), "depths": (1, 1, 1, 1), "features": 16}
 pytestmark = pytest.mark.slow
 
 
-def run(folder, network, source, inputs, *, steps, batch_size):
+def run(folder, model, source, *, steps, batch_size):
     """Trains with augmentation."""
+    size = model.preprocessor.image_size
     train(
-        network,
+        model,
         source,
-        inputs,
         recipe=dataclasses.replace(
             COMPACT, steps=steps, batch_size=batch_size, learning_rate=2e-3
         ),
         augment=[Move(step=90)],
-        options=TrainingOptions(output=folder, save_every=steps),
+        options=TrainingOptions(output=folder, save_every=steps, size=(size, size)),
     )
 
 
-def loss_of(network, source, inputs):
+def loss_of(model, source):
     """Returns the sum of the losses on sixteen fields, always with the same samples."""
-    joint = JointTraining(network, rpn=COMPACT.rpn, head=COMPACT.head)
-    options = PipelineOptions(batch_size=16)
-    with training_batches(source, inputs, options=options) as batches:
+    joint = JointTraining(model.network, rpn=COMPACT.rpn, head=COMPACT.head)
+    size = model.preprocessor.image_size
+    options = PipelineOptions(batch_size=16, size=(size, size))
+    with training_batches(source, model.preprocessor, options=options) as batches:
         batch = dict(next(batches))
     del batch["names"]
     state = [
@@ -59,49 +62,54 @@ def loss_of(network, source, inputs):
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory):
-    """A small network for pictures, trained briefly on simulated fields."""
+    """A small detector for pictures, trained briefly on simulated fields."""
     keras.utils.set_random_seed(3)
     config = claran_first(rpn_width=16, head_width=64, **WIDTHS).get_config()
     config["backbone"] = keras.saving.serialize_keras_object(pyramid(3, **WIDTHS))
-    # Counting is turned off, as it would supply the classes in place of the network.
-    changed = {"fusion": "D1", "beam": None, "count_trust": 0.0}
-    network = FasterRcnn.from_config(config | changed)
+    model = DetectionModel(
+        network=FasterRcnn.from_config(config),
+        preprocessor=Picture(method="D1", image_size=112),
+        # No counting, which would supply the classes in place of the network.
+        finisher=IslandFinisher(count_trust=0.0),
+        class_names=RGZ_CLASSES,
+    )
     run(
         tmp_path_factory.mktemp("simulated"),
-        network,
+        model,
         SimulatedFields(300, population=BALANCED),
-        Picture(method="D1", size=112),
         steps=40,
         batch_size=8,
     )
-    return network
+    return model
 
 
-def scores(network, source, inputs):
+def scores(model, source):
     """Returns the mean AP, and the chance level: the mean AP with shuffled fields."""
-    truths = read_truths(source, workers=1)
-    found = list(BatchDetector(network).detect(source, truths, inputs))
-    others = [*truths[1:], truths[0]]
+    fields = [source[i] for i in range(len(source))]
+    engine = Engine(model)
+    found = [one.detections for one in engine.detect(fields, score_threshold=0.05)]
+    others = [*fields[1:], fields[0]]
     return [
         mean_average_precision(true, found, len(source.class_names))
-        for true in (truths, others)
+        for true in (fields, others)
     ]
 
 
 @pytest.mark.parametrize(
-    "data, inputs, steps",
+    "data, image_size, steps",
     [
-        ("rgz_first_dev", Picture(method="D1", size=112), 300),
-        ("radiogalaxynet_dev/annotations.json", Picture(method=None, size=224), 150),
+        ("rgz_first_dev", 112, 300),
+        ("radiogalaxynet_dev/annotations.json", 224, 150),  # Pictures alone.
     ],
     ids=["FIRST", "EMU"],
 )
-def test_real_classes(simulated, real_data, tmp_path, data, inputs, steps):
+def test_real_classes(simulated, real_data, tmp_path, data, image_size, steps):
     source = open_source(real_data / data, "train")
-    network = with_classes(simulated, source.class_names)
-    before = loss_of(network, source, inputs)
-    run(tmp_path, network, source, inputs, steps=steps, batch_size=8)
-    after = loss_of(network, source, inputs)
-    reached, chance = scores(network, source, inputs)
+    model = with_classes(simulated, source.class_names)
+    model.preprocessor = Picture(method="D1", image_size=image_size)
+    before = loss_of(model, source)
+    run(tmp_path, model, source, steps=steps, batch_size=8)
+    after = loss_of(model, source)
+    reached, chance = scores(model, source)
     assert after < 0.8 * before
     assert reached > chance + 0.03

@@ -10,7 +10,7 @@ def test_another_backbone(monkeypatch, narrow):
     trained = keras.applications.VGG16(include_top=False, weights=None)
     monkeypatch.setattr(imagenet.keras.applications, "VGG16", lambda **_: trained)
     with pytest.raises(TrainingError, match=r"claran_v01 cannot start .*=random"):
-        start_from_imagenet(narrow())
+        start_from_imagenet(narrow().network)
 
 
 def test_offline(monkeypatch, narrow):
@@ -21,4 +21,4 @@ def test_offline(monkeypatch, narrow):
     with pytest.raises(
         TrainingError, match=r"Cannot download .*URL fetch failure.*\.keras"
     ):
-        start_from_imagenet(narrow())
+        start_from_imagenet(narrow().network)

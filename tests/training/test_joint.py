@@ -22,7 +22,7 @@ RPN, HEAD = RpnOptions(size=32), HeadOptions(size=8)
 def joint(narrow):
     def joint(optimizer=None, **options):
         keras.utils.set_random_seed(1)
-        model = JointTraining(narrow(**options), rpn=RPN, head=HEAD, seed=3)
+        model = JointTraining(narrow(**options).network, rpn=RPN, head=HEAD, seed=3)
         model.compile(optimizer=optimizer or keras.optimizers.SGD(0.01))
         return model
 

@@ -8,6 +8,8 @@ import pytest
 import small_training
 from small_training_process import kill_after_first_checkpoint, start
 
+from claran.detection.loading import load_model
+from claran.fields.framing import Picture
 from claran.training import trainer
 from claran.training.journal import read_log
 from claran.training.run_record import TrainingError
@@ -15,7 +17,7 @@ from claran.training.trainer import TrainingOptions
 
 
 def weights(path):
-    return keras.saving.load_model(path).get_weights()
+    return load_model(path).get_weights()
 
 
 def assert_same_training(found, expected):
@@ -33,7 +35,7 @@ def assert_same_training(found, expected):
 def whole(tmp_path_factory):
     """A training that nothing disturbed; its best model is not the last."""
     folder = tmp_path_factory.mktemp("whole")
-    result = small_training.run(folder, validate=small_training.falling_score())
+    result = small_training.run(folder, validate=small_training.falling_score)
     return folder, result
 
 
@@ -61,12 +63,12 @@ def test_what_it_leaves_behind(whole):
 
 
 def test_the_same_again(whole, tmp_path):
-    small_training.run(tmp_path, validate=small_training.falling_score())
+    small_training.run(tmp_path, validate=small_training.falling_score)
     assert_same_training(tmp_path, whole[0])
 
 
 def test_another_seed_is_another_training(whole, tmp_path):
-    small_training.run(tmp_path, seed=8, validate=small_training.falling_score())
+    small_training.run(tmp_path, seed=8, validate=small_training.falling_score)
     with pytest.raises(AssertionError):
         assert_same_training(tmp_path, whole[0])
 
@@ -76,7 +78,7 @@ def test_a_finished_training_is_left_alone(whole):
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     told = []
     again = small_training.run(
-        folder, validate=small_training.falling_score(), tell=told.append
+        folder, validate=small_training.falling_score, tell=told.append
     )
     assert again == result and "this training has ended" in told[0]
     assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
@@ -88,14 +90,14 @@ def test_other_settings_in_its_folder(whole):
 
 
 def test_killed_at_any_moment_it_ends_the_same(whole, tmp_path):
-    """A process is killed (SIGKILL) after its first checkpoint; the next goes on."""
+    """A process is killed (SIGKILL) after its first checkpoint; the next resumes."""
     kill_after_first_checkpoint(tmp_path, start("run", tmp_path))
     assert not (tmp_path / "last.keras").exists()
     told = []
     small_training.run(
-        tmp_path, validate=small_training.falling_score(), tell=told.append
+        tmp_path, validate=small_training.falling_score, tell=told.append
     )
-    assert "goes on from step" in told[0]
+    assert "resumes from step" in told[0]
     assert_same_training(tmp_path, whole[0])
 
 
@@ -103,7 +105,7 @@ def test_killed_after_its_last_step_it_trains_no_further(tmp_path, monkeypatch):
     # Not a multiple of `save_every`: Keras would begin a new epoch.
     recipe = dataclasses.replace(small_training.RECIPE, steps=6)
     run = functools.partial(
-        small_training.run, recipe=recipe, validate=small_training.falling_score()
+        small_training.run, recipe=recipe, validate=small_training.falling_score
     )
     run(tmp_path / "whole")
 
@@ -119,21 +121,21 @@ def test_killed_after_its_last_step_it_trains_no_further(tmp_path, monkeypatch):
     assert_same_training(tmp_path / "killed", tmp_path / "whole")
 
 
-class Spoiled:
-    """Inputs of which one field's are no numbers."""
+class Spoiled(Picture):
+    """The picture of one field has no finite pixel."""
 
-    size, channels = 64, 3
-
-    def __call__(self, element):
-        seen = small_training.INPUTS(element)
-        if element["name"] == "SIM0000_000000003":
-            seen.image[:] = np.nan
-        return seen
+    def __call__(self, field):
+        scene = super().__call__(field)
+        if field.name == "SIM0000_000000003":
+            scene.image[:] = np.nan
+        return scene
 
 
 def test_a_loss_that_is_no_number_names_the_batch(tmp_path):
+    model = small_training.make_model()
+    model.preprocessor = Spoiled(method="D1", image_size=64)
     with pytest.raises(TrainingError, match=r"diverged at step .*bad_batch\.json"):
-        small_training.run(tmp_path, inputs=Spoiled())
+        small_training.run(tmp_path, model=model)
     bad = json.loads((tmp_path / "bad_batch.json").read_text())
     assert "SIM0000_000000003" in bad["names"] and len(bad["names"]) == 2
     # The field is in one batch of the first five fields, so in one of the first three.
