@@ -166,7 +166,7 @@ class TestChannels:
         wider = detector.detect(field, beam_arcsec=10.8, score_threshold=0)
         # Counting gives the same boxes, but the network sees another picture.
         assert list(wider["score"]) != list(header["score"])
-        with pytest.raises(ValueError, match=r"`beam_arcsec` must be above 0"):
+        with pytest.raises(ValueError, match=r"`beam_arcsec` must be positive"):
             detector.detect(field, beam_arcsec=-1)
 
     def test_a_survey_says_what_the_header_does_not(self, detector, field):
@@ -179,7 +179,7 @@ class TestChannels:
         assert assumed.meta["ASSUMED"] == "no beam: assumed FIRST's, 5.4 arcsec"
 
     def test_a_beam_needs_the_size_of_a_pixel(self, detector, field):
-        with pytest.raises(ImageError, match=r"array: has no WCS, so that a beam in"):
+        with pytest.raises(ImageError, match=r"array: has no WCS, so that the width of a beam"):
             detector.detect(field.data, beam_arcsec=5.4)
 
     def test_a_wcs_may_be_given(self, detector, field):
@@ -191,7 +191,7 @@ class TestChannels:
 
     def test_no_pictures(self, detector, infrared):
         picture = read_picture_field(infrared)
-        with pytest.raises(ValueError, match="is a picture, and the network looks at"):
+        with pytest.raises(ValueError, match="is a picture, but the network needs a radio"):
             list(detector.engine.detect([picture], score_threshold=0))
 
     def test_saved_and_loaded(self, detector, field, tmp_path):

@@ -14,6 +14,7 @@ from claran.simulation.endless import SimulatedFields
 from claran.simulation.observation import FIRST, FIRST_WIDE
 from claran.simulation.populations import BALANCED
 from claran.training import session as sessions
+from claran.training import session_inputs
 from claran.training.recipes import FINE_TUNING, RECIPES
 from claran.training.run_record import TrainingError
 from claran.training.session import TrainingSession, train_detector
@@ -127,7 +128,7 @@ class TestAugmentation:
         }
 
         def choose(recipe, model, source):
-            chosen = sessions._augmentation(
+            chosen = session_inputs.choose_augmentation(
                 RECIPES[recipe], models[model], sources[source]
             )
             return [repr(transform) for transform in chosen]
@@ -158,10 +159,9 @@ class TestSize:
     """Rows and columns of the batches' images."""
 
     @pytest.fixture
-    def size(self, tmp_path):
-        session = TrainingSession(output=tmp_path, slots=4)
-        return lambda model, source: sessions._batch_size_in_pixels(
-            session, model, source, print
+    def size(self):
+        return lambda model, source: session_inputs.find_image_size(
+            model, source, slots=4, tell=print
         )
 
     def test_channels_are_as_large_as_the_largest_field(
