@@ -47,9 +47,7 @@ def expand(names: Iterable[str], endings: tuple[str, ...] | None) -> list[Path]:
                 ) from None
             listed = [line.strip() for line in lines if line.strip()]
             if not listed:
-                raise ImageError(
-                    f"{name[1:]}: is empty; write a file on each line."
-                )
+                raise ImageError(f"{name[1:]}: is empty; write a file on each line.")
             paths += expand(listed, endings)
         elif Path(name).is_dir():
             inside = [path for path in Path(name).iterdir() if path.is_file()]
