@@ -53,21 +53,21 @@ _HOMES = {
     "read_field": "claran.fields.reading",
     "train_detector": "claran.training.session",
 }
-"""Where the public names live; imported when first asked for."""
+"""Module of each public name, imported at its first use."""
 
 
 def _select_jax_backend() -> None:
     """Makes Keras run on JAX.
 
     Raises:
-        ImportError: Keras was imported before with another backend; a process cannot
-            change it afterwards.
+        ImportError: Keras was imported before with another backend, which cannot be
+            changed in a process.
     """
     keras = sys.modules.get("keras")
     if keras is not None and (backend := keras.config.backend()) != "jax":
         raise ImportError(
             f"claran runs on Keras's JAX backend, but Keras is already loaded with "
-            f"the {backend!r} backend. Start Python (or the notebook's kernel) anew, "
+            f"the {backend!r} backend. Start Python (or the notebook's kernel) again "
             "and import claran before keras, or set the environment variable "
             "KERAS_BACKEND=jax."
         )
@@ -78,11 +78,15 @@ _select_jax_backend()
 
 
 def __getattr__(name: str) -> Any:
-    # Lazy, so that NumPy-only parts (claran.sky in worker processes) stay free of JAX.
+    # Lazy, so that worker processes that need only claran.sky do not import JAX.
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'claran' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    # Without the modules that this file imports.
+    hidden = {"Any", "TYPE_CHECKING", "importlib", "os", "sys"}
+    shown = {name for name in globals() if not name.startswith("_")} - hidden
+    special = {"__all__", "__doc__", "__file__", "__name__", "__path__", "__version__"}
+    return sorted({*shown, *_HOMES, *special})

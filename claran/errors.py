@@ -1,7 +1,7 @@
-"""The error that all of claran raises about a file that cannot be used."""
+"""The exception for files and images that cannot be used."""
 
 __all__ = ["ImageError"]
 
 
 class ImageError(ValueError):
-    """An image that cannot be used; the message names it and the remedy."""
+    """A file or image that cannot be used; the message names it and what to do."""

@@ -1,9 +1,9 @@
-"""The six morphology classes of Radio Galaxy Zoo, their order and their codes.
+"""The six morphology classes of Radio Galaxy Zoo, in their order, and their codes.
 
-A class counts components (isolated islands of emission) and peaks: `1C_2P` is one
-component with two peaks (Wu et al. 2019, MNRAS 482, 1211, section 2). ClaRAN's files
-write it `1_2`, and so do claran's tables. The order is ClaRAN's own; index 0 of a
-classifier is the background, so that class `RGZ_CLASSES[i]` has index `i + 1`.
+A class is a number of components (isolated islands of emission) and of peaks: `1C_2P`
+is one component with two peaks (Wu et al. 2019, MNRAS 482, 1211, section 2). Its code
+in the files of ClaRAN and in claran's tables is `1_2`. The order is that of ClaRAN.
+Index 0 of a classifier is the background, so that `RGZ_CLASSES[i]` has index `i + 1`.
 """
 
 __all__ = ["RGZ_CLASSES", "display_name"]
@@ -12,7 +12,7 @@ RGZ_CLASSES = ("1_1", "1_2", "1_3", "2_2", "2_3", "3_3")
 
 
 def display_name(code: str) -> str:
-    """Returns the paper's spelling of a class code; other names pass unchanged.
+    """Returns a class code in the spelling of the paper; other names are unchanged.
 
     >>> display_name("2_3"), display_name("FR-II")
     ('2C_3P', 'FR-II')

@@ -1,6 +1,6 @@
 r"""Finds and classifies radio galaxies, from the command line.
 
-A mode says what to do; `--mode=demo --help` tells of one mode alone, with its flags.
+Give a --mode; `--mode=demo --help` shows the help of one mode with its flags.
 
 """
 
@@ -26,17 +26,21 @@ MODES = {
     "eval": "evaluate",
     "train": "train",
 }
-"""Each mode's module in `claran.commands`, where the function is of the mode's name."""
+"""Module of each mode in `claran.commands`, with a function of the mode's name."""
 
 JOINT = ("train",)
-"""Modes in which the processes of a SLURM step work on one thing."""
+"""Modes in which the processes of a SLURM step work together."""
 
 flags.DEFINE_enum("mode", None, list(MODES), "What to do; see above.")
 FLAGS = flags.FLAGS
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs the mode; returns the exit status."""
+    """Runs the mode; returns the exit status.
+
+    Args:
+        arguments: Arguments that are no flags; the first is the program.
+    """
     try:
         if len(arguments) > 1:
             raise common.UsageError(
@@ -47,10 +51,10 @@ def main(arguments: Sequence[str]) -> int:
             raise common.UsageError(
                 f"Give --mode, one of {', '.join(MODES)}; see --help."
             )
-        _do()
+        _run_mode()
     except BrokenPipeError:
         raise  # For `run`.
-    # What claran raises about files, flags and devices is one of these.
+    # The exceptions of claran about files, flags and devices.
     except (ValueError, OSError, accelerator.AcceleratorError) as error:
         _fail(error)
         return 1
@@ -63,15 +67,21 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def parse_flags(arguments: list[str]) -> list[str]:
-    """Returns what are no flags; ends the process for `--help` or a wrong flag.
+    """Parses the flags; ends the process for `--help` or an invalid flag.
 
-    Only the modules of the modes that are named are imported, and only their flags are
-    known; without a name, those of all.
+    Only the modules of the given modes are imported, and only their flags are known;
+    without a mode, those of all.
+
+    Args:
+        arguments: Program and arguments.
+
+    Returns:
+        The arguments that are no flags.
     """
     named = [m for m in MODES if {f"--mode={m}", f"-mode={m}", m} & set(arguments)]
     commands = list(dict.fromkeys(_command(mode) for mode in named or MODES))
     if {"-h", "-help", "--help", "--helpshort"} & set(arguments):
-        # Absl's own is empty for the installed command, and ends with status 1.
+        # Absl's own help is empty for the installed command, and has status 1.
         texts = [command.__doc__ or "" for command in commands]
         texts += [FLAGS.module_help(name) for name in _flag_modules()]
         common.say("\n".join([*([] if named else [__doc__ or ""]), *texts]))
@@ -84,8 +94,8 @@ def parse_flags(arguments: list[str]) -> list[str]:
 
 
 def run() -> None:
-    """The `claran` command."""
-    logging.set_verbosity(logging.WARNING)  # JAX tells of every platform it lacks.
+    """Runs the `claran` command."""
+    logging.set_verbosity(logging.WARNING)  # JAX reports every missing platform.
     try:
         try:
             app.run(main, flags_parser=parse_flags)
@@ -93,44 +103,45 @@ def run() -> None:
             sys.stdout.flush()
     except KeyboardInterrupt:
         _fail("stopped.")
-        sys.exit(130)  # As the shell says it of an interrupt, and below of a pipe.
+        sys.exit(130)  # The shell's status for an interrupt; below for a closed pipe.
     except BrokenPipeError:
-        # Who read the output, such as `head`, has enough. Python flushes once more.
+        # The reader of the output, such as `head`, has ended. Python flushes once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
 
 
 def call(mode: str, **values: Any) -> None:
-    """Does what the command line does, in this process, as notebooks need it.
+    """Runs a mode in this process, for notebooks.
 
-    An accelerator belongs to one process: a second one, such as that of a notebook's
-    `!claran`, finds it taken. What a call before set is forgotten.
-
-    Such as `call("simulate", num=20, output="fields")`.
+    An accelerator can be used by one process only, not also by that of a notebook's
+    `!claran`. Flags of an earlier call are forgotten. An example is
+    `call("simulate", num=20, output="fields")`.
 
     Args:
         mode: One of `MODES`.
-        **values: Flags without their dashes; a list for one that takes several.
+        **values: Values of flags; a list for a flag with several values.
 
     Raises:
-        ValueError: There is no such mode or flag, or no such value of it; or files
-            cannot be used, says which and what to do.
+        ValueError: There is no such mode or flag, or a value is invalid, or files
+            cannot be used.
         OSError: A file cannot be read or written.
-        AcceleratorError: The accelerator asked for is not there.
+        AcceleratorError: The requested accelerator is not available.
     """
     if mode not in MODES:
-        raise common.UsageError(f"`mode` must be one of {', '.join(MODES)}: {mode!r}.")
-    _command(mode)  # Which defines its flags.
+        raise common.UsageError(
+            f"`mode` must be one of {', '.join(MODES)}, got {mode!r}."
+        )
+    _command(mode)  # Defines the flags.
     given = [f"--{name}={_flag_text(value)}" for name, value in values.items()]
     FLAGS.unparse_flags()
     try:
         FLAGS(["claran", f"--mode={mode}", *given])
     except flags.Error as error:
         raise common.UsageError(str(error)) from None
-    _do()
+    _run_mode()
 
 
-def _do() -> None:
+def _run_mode() -> None:
     if FLAGS.mode in JOINT:
         accelerator.join_processes()
     accelerator.use_accelerator(FLAGS.accelerator, index=FLAGS.device_index)

@@ -1,4 +1,4 @@
-"""Figures of fields and what was found in them."""
+"""Figures of fields with their detections."""
 
 import numpy as np
 from astropy.table import Table
@@ -17,8 +17,9 @@ __all__ = ["plot_field", "plot_picture"]
 
 COLORS = ("cyan", "yellow", "magenta")
 BLUE = "#3d8bff"  # Stands out on the infrared's black, red and white.
-HEADROOM = 0.06  # Part of the figure that a name above a box takes.
-INCHES = 6.0
+HEADROOM = 0.06  # Fraction of the height for a name above a box.
+INCHES = 6.0  # Longer side of the image in the figure.
+COLUMNS = ("label", "score", "x0", "y0", "x1", "y1")
 
 
 def plot_field(
@@ -28,16 +29,18 @@ def plot_field(
     background: UInt8[np.ndarray, "h w 3"] | None = None,
     sigma_level: float = 4.0,
 ) -> Figure:
-    """Returns a figure of a field: contours and boxes on infrared or radio.
+    """Returns a figure of contours and boxes on the radio or another image.
 
-    On the sky where the image has a WCS, otherwise in pixels of the FITS array.
+    The axes are on the sky if the image has a WCS, and in pixels of the FITS array
+    otherwise.
 
     Args:
         radio: The radio image.
         table: Detections in it (see `claran.catalog.tables.detection_table`).
-        background: BGR picture of the same field, row 0 on top, such as the infrared;
-            None for the radio image itself.
-        sigma_level: Lowest contour in units of the noise; the next ones double.
+        background: BGR picture of the same field, row 0 on top, such as the infrared
+            image; None for the radio image.
+        sigma_level: Level of the lowest contour, in units of the noise. The next levels
+            are higher by factors of two.
     """
     figure, axes = _figure(radio.values.shape, wcs=radio.wcs)
     ny, nx = radio.values.shape
@@ -65,7 +68,12 @@ def plot_field(
 
 
 def plot_picture(picture: UInt8[np.ndarray, "h w 3"], table: Table) -> Figure:
-    """Returns a figure of a BGR picture, row 0 on top, with boxes in its pixels."""
+    """Returns a figure of a picture with boxes.
+
+    Args:
+        picture: BGR, row 0 on top.
+        table: Detections, with boxes in pixels of the picture, y down.
+    """
     figure, axes = _figure(picture.shape[:2])
     height, width = picture.shape[:2]
     axes.imshow(picture[..., ::-1], extent=(0, width, height, 0))
@@ -77,7 +85,7 @@ def plot_picture(picture: UInt8[np.ndarray, "h w 3"], table: Table) -> Figure:
 
 
 def _figure(shape: tuple[int, ...], *, wcs: object = None) -> tuple[Figure, Axes]:
-    # Without pyplot: no global list of figures, no display, safe in threads.
+    # Without pyplot, which needs a display and keeps a global list of figures.
     height, width = shape
     scale = INCHES / max(height, width)
     figure = Figure((width * scale + 1, height * scale + 1), dpi=120)
@@ -87,7 +95,7 @@ def _figure(shape: tuple[int, ...], *, wcs: object = None) -> tuple[Figure, Axes
 
 
 def _draw_boxes(axes: Axes, table: Table, *, shift: float, top: str) -> None:
-    columns = {name: np.asarray(table[name]) for name in table.colnames[:7]}
+    columns = {name: np.asarray(table[name]) for name in COLUMNS}
     for i in range(len(table)):
         x0, y0, x1, y1 = (columns[name][i] + shift for name in ("x0", "y0", "x1", "y1"))
         color = COLORS[i % len(COLORS)]

@@ -68,7 +68,7 @@ def test_preview_of_own_files_and_of_pictures(claran, tmp_path):
     assert (tmp_path / "bent/batch_0000.png").is_file()
     status, _, complaint = claran(*arguments, "--inputs=D4")
     assert status == 1
-    assert "bent.json holds pictures: give --inputs=picture" in complaint
+    assert "bent.json has only pictures; give --inputs=picture" in complaint
 
 
 def test_a_seed_gives_the_same_fields(claran, tmp_path):

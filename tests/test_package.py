@@ -56,7 +56,7 @@ def test_keras_loaded_first_with_another_backend_is_refused(run_python):
     assert done.returncode == 1
     assert re.search(
         r"ImportError: .* already loaded with the 'numpy' backend\. Start Python .* "
-        r"anew, and import claran before keras, or set .* KERAS_BACKEND=jax\.",
+        r"again and import claran before keras, or set .* KERAS_BACKEND=jax\.",
         done.stderr,
     )
 
@@ -75,6 +75,14 @@ def test_data_loads_neither_jax_nor_keras(run_python):
 def test_unknown_attribute_is_refused():
     with pytest.raises(AttributeError, match="'claran' has no attribute 'Detectro'"):
         claran.Detectro  # noqa: B018 - reading it is the test.
+
+
+def test_dir_lists_the_public_names():
+    names = set(dir(claran))
+    assert set(claran.__all__) <= names
+    # Subpackages that were imported are attributes too.
+    found = {name for name in names - set(claran.__all__) if not name.startswith("__")}
+    assert all(f"claran.{name}" in sys.modules for name in found)
 
 
 def test_version_is_the_same_everywhere(project):

@@ -1,4 +1,4 @@
-"""What all modes share: flags, and how they talk to a person."""
+"""Flags of all modes, and messages to the user."""
 
 from absl import flags
 
@@ -6,19 +6,25 @@ from claran import accelerator
 
 __all__ = ["UsageError", "say"]
 
-flags.DEFINE_enum("accelerator", "auto", accelerator.ACCELERATORS, "Where to compute.")
-flags.DEFINE_integer("device_index", 0, "Which of several accelerators.")
+flags.DEFINE_enum(
+    "accelerator", "auto", accelerator.ACCELERATORS, "Device for the computations."
+)
+flags.DEFINE_integer(
+    "device_index",
+    0,
+    "Number of the accelerator, from 0; train then uses only this one.",
+)
 flags.DEFINE_string(
     "output",
     None,
-    "Folder to write to; predict: or a file ending in .ecsv, .csv, .fits, .vot or "
-    ".xml; convert: a file ending in .keras.",
+    "Output folder. predict: or a file ending in .ecsv, .csv, .fits, .vot or .xml; "
+    "convert: a file ending in .keras.",
 )
-flags.DEFINE_list("class_names", None, "Names of the classes, if not the six of RGZ.")
+flags.DEFINE_list("class_names", None, "Names of the classes; default: the six of RGZ.")
 
 
 class UsageError(ValueError):
-    """Flags that do not go together."""
+    """Flags that are missing, invalid or exclude each other."""
 
 
 def say(text: str) -> None:

@@ -1,10 +1,10 @@
-r"""The mode convert: a checkpoint of the original, or an older model, becomes a model.
+r"""The mode convert: makes a model of a checkpoint of the original or of an old model.
 
-A checkpoint of the original ClaRAN into a model:
+A checkpoint of the original ClaRAN:
   python -m claran.main --mode=convert --tf_checkpoint=VGGnet_fast_rcnn-80000 \
       --output=model.keras
 
-A model that claran saved before detectors were saved whole:
+A model saved by claran before it saved complete detectors:
   python -m claran.main --mode=convert --old_model=best.keras --output=model.keras
 """
 
@@ -21,10 +21,12 @@ from claran.sky.pictures import METHODS
 __all__ = ["convert"]
 
 flags.DEFINE_string(
-    "tf_checkpoint", None, "Checkpoint of the original, path without its ending."
+    "tf_checkpoint",
+    None,
+    "Checkpoint of the original: path without .index and .data-....",
 )
 flags.DEFINE_string(
-    "old_model", None, "A .keras file of an older claran, in place of --tf_checkpoint."
+    "old_model", None, "A .keras file of an older claran, instead of --tf_checkpoint."
 )
 flags.DEFINE_integer(
     "image_size", 600, "Side of the network's input, pixels.", lower_bound=16
@@ -32,16 +34,22 @@ flags.DEFINE_integer(
 flags.DEFINE_enum(
     "fusion", "D4", METHODS, "Kind of picture the checkpoint was trained on."
 )
-flags.DEFINE_list("anchor_scales", None, "Its anchors in cells of 16 px, if not six.")
-flags.DEFINE_list("anchor_ratios", None, "Height over width of its anchors, if not 1.")
+flags.DEFINE_list(
+    "anchor_scales",
+    None,
+    "Sides of its anchors, in cells of 16 px; default: 1,2,4,8,16,32.",
+)
+flags.DEFINE_list(
+    "anchor_ratios", None, "Height over width of its anchors; default: 1."
+)
 FLAGS = flags.FLAGS
 
 
 def convert() -> None:
-    """Writes a checkpoint of the original, or an older model, as a `.keras` file."""
+    """Writes a checkpoint of the original, or an old model, as a `.keras` file."""
     if bool(FLAGS.tf_checkpoint) == bool(FLAGS.old_model):
         raise UsageError(
-            "Give --tf_checkpoint, the path without .index or .data-..., or else "
+            "Give either --tf_checkpoint, the path without .index and .data-..., or "
             "--old_model."
         )
     output = Path(FLAGS.output or "model.keras")
@@ -51,7 +59,7 @@ def convert() -> None:
     save_model(model, output)
     say(
         f"{model.count_params():,} weights, classes {', '.join(model.class_names)}, "
-        f"sees {model.preprocessor}: {output}"
+        f"{model.preprocessor}: {output}"
     )
 
 

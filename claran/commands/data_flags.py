@@ -1,4 +1,4 @@
-"""The data set that the flags ask for."""
+"""Flags for data, and the labelled fields that they name."""
 
 import importlib
 from collections.abc import Sequence
@@ -23,45 +23,52 @@ __all__ = [
 flags.DEFINE_string(
     "data",
     None,
-    "rgz/simulated_small, _1k, _12k or _100k; rgz/pairs, rgz/d1, rgz/d3 or rgz/d4 (see "
-    "datasets/rgz/README.md). But in prepare also your own: a folder with "
-    "annotations.csv and FITS files, one with PASCAL VOC .xml files and pictures, a "
-    "COCO .json file, or a prepared folder. In train and eval also simulated, "
-    "simulated/balanced or simulated/first: made as they are asked for.",
+    "Data set: rgz/simulated_small, _1k, _12k or _100k; rgz/pairs, rgz/d1, rgz/d3 or "
+    "rgz/d4 (see datasets/rgz/README.md). preview, train, eval: also a path of your "
+    "own data: a folder with annotations.csv and FITS files, or with PASCAL VOC .xml "
+    "files and pictures; a COCO .json file; or a prepared folder. train, eval: also "
+    "simulated, simulated/balanced or simulated/first, whose fields are made when "
+    "they are needed.",
 )
 flags.DEFINE_string(
     "split",
     None,
-    "preview, eval: train, validation, test, all, or a part like 'train[:100]'; "
-    "default train in preview, test in eval.",
+    "preview, eval: train, validation, test, all, or a part such as 'train[:100]'; "
+    "default: train in preview, test in eval.",
 )
-flags.DEFINE_string("data_dir", "~/tensorflow_datasets", "Where data sets are kept.")
+flags.DEFINE_string("data_dir", "~/tensorflow_datasets", "Folder of data sets.")
 flags.DEFINE_string(
-    "manual_dir", None, "prepare: your own files; their layout is in that README.md."
+    "manual_dir",
+    None,
+    "prepare: folder of your own files; see datasets/rgz/README.md for the layout.",
 )
 flags.DEFINE_integer(
     "workers",
     None,
-    "Processes that make fields (prepare) or batches (train, eval); with 0 this one "
-    "does, batches in a thread of it. Default: as many as pay, one a core at most.",
+    "Number of processes that make fields (prepare, eval) or batches (train); 0: this "
+    "process. Default: up to one per core, depending on the amount of work.",
     lower_bound=0,
 )
-flags.DEFINE_boolean("overwrite", False, "prepare: make it again if it is there.")
+flags.DEFINE_boolean("overwrite", False, "prepare: replace an existing data set.")
 flags.DEFINE_list(
     "beam_options",
     None,
-    "prepare: options of Apache Beam, which then makes simulated fields, such as "
+    "prepare: options of Apache Beam, to make simulated fields with it, such as "
     "--runner=DirectRunner.",
 )
-flags.DEFINE_integer("seed", 0, "Decides all that is drawn at random.", lower_bound=0)
+flags.DEFINE_integer("seed", 0, "Seed of all random numbers.", lower_bound=0)
 FLAGS = flags.FLAGS
 
-# Added to the seed: no field of one split is in another.
+# Added to the seed, so that no field is in two splits.
 SPLITS = {"train": 0, "validation": 2**31, "test": 2**32}
 
 
 def data_set() -> Any:
-    """Returns the builder of the data set; makes it if need be."""
+    """Returns the builder of the data set, which is made if it does not exist.
+
+    Raises:
+        UsageError: `--data` is missing.
+    """
     if not FLAGS.data:
         raise UsageError("Give --data, such as rgz/pairs or rgz/simulated_12k.")
     return rgz().prepare(
@@ -78,11 +85,16 @@ def data_set() -> Any:
 def labelled_fields(
     split: str, *, class_names: Sequence[str] | None = None
 ) -> FieldSource:
-    """Returns the fields of a split of what `--data` names; says what is wrong there.
+    """Returns the fields of a split of `--data`, and prints their problems.
 
     Args:
         split: See `claran.data.sources.open_source`.
-        class_names: Likewise; None for what `--class_names` says.
+        class_names: Names of the classes; None for `--class_names`.
+
+    Raises:
+        UsageError: There is no such file or folder.
+        ImageError: The data cannot be used.
+        ValueError: There is no such split.
     """
     data, names = FLAGS.data or "", class_names or FLAGS.class_names
     about = {"survey": survey_flags.survey(), "beam_arcsec": survey_flags.beam()}
@@ -101,19 +113,23 @@ def labelled_fields(
 
 
 def are_simulated() -> bool:
-    """Returns whether `--data` names fields that are made as they are asked for."""
+    """Returns whether `--data` names fields that are simulated when needed."""
     return FLAGS.data in SIMULATED
 
 
 def simulated_fields(count: int, split: str) -> SimulatedFields:
-    """Returns as many of the fields that `--data` names.
+    """Returns simulated fields of `--data`.
+
+    Args:
+        count: Number of fields.
+        split: "train", "validation" or "test".
 
     Raises:
         UsageError: There is no such split.
     """
     if split not in SPLITS:
         raise UsageError(
-            f"--split={split}: --data={FLAGS.data} has {', '.join(SPLITS)}."
+            f"--split={split}: --data={FLAGS.data} has {', '.join(SPLITS)}; give one."
         )
     return SimulatedFields(
         count, seed=FLAGS.seed + SPLITS[split], **SIMULATED[FLAGS.data]
@@ -121,5 +137,5 @@ def simulated_fields(count: int, split: str) -> SimulatedFields:
 
 
 def rgz() -> Any:
-    """Returns the module that prepares; two seconds to import, so not at the top."""
+    """Returns the module that prepares data sets; its import takes two seconds."""
     return importlib.import_module("claran_rgz.prepare")

@@ -1,23 +1,23 @@
-r"""The mode eval: how well a network, or another tool, finds labelled sources.
+r"""The mode eval: evaluates a network, or another tool, on labelled sources.
 
-A network on the test part of a data set:
+A network on the test split of a data set:
   python -m claran.main --mode=eval --model=model.keras --data=rgz/simulated_12k \
       --output=DIR
 
-On files of your own: FITS with annotations.csv, PASCAL VOC, or COCO:
+On your own files: FITS with annotations.csv, PASCAL VOC, or COCO:
   python -m claran.main --mode=eval --model=model.keras --data=FOLDER --split=all
 
-Fields that are simulated as they are asked for, a thousand of them:
+On 1,000 fields that are simulated for it:
   python -m claran.main --mode=eval --data=simulated/first --output=DIR
 
-The finder without a network (islands, joined within 45 arcsec), to compare with:
+The classical finder, without a network, which joins islands within 45 arcsec:
   python -m claran.main --mode=eval --model=classical --data=FOLDER
 
-What any tool has found, as the table of --mode=predict, VOC's text or COCO's results:
+Detections of any tool, as a table of --mode=predict, VOC's text or COCO's results:
   python -m claran.main --mode=eval --predictions=catalog.ecsv --data=FOLDER
 
-An interrupted run resumes from what DIR/unfinished holds, unless network, data or a
-setting has changed; that folder goes when the report is there.
+Partial results are kept in DIR/unfinished until the report is written. An interrupted
+run resumes from them, unless the network, the data or a setting has changed.
 """
 
 from pathlib import Path
@@ -45,29 +45,32 @@ __all__ = ["eval"]
 flags.DEFINE_string(
     "predictions",
     None,
-    "Evaluate these detections instead of a model's: a table as --mode=predict writes "
-    "it, a folder of VOC's CLASS.txt, or a .json of COCO results.",
+    "Detections to evaluate, instead of a model: a table of --mode=predict, a folder "
+    "of VOC's CLASS.txt, or a .json of COCO results.",
 )
 flags.DEFINE_boolean(
     "ignore_unlabelled",
     False,
-    "Detections that touch no labelled source are no false alarms: for fields of which "
-    "not all sources are labelled.",
+    "Detections that overlap no labelled source are no false alarms; for fields in "
+    "which not all sources are labelled.",
 )
 flags.DEFINE_integer(
-    "resamples", 1000, "Draws of the fields, for the 95% intervals.", lower_bound=1
+    "resamples",
+    1000,
+    "Number of bootstrap resamples for the 95% intervals.",
+    lower_bound=1,
 )
 FLAGS = flags.FLAGS
 
 SIMULATED_FIELDS = 1000
-FEW = 128  # Fields for which it does not pay to start processes.
+FEW = 128  # Fields; for fewer, starting processes takes longer than it saves.
 
 
 def eval() -> None:  # noqa: A001 - the mode's name
-    """Evaluates a model, or predictions; writes a report, prints a table."""
+    """Evaluates a model or detections; writes a report and prints a table."""
     folder = Path(FLAGS.output or "evaluation")
     if folder.is_file():
-        raise UsageError(f"--output must be a folder, {folder} is a file.")
+        raise UsageError(f"--output must be a folder, but {folder} is a file.")
     about = {"data": FLAGS.data or "", "split": _split()}
     if FLAGS.predictions:
         source = _source()
@@ -110,7 +113,9 @@ def _source(
         return simulated_fields(SIMULATED_FIELDS, _split())
     source = labelled_fields(_split(), class_names=class_names)
     if not len(source):
-        raise UsageError(f"--data={FLAGS.data} has no field in --split={_split()}.")
+        raise UsageError(
+            f"--data={FLAGS.data} has no field in --split={_split()}; give another one."
+        )
     return source
 
 
@@ -119,7 +124,10 @@ def _split() -> str:
 
 
 def _workers(fields: int) -> int:
-    """Returns how many processes make fields; on a CPU the network needs the cores."""
+    """Returns the number of processes that read fields.
+
+    None on a CPU, where the network needs the cores.
+    """
     if FLAGS.workers is not None:
         return FLAGS.workers
     return 0 if fields < FEW or jax.default_backend() == "cpu" else cores()

@@ -1,12 +1,11 @@
-"""The modes simulate, prepare and preview: data to train on, and a look at them.
+"""The modes simulate, prepare and preview: make training data, and check them.
 
-Simulated fields as files, with a table of their sources; as FIRST sees them, or another
-survey:
+Simulated fields as files, with a table of their sources; for FIRST or another survey:
   python -m claran.main --mode=simulate --num=100 --output=DIR
   python -m claran.main --mode=simulate --survey=vlass --output=DIR
 
 A data set for training: simulated, from your own files, or the original's pictures;
-and pages of random fields with their boxes, to look at before training:
+and figures of random fields with their boxes, to check before a training:
   python -m claran.main --mode=prepare --data=rgz/simulated_12k --data_dir=DIR
   python -m claran.main --mode=prepare --data=rgz/pairs --manual_dir=FILES
   python -m claran.main --mode=preview --data=rgz/simulated_12k --data_dir=DIR
@@ -41,20 +40,21 @@ flags.DEFINE_enum(
     "population",
     "catalogue",
     ("catalogue", "balanced"),
-    "simulate: classes as frequent as in Radio Galaxy Zoo, or equally frequent.",
+    "simulate: frequencies of the classes, as in Radio Galaxy Zoo or equal.",
 )
 flags.DEFINE_enum(
     "inputs",
     None,
     ("channels", "picture", *METHODS),
-    "preview: what the network sees; picture is one that comes as such, as in rgz/d4, "
-    "COCO and VOC. Default: that, or channels where there are radio values.",
+    "preview: the network's input. picture is for data that are only pictures, such as "
+    "rgz/d4, COCO and VOC. Default: channels, or picture for such data.",
 )
-flags.DEFINE_boolean("augment", True, "preview: with random changes, as in training.")
+flags.DEFINE_boolean("augment", True, "preview: with augmentation, as in training.")
 flags.DEFINE_integer("pages", 4, "preview: pages of 16 fields.", lower_bound=1)
 FLAGS = flags.FLAGS
 
 PREVIEW_PIXELS = 264  # Side of a field on a page.
+PAGE_FIELDS = 16
 
 
 def simulate() -> None:
@@ -75,36 +75,30 @@ def simulate() -> None:
 
 
 def prepare() -> None:
-    """Makes a data set; prints what is in it and what was wrong with its files."""
+    """Makes a data set; prints its contents and the problems of its files."""
     builder = data_set()
     say(rgz().summary(builder))
 
 
 def preview() -> None:
-    """Writes pages of random fields as a network in training sees them."""
+    """Writes pages of random fields as a network sees them in training."""
     source = labelled_fields(FLAGS.split or "train")
     seen = FLAGS.inputs or ("channels" if source.has_radio else "picture")
     if not source.has_radio and seen != "picture":
-        raise UsageError(f"{FLAGS.data} holds pictures: give --inputs=picture.")
+        raise UsageError(
+            f"--inputs={seen}: {FLAGS.data} has only pictures; give --inputs=picture."
+        )
+    preprocessor: Preprocessor
     if seen == "channels":
-        preprocessor: Preprocessor = Channels(
-            beam_pixels=None, image_size=PREVIEW_PIXELS
-        )
+        preprocessor = Channels(beam_pixels=None, image_size=PREVIEW_PIXELS)
     else:
-        preprocessor = Picture(
-            method="D3" if seen == "picture" else seen, image_size=PREVIEW_PIXELS
-        )
-    augment: list[Transform] = []
-    if FLAGS.augment:
-        # Of a source in a picture nobody knows the outline: quarter turns are exact.
-        augment = [Move(shift=8, step=0 if source.has_radio else 90)]
-        if source.has_radio:
-            augment.append(AddNoise())
-        if seen == "channels":
-            augment.append(DropInfrared())
+        method = "D3" if seen == "picture" else seen
+        preprocessor = Picture(method=method, image_size=PREVIEW_PIXELS)
     options = PipelineOptions(
-        batch_size=16, slots=64, size=(PREVIEW_PIXELS, PREVIEW_PIXELS), seed=FLAGS.seed
-    )
+        batch_size=PAGE_FIELDS, slots=64, size=(PREVIEW_PIXELS, PREVIEW_PIXELS),
+        seed=FLAGS.seed,
+    )  # fmt: skip
+    augment = _augmentation(seen, has_radio=source.has_radio) if FLAGS.augment else []
     with training_batches(
         source, preprocessor, augment=augment, options=options
     ) as batches:
@@ -114,3 +108,11 @@ def preview() -> None:
         )
         for path in pages:
             say(str(path))
+
+
+def _augmentation(seen: str, *, has_radio: bool) -> list[Transform]:
+    if not has_radio:
+        # The outline of a source in a picture is unknown, but quarter turns are exact.
+        return [Move(shift=8, step=90)]
+    augment: list[Transform] = [Move(shift=8), AddNoise()]
+    return [*augment, DropInfrared()] if seen == "channels" else augment

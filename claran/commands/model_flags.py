@@ -1,4 +1,4 @@
-"""The detector that the flags ask for."""
+"""Flags for the model, and the detector that they name."""
 
 import warnings
 
@@ -12,21 +12,21 @@ __all__ = ["catalog_score", "load_detector"]
 flags.DEFINE_string(
     "model",
     "claran_first",
-    "Name of a preset (claran_first, claran_v0.1), or path of a .keras file.",
+    "Preset (claran_first, claran_v0.1), or path of a .keras file; eval: or classical.",
 )
 flags.DEFINE_float(
     "score_threshold",
     None,
-    "Only detections with a higher score; default 0.05 in predict, 0.5 in demo, or 0.8 "
-    "for networks that count no islands, such as claran_v0.1. eval: those that make "
-    "the catalog whose association and confusion are measured; as in demo.",
+    "Only detections with a higher score. Default: 0.05 in predict; 0.5 in demo, or "
+    "0.8 for networks that do not count islands, such as claran_v0.1. eval: score above "
+    "which association and confusion are measured; default as in demo.",
     lower_bound=0.0,
     upper_bound=1.0,
 )
 flags.DEFINE_float(
     "nms_threshold",
     None,
-    "Of two detections of one class the worse is dropped above this IoU; default: the "
+    "IoU above which the worse of two detections of one class is dropped. Default: the "
     "model's own, 0.3.",
     lower_bound=0.0,
     upper_bound=1.0,
@@ -34,22 +34,22 @@ flags.DEFINE_float(
 flags.DEFINE_float(
     "rpn_nms_threshold",
     None,
-    "Likewise for proposals; default: the model's own, 0.7. The original's demo: 0.5.",
+    "The same for proposals. Default: the model's own, 0.7. The original's demo: 0.5.",
     lower_bound=0.0,
     upper_bound=1.0,
 )
 flags.DEFINE_integer(
     "batch_size",
     None,
-    "Fields that the network sees at once, on GPUs and TPUs; default: as many as pay. "
-    "On a CPU fields go one by one, several side by side. train: fields in a batch.",
+    "demo, predict, eval: fields in a call of the network, on GPUs and TPUs. Default: "
+    "depends on their size. On a CPU it has no effect. train: fields in a batch.",
     lower_bound=1,
 )
 FLAGS = flags.FLAGS
 
 
 def load_detector() -> Detector:
-    """Returns the detector; says so if it has random weights."""
+    """Returns the detector of the flags; prints a note if it is untrained."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UntrainedWarning)
         detector = Detector.from_preset(
@@ -64,7 +64,7 @@ def load_detector() -> Detector:
 
 
 def catalog_score(detector: Detector | None = None) -> float:
-    """Returns the score above which detections make a catalog.
+    """Returns the score above which detections are included in a catalog.
 
     Args:
         detector: The detector; None for detections of other tools.

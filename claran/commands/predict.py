@@ -1,16 +1,16 @@
-r"""The modes demo and predict: detections as a picture and a table.
+r"""The modes demo and predict: detect sources and write them as a table.
 
-One field, with a picture and a table of what is in it:
+One field, with a figure and a table of its sources:
   python -m claran.main --mode=demo --radio=F.fits --ir=I.png --output=DIR
 
-Many fields, or ready-made pictures, into one table:
+Many fields, or many pictures, with one table:
   python -m claran.main --mode=predict --radio='fields/*.fits' --ir=infrared/ \
       --output=catalog.ecsv
   python -m claran.main --mode=predict --image='pictures/*.png' \
       --model=model.keras --output=DIR
 
-An interrupted run resumes: the same command does what OUTPUT.unfinished does not hold
-yet, unless a file or a setting has changed. That folder goes when the table is there.
+Partial results are kept in OUTPUT.unfinished until the table is written. After an
+interruption the same command resumes from them, unless a file or a setting has changed.
 """
 
 import os
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from absl import flags
 
-from claran import examples, plotting
+from claran import examples
 from claran.catalog.tables import format_table, table_format, write_table
 from claran.commands import survey_flags
 from claran.commands.common import UsageError, say
@@ -28,6 +28,7 @@ from claran.detection.prediction import predict_files
 from claran.errors import ImageError
 from claran.fields.field import describe_assumptions
 from claran.fields.reading import read_field, read_picture_field
+from claran.io.atomic import replace_file
 from claran.io.paths import FITS_ENDINGS, PICTURE_ENDINGS, expand, pair_infrared
 
 __all__ = ["demo", "predict"]
@@ -35,77 +36,69 @@ __all__ = ["demo", "predict"]
 flags.DEFINE_list(
     "radio",
     None,
-    "Radio FITS file; in predict also a folder, a pattern like 'fields/*.fits', "
-    "several with commas between, or @list.txt with one on each line. Without it, "
-    "demo takes the simulated field that comes with claran.",
+    "Radio FITS file. predict: also a folder, a pattern such as 'fields/*.fits', "
+    "several of these with commas, or @list.txt with one on each line. demo: the "
+    "default is a simulated field that comes with claran.",
 )
 flags.DEFINE_list(
     "ir",
     None,
-    "Infrared picture (PNG) or FITS image of the same field; in predict as many as "
-    "radio files, of the same names but for an ending like _infrared or _ir.",
+    "Infrared picture (PNG) or FITS image of the same field. predict: one for each "
+    "radio file, with the same name apart from _infrared or _ir at its end.",
 )
 flags.DEFINE_list(
     "image",
     None,
-    "Ready-made pictures instead of --radio and --ir, as the network was trained on; "
-    "files as for --radio.",
+    "Pictures as the network was trained on, instead of --radio and --ir; files as for "
+    "--radio.",
 )
 FLAGS = flags.FLAGS
 
 
 def demo() -> None:
-    """Detects in one field; writes the picture and the table, prints the table."""
+    """Detects in one field; writes a figure and a table, and prints the table."""
     if FLAGS.image and (FLAGS.radio or FLAGS.ir):
         raise UsageError("Give either --radio (and --ir) or --image.")
     if FLAGS.ir and not FLAGS.radio:
-        raise UsageError("--ir needs --radio, the same field's.")
+        raise UsageError("--ir needs --radio, the radio image of the same field.")
     survey, beam = survey_flags.survey(), survey_flags.beam()
     detector = load_detector()
     threshold = catalog_score(detector)
     if FLAGS.score_threshold is None and not detector.trained:
-        threshold = 0.0  # Random weights give every class some 1/7: show them all.
-    output = Path(FLAGS.output or "demo")
+        threshold = 0.0  # Random weights give each class about 1/7: show all.
+    path, infrared = _demo_files()
     if FLAGS.image:
-        path = _single("image")
         field = read_picture_field(path)
     else:
-        example = Path(examples.__file__).parent
-        path = _single("radio") if FLAGS.radio else example / "simulated_radio.fits"
-        infrared = _single("ir") if FLAGS.ir else None
-        if not FLAGS.radio and infrared is None:
-            infrared = example / "simulated_infrared.png"
         _check_infrared(detector, infrared)
         field = read_field(path, infrared, survey=survey, beam_arcsec=beam)
-    (found,) = detector.engine.detect([field], score_threshold=threshold)
-    table = detector.table(field, found.detections, score_threshold=threshold)
-    if field.image is not None:
-        figure = plotting.plot_field(field.image, table, background=field.picture)
-    else:
-        assert field.picture is not None  # noqa: S101 - `Field` sees to it.
-        figure = plotting.plot_picture(field.picture, table)
-    picture_path = (
-        output / f"{path.name.split('.fit')[0].removesuffix('.png')}_pred.png"
-    )
-    table_path = picture_path.with_suffix(".ecsv")
-    output.mkdir(parents=True, exist_ok=True)
-    partial = picture_path.with_name(f".{picture_path.name}.partial")
-    try:
-        figure.savefig(partial, format="png")
-        write_table(table, table_path)
-        partial.replace(picture_path)
-    finally:
-        partial.unlink(missing_ok=True)
+    table = detector.detect(field, score_threshold=threshold)
+    stem = path.name.split(".fit")[0].removesuffix(".png")
+    figure_path = Path(FLAGS.output or "demo", f"{stem}_pred.png")
+    table_path = figure_path.with_suffix(".ecsv")
+    write_table(table, table_path)
+    figure = detector.plot(field, table=table)
+    replace_file(figure_path, lambda partial: figure.savefig(partial, format="png"))
     say(format_table(table))
     for assumed in detector.assumptions(field):
-        say(f"Note: {path.name}: {assumed}; --survey or --beam says otherwise.")
+        say(f"Note: {path.name}: {assumed}; give --survey or --beam to change this.")
     say(f"{len(table)} found with a score above {threshold:g} in {path.name}.")
-    say(f"Picture: {picture_path}")
-    say(f"Table:   {table_path}")
+    say(f"Figure: {figure_path}")
+    say(f"Table:  {table_path}")
+
+
+def _demo_files() -> tuple[Path, Path | None]:
+    """Returns the image and the infrared image; by default those of the example."""
+    if FLAGS.image:
+        return _single("image"), None
+    if FLAGS.radio:
+        return _single("radio"), _single("ir") if FLAGS.ir else None
+    example = Path(examples.__file__).parent
+    return example / "simulated_radio.fits", example / "simulated_infrared.png"
 
 
 def predict() -> None:
-    """Detects in many fields or pictures; writes one table."""
+    """Detects in many fields or pictures, and writes one table."""
     if bool(FLAGS.image) == bool(FLAGS.radio) or (FLAGS.image and FLAGS.ir):
         raise UsageError("Give either --radio (and --ir) or --image.")
     survey, beam = survey_flags.survey(), survey_flags.beam()
@@ -131,7 +124,7 @@ def predict() -> None:
     )
     assumed = describe_assumptions(found.assumed, found.fields)
     if assumed:
-        say(f"Note: {assumed}; --survey or --beam says otherwise.")
+        say(f"Note: {assumed}; give --survey or --beam to change this.")
     say(f"{len(found.table)} detections in {found.fields} fields: {output}")
     if found.skipped:
         count = len(found.skipped)
@@ -153,7 +146,7 @@ def _check_infrared(detector: Detector, infrared: object) -> None:
     preprocessor = detector.model.preprocessor
     if preprocessor.needs_infrared and not infrared:
         raise UsageError(
-            f"{FLAGS.model} looks at radio and infrared ({preprocessor}): give --ir."
+            f"{FLAGS.model} needs an infrared image too ({preprocessor}): give --ir."
         )
 
 
@@ -161,7 +154,7 @@ def _table_path() -> Path:
     output = Path(FLAGS.output or "predictions.ecsv")
     if output.is_dir() or not output.suffix:
         output /= "predictions.ecsv"
-    # What is wrong with it, it says now and not after hours of work.
+    # An invalid name fails now, and not after hours.
     table_format(output)
     output.parent.mkdir(parents=True, exist_ok=True)
     if not os.access(output.parent, os.W_OK):

@@ -1,4 +1,4 @@
-"""What is known of the survey, where the images do not say it."""
+"""Flags for the survey and the beam of images whose headers lack them."""
 
 import math
 
@@ -13,33 +13,33 @@ flags.DEFINE_string(
     "survey",
     None,
     f"Survey of the radio images: {', '.join(SURVEYS)}, or a .toml file with name, "
-    "beam_arcsec, pixel_arcsec, noise_jy and frequency_hz. It says what a header does "
-    "not. Without it, an image without a beam is assumed to have FIRST's; that is "
-    "said, and stands in the table's metadata. simulate: what to imitate.",
+    "beam_arcsec, pixel_arcsec, noise_jy and frequency_hz. It is used if the header "
+    "lacks them. Without it FIRST's beam is assumed, with a note in the output and in "
+    "the metadata of the table. simulate: survey to simulate.",
 )
 flags.DEFINE_float(
     "beam",
     None,
-    "Full width at half maximum of the radio beam, arcsec, in place of the headers'.",
+    "Full width at half maximum of the radio beam, arcsec, to replace the headers'.",
 )
 FLAGS = flags.FLAGS
 
 
 def survey() -> Survey | None:
-    """Returns the survey that `--survey` names; None without.
+    """Returns the survey of `--survey`; None without.
 
     Raises:
-        ImageError: There is no such survey, or its file is not right.
+        ImageError: There is no such survey, or its file is invalid.
     """
     return None if FLAGS.survey is None else find_survey(FLAGS.survey)
 
 
 def beam() -> float | None:
-    """Returns the width of the beam that `--beam` gives, arcsec; None without.
+    """Returns the width of `--beam`, arcsec; None without.
 
     Raises:
-        UsageError: It is not above 0 and finite.
+        UsageError: It is not positive and finite.
     """
     if FLAGS.beam is not None and not 0 < FLAGS.beam < math.inf:
-        raise UsageError(f"--beam must be above 0 and finite, got {FLAGS.beam}.")
+        raise UsageError(f"--beam must be positive and finite, got {FLAGS.beam}.")
     return FLAGS.beam

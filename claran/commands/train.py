@@ -1,23 +1,23 @@
-r"""The mode train: a network learns from labelled fields.
+r"""The mode train: trains a network on labelled fields.
 
-A compact network on simulated fields that are made as it learns, or on a data set; and
-the original's network with the original's recipe:
+The compact network on fields that are simulated for it, or on a data set; and the
+original's network with the original's recipe:
   python -m claran.main --mode=train --data=simulated --output=DIR
   python -m claran.main --mode=train --data=rgz/simulated_12k --output=DIR
   python -m claran.main --mode=train --model=claran_v0.1 --data=rgz/d4 --output=DIR
 
-A trained network learns your own classes from your own files; it keeps what it knows
-about finding sources. Few steps at a low rate do. It is the one that comes with claran,
-or one of yours, --model=DIR/best.keras without --start:
+A trained network is fine-tuned to your own classes with your own files, with few steps
+at a low learning rate: the network that comes with claran, or one of yours with
+--model=DIR/best.keras and without --start:
   python -m claran.main --mode=train --model=claran_first --start=pretrained \
       --data=FOLDER --output=OTHER
 
-DIR then holds best.keras, the model to use (the best on the validation fields),
-last.keras, log.csv, curves.png, run.json with all that decided the result, and
-tensorboard (tensorboard --logdir=DIR). Interrupted at any moment, the same command
-resumes from the last checkpoint and ends where it would have ended. --steps,
---batch_size and --learning_rate are the model's own unless given; a batch twice as
-large wants half as many steps at a higher rate.
+DIR then has best.keras, the model to use (the best on the validation fields),
+last.keras, log.csv, curves.png, run.json with all settings, and tensorboard
+(tensorboard --logdir=DIR). After an interruption the same command resumes from the last
+checkpoint, with the same result as without. --steps, --batch_size and --learning_rate
+are those of the model unless given; with a batch twice as large, give half as many
+steps and a higher rate.
 """
 
 from pathlib import Path
@@ -32,41 +32,49 @@ from claran.training.session import TrainingSession, train_detector
 
 __all__ = ["train"]
 
-flags.DEFINE_integer("steps", None, "train: batches to learn from.", lower_bound=1)
-flags.DEFINE_float("learning_rate", None, "train: its largest value.")
+flags.DEFINE_integer("steps", None, "train: number of steps.", lower_bound=1)
+flags.DEFINE_float("learning_rate", None, "train: largest learning rate.")
 flags.DEFINE_enum(
     "precision",
     "float32",
     ("float32", "bfloat16"),
-    "train: of the layers; bfloat16 is faster on GPUs and TPUs. Boxes and weights are "
-    "float32 in both.",
+    "train: precision of the layers; bfloat16 is faster on GPUs and TPUs. Boxes and "
+    "weights are float32 in both.",
 )
 flags.DEFINE_enum(
     "start",
     "auto",
     ("auto", "pretrained", "imagenet", "random"),
-    "train: the weights that a preset begins with. pretrained: those that come with "
-    "it, to fine-tune them; imagenet: of claran_v0.1 alone, whose recipe needs it; it "
-    "is fetched, 59 MB. auto: imagenet for claran_v0.1, random for claran_first. A "
-    ".keras file begins with its own.",
+    "train: initial weights of a preset. pretrained: the trained weights that come "
+    "with it, to fine-tune them; imagenet: only for claran_v0.1, whose recipe needs them, a "
+    "download of 59 MB; auto: imagenet for claran_v0.1, random for claran_first. A "
+    ".keras file has its own weights.",
 )
 flags.DEFINE_integer(
-    "save_every", 500, "train: steps between checkpoints.", lower_bound=1
+    "save_every", 500, "train: number of steps between checkpoints.", lower_bound=1
 )
 flags.DEFINE_integer(
-    "validate_every", 2, "train: checkpoints between validations.", lower_bound=1
+    "validate_every",
+    2,
+    "train: number of checkpoints between validations.",
+    lower_bound=1,
 )
 flags.DEFINE_integer(
-    "validation_fields", 500, "train: fields to validate on; 0 for none.", lower_bound=0
+    "validation_fields",
+    500,
+    "train: number of fields to validate on; 0 for none.",
+    lower_bound=0,
 )
-flags.DEFINE_integer("slots", 32, "train: most objects in a field.", lower_bound=1)
+flags.DEFINE_integer(
+    "slots", 32, "train: largest number of objects in a field.", lower_bound=1
+)
 FLAGS = flags.FLAGS
 
 _ = model_flags  # Defines --model, --batch_size and the thresholds.
 
 
 def train() -> None:
-    """Trains; a training in the output folder resumes."""
+    """Trains a model; a training in the output folder resumes."""
     if not FLAGS.output:
         raise UsageError("Give --output, the folder for the model and its logs.")
     session = TrainingSession(
@@ -107,8 +115,8 @@ def _sources(session: TrainingSession) -> tuple[Any, Source | None]:
         return source, None
     try:
         held_out = data_flags.labelled_fields("validation")
-    except ValueError as error:  # The data can be read, as those to train on were.
-        say(f"Note: {error} Trains without: best.keras will be the last.")
+    except ValueError as error:  # The data can be read, but have no such split.
+        say(f"Note: {error} Training without validation: best.keras is the last model.")
         return source, None
     if len(held_out) > number:
         held_out = data_flags.labelled_fields(f"validation[:{number}]")

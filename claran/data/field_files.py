@@ -60,9 +60,7 @@ class Loaded(NamedTuple):
     """A field, and its labels as they were read."""
 
     field: Field
-    labelled: tuple[
-        LabelledObject, ...
-    ]  # With boxes clipped to the image.
+    labelled: tuple[LabelledObject, ...]  # With boxes clipped to the image.
 
 
 def load_field(

@@ -1,4 +1,4 @@
-"""The last step of Faster R-CNN: from classified proposals to detections."""
+"""The last stage of Faster R-CNN: from classified proposals to detections."""
 
 import functools
 from typing import Any, NamedTuple
@@ -16,9 +16,9 @@ __all__ = ["BoxDecoder", "RawDetections"]
 
 
 class RawDetections(NamedTuple):
-    """Detections of a batch, by falling score; `k` places, some of them empty."""
+    """Detections of a batch, by falling score, in `k` slots; some may be empty."""
 
-    boxes: Float[Array, "b k 4"]  # Pixels of the original picture.
+    boxes: Float[Array, "b k 4"]  # Pixels of the field's picture.
     labels: Int[Array, "b k"]  # Class, from 1.
     scores: Float[Array, "b k"]  # Probability of that class.
     valid: Bool[Array, "b k"]
@@ -26,24 +26,24 @@ class RawDetections(NamedTuple):
 
 @keras.saving.register_keras_serializable(package="claran")
 class BoxDecoder(keras.layers.Layer):
-    """Moves each proposal by the deltas of each class and suppresses class by class.
+    """Applies the deltas of each class to proposals, and suppresses in each class.
 
-    Scores are not cut here: a lower score never suppresses a higher one, so a cut
-    afterwards gives the same detections.
+    There is no score threshold: a lower score never suppresses a higher one, so that a
+    later threshold gives the same detections.
 
     Args:
-        max_outputs: Detections an image.
+        max_outputs: Number of detections for each image.
         iou_threshold: See `claran.ops.nms`.
         inclusive: See `claran.ops.nms`.
-        temperature: Divides the logits: what makes the scores probabilities (Guo et al.
-            2017, arXiv:1706.04599).
-        delta_stds: The head predicts deltas in these units.
-        clip_both_ends: Clip boxes to the picture. Without it, as in ClaRAN, only the
-            lower ends are held above 0 and the upper ones below the border, so that a
-            box wholly outside stays outside, inverted.
+        temperature: Divisor of the logits, to calibrate the scores to probabilities
+            (Guo et al. 2017, arXiv:1706.04599).
+        delta_stds: Units of the deltas that the head predicts.
+        clip_both_ends: Whether all edges are clipped to the picture. Otherwise, as in
+            ClaRAN, the lower edges are only clipped at 0 and the upper edges only at
+            the border, so that a box entirely outside has its edges exchanged.
         offset: See `claran.ops.boxes`.
         max_log_ratio: See `claran.ops.boxes.decode`.
-        **kwargs: Of `keras.layers.Layer`.
+        **kwargs: Arguments of `keras.layers.Layer`.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class BoxDecoder(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.autocast = False  # Half precision has 3 digits: no boxes in it.
+        self.autocast = False  # Half precision has 3 digits, too few for boxes.
         self.max_outputs = max_outputs
         self.iou_threshold = iou_threshold
         self.inclusive = inclusive
@@ -85,12 +85,13 @@ class BoxDecoder(keras.layers.Layer):
 
         Args:
             logits: Background and classes, for every proposal.
-            deltas: Box deltas in units of `delta_stds`, for every class.
+            deltas: Box deltas in units of `delta_stds`, for background and classes.
             rois: Proposals, pixels of the network's input.
-            proposed: Which proposals exist.
+            proposed: Whether a proposal exists.
             image_info: See `claran.layers.proposals.Proposals.call`.
-            temperature: In place of the layer's own.
-            area_factor: Factor on `max_outputs`: the input's area relative to training.
+            temperature: Temperature to replace the layer's own.
+            area_factor: Factor for `max_outputs`: the area of the input relative to
+                training.
         """
         logits = logits / (self.temperature if temperature is None else temperature)
         outputs = area_factor * self.max_outputs
@@ -132,7 +133,13 @@ class BoxDecoder(keras.layers.Layer):
         rois: Float[Array, "n 4"],
         info: Float[Array, "3"],
     ) -> Float[Array, "n c 4"]:
-        """Returns the box of each proposal and class, pixels of the picture."""
+        """Returns the box of each proposal and class, in pixels of the picture.
+
+        Args:
+            deltas: Deltas in units of `delta_stds`, for every class.
+            rois: Proposals, pixels of the network's input.
+            info: Rows, columns and scale, see `claran.fields.preprocessing`.
+        """
         rows, columns, scale = info
         height, width = rows / scale, columns / scale
         anchors = jnp.broadcast_to((rois / scale)[:, None], deltas.shape)

@@ -1,4 +1,4 @@
-"""Faster R-CNN with a spatial transformer between its stages: the network of ClaRAN.
+"""Faster R-CNN with a spatial transformer between its stages, the network of ClaRAN.
 
 Ren et al. 2015, arXiv:1506.01497; Wu et al. 2019, MNRAS 482, 1211.
 """
@@ -23,7 +23,7 @@ __all__ = ["FasterRcnn", "Heads", "Proposed"]
 
 
 class Proposed(NamedTuple):
-    """What the first stage finds in a batch; see `Rpn` and `Proposals`."""
+    """Outputs of the first stage for a batch; see `Rpn` and `Proposals`."""
 
     features: Float[Array, "b h w c"]
     logits: Float[Array, "b m 2"]
@@ -34,7 +34,7 @@ class Proposed(NamedTuple):
 
 
 class Heads(NamedTuple):
-    """What both stages say of the proposals of a batch; see `BoxDecoder.call`."""
+    """Outputs of the second stage for a batch; see `BoxDecoder.call`."""
 
     logits: Float[Array, "b n c"]
     deltas: Float[Array, "b n c 4"]
@@ -46,8 +46,8 @@ class Heads(NamedTuple):
 class FasterRcnn(keras.Model):
     """Finds and classifies the sources in a batch of images.
 
-    It knows nothing of fields, names of classes or what becomes of its detections: see
-    `claran.detection.detection_model`.
+    It is independent of fields and names of classes: see
+    `claran.detection.detection_model` for these.
 
     Args:
         backbone: From images `(b, rows, columns, channels)` to one feature map.
@@ -56,9 +56,9 @@ class FasterRcnn(keras.Model):
         sampler: Samples the feature map in each region.
         head: Classifies the samples and corrects the boxes.
         decoder: Turns these into detections.
-        image_size: Side in pixels of the square images of training. Larger images get
+        image_size: Side of the square images of training, pixels. Larger images have
             more proposals and detections, in proportion to their area.
-        **kwargs: Of `keras.Model`.
+        **kwargs: Arguments of `keras.Model`.
 
     Raises:
         ValueError: RPN and sampler disagree on the stride.
@@ -77,7 +77,7 @@ class FasterRcnn(keras.Model):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.autocast = False  # Half precision has 3 digits: no boxes in it.
+        self.autocast = False  # Half precision has 3 digits, too few for boxes.
         if rpn.stride != sampler.stride:
             raise ValueError(
                 f"`rpn` and `sampler` must have one stride, got {rpn.stride} and "
@@ -107,9 +107,8 @@ class FasterRcnn(keras.Model):
 
         Args:
             inputs: Images `(b, rows, columns, channels)`, or a dictionary of `images`
-                (the same) and `image_info` `(b, 3)`: rows and columns of the image
-                within its place in the batch, the rest being padding, and pixels there
-                per pixel of the original picture.
+                and `image_info` `(b, 3)`: rows and columns of each image without its
+                padding, and its pixels per pixel of the field's picture.
             training: Whether dropout is on.
         """
         images, info = self._unpack(inputs)
@@ -121,7 +120,13 @@ class FasterRcnn(keras.Model):
         info: Float[Array, "b 3"],
         training: bool = False,
     ) -> "Heads":
-        """Runs both stages; returns all that detections are decoded from."""
+        """Runs both stages; `decode` makes detections of the result.
+
+        Args:
+            images: The images.
+            info: See `call`.
+            training: Whether dropout is on.
+        """
         proposed = self.propose(images, info)
         logits, deltas = self.classify(
             proposed.features, proposed.rois, training=training
@@ -138,9 +143,9 @@ class FasterRcnn(keras.Model):
         """Returns the detections of each image.
 
         Args:
-            heads: Of `heads`.
+            heads: Result of `heads`.
             info: See `call`.
-            temperature: In place of the decoder's own.
+            temperature: Temperature to replace the decoder's own.
         """
         proposals = heads.rois.shape[1]
         return self.decoder(
@@ -149,10 +154,14 @@ class FasterRcnn(keras.Model):
         )  # fmt: skip
 
     def area_factor(self, rows: int, columns: int) -> int:
-        """Returns the input's area relative to training, rounded up.
+        """Returns the area of the input relative to training, rounded up.
 
-        It has as many times the proposals and detections: on a sky four times as large
-        there are four times the sources.
+        The numbers of proposals and detections are larger by this factor, as there are
+        more sources in a larger area.
+
+        Args:
+            rows: Rows of the input.
+            columns: Columns of the input.
         """
         return math.ceil(rows * columns / self.image_size**2)
 
@@ -164,14 +173,19 @@ class FasterRcnn(keras.Model):
     ) -> Proposed:
         """Runs the first stage: features and regions of interest.
 
-        Regions of interest are constants to a gradient, as in the paper's approximate
-        joint training and in ClaRAN.
+        Regions of interest have no gradient, as in the approximate joint training of
+        the paper and in ClaRAN.
+
+        Args:
+            images: The images.
+            info: See `call`.
+            training: Whether the number of proposals is that of training.
         """
         features = self.backbone(images, training=training)
         logits, deltas = self.rpn(features)
         _, rows, columns, _ = features.shape
         rois, scores, valid = self.proposals(
-            # Before the step, not behind it: it is not differentiated in vain.
+            # Before the layer, so that its gradient is not computed.
             *jax.lax.stop_gradient((logits, deltas)),
             self.rpn.anchors(rows, columns),
             info,
@@ -186,7 +200,13 @@ class FasterRcnn(keras.Model):
         rois: Float[Array, "b n 4"],
         training: bool = False,
     ) -> tuple[Float[Array, "b n classes"], Float[Array, "b n classes 4"]]:
-        """Runs the second stage: class logits and deltas of regions of interest."""
+        """Runs the second stage: class logits and deltas of regions of interest.
+
+        Args:
+            features: Of the backbone.
+            rois: `(x0, y0, x1, y1)`, pixels of the network's input.
+            training: Whether dropout is on.
+        """
         return self.head(self.sampler(features, rois), training=training)
 
     def losses_from(
@@ -201,10 +221,10 @@ class FasterRcnn(keras.Model):
         """Returns the four losses of joint training, means over the batch.
 
         Args:
-            proposed: Of `propose`: both stages share its features.
-            rpn_targets: Of `claran.ops.targets.rpn_targets`, batched.
-            rois: Of `claran.ops.targets.head_targets`, batched.
-            head_targets: Likewise.
+            proposed: Result of `propose`; both stages use its features.
+            rpn_targets: Targets of `claran.ops.targets.rpn_targets`, batched.
+            rois: Sampled regions of `claran.ops.targets.head_targets`, batched.
+            head_targets: Their targets, batched.
             training: Whether dropout is on.
         """
         rpn_class, rpn_box = jax.vmap(_rpn_losses)(

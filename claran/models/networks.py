@@ -1,4 +1,4 @@
-"""Ready-made networks, untrained."""
+"""The networks of the presets, untrained."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -31,9 +31,9 @@ def claran_v01(
 ) -> FasterRcnn:
     """Returns ClaRAN v0.1 (Wu et al. 2019), untrained: VGG16, 600 px, five proposals.
 
-    Its conventions are the original's throughout, so that a released checkpoint gives
-    the original's numbers: inclusive pixels, suppression at an equal IoU, the sampler's
-    zero border. The widths of the layers are arguments for smaller copies of it.
+    Its conventions are those of the original, so that a published checkpoint gives the
+    same numbers: inclusive pixels, suppression at an equal IoU, zero border of the
+    sampler. The widths of the layers are arguments, for smaller networks.
 
     Args:
         num_classes: Classes without background.
@@ -84,19 +84,19 @@ def claran_first(
 ) -> FasterRcnn:
     """Returns the compact network for radio surveys, untrained.
 
-    It is meant for the float channels of `claran.fields.channels.Channels`, with a
-    beam of three pixels, as FIRST's is.
+    Its input are the channels of `claran.fields.channels.Channels`, with a beam of
+    three pixels as for FIRST.
 
     Args:
         num_classes: Classes without background.
-        image_size: Side of the network's input in training, pixels; it detects in
-            fields of any size.
+        image_size: Side of the network's input in training, pixels. The input in
+            detection may have any size.
         anchor_sizes: Sides of the square anchors, pixels.
         anchor_ratios: Height over width of the anchors.
         widths: See `claran.models.pyramid.pyramid`.
-        depths: Likewise.
-        features: Likewise.
-        top_down: Likewise.
+        depths: See there.
+        features: See there.
+        top_down: See there.
         rpn_width: Channels of the RPN's hidden layer.
         head_width: Units of the head's two hidden layers.
         samples: Samples along each side of an RoI.

@@ -1,4 +1,4 @@
-"""Simulated fields by number, made when asked for: training data without end."""
+"""Simulated fields by number, made when needed: unlimited training data."""
 
 import hashlib
 import json
@@ -26,27 +26,27 @@ __all__ = ["SIMULATED", "SimulatedFields"]
 SIMULATED: dict[str, dict[str, Any]] = {
     "simulated": {"population": CATALOG},
     "simulated/balanced": {"population": BALANCED},
-    # Most cutouts of FIRST have its own pixels, Radio Galaxy Zoo's are resampled. Every
-    # second field is wide: what to leave apart is learned from neighbours far away.
+    # Most cutouts of FIRST have its own pixels; Radio Galaxy Zoo's are resampled. Every
+    # second field is wide, with distant neighbors that are not to be joined.
     "simulated/first": {
         "population": BALANCED,
         "surveys": (FIRST_WIDE, FIRST_NATIVE, FIRST_WIDE, FIRST),
     },
 }  # fmt: skip
-"""Arguments of `SimulatedFields` by the name that `--data` has for them."""
+"""Arguments of `SimulatedFields` by the name for `--data`."""
 
 
 class SimulatedFields:
-    """As many fields as wanted, none of them ever in memory or on disk.
+    """Any number of simulated fields, which are not kept in memory or on disk.
 
-    Field `i` of a seed is the same on every machine with the same NumPy; fields of
-    other seeds have nothing in common with it.
+    Field `i` of a seed is the same on every machine with the same version of NumPy.
+    Fields of different seeds are independent.
 
     Args:
         count: Number of fields.
-        seed: Decides all of them.
+        seed: Seed of all fields.
         population: See `claran.simulation.populations`.
-        surveys: Field `i` is of the survey `i` modulo their number; see
+        surveys: Field `i` is of survey `i` modulo their number; see
             `claran.simulation.observation`.
     """
 
@@ -60,15 +60,18 @@ class SimulatedFields:
     ) -> None:
         self.class_names = RGZ_CLASSES
         self.has_radio = True
-        self.endless = True  # No field comes twice.
+        self.endless = True  # No field occurs twice.
         self.count = count
         self.seed = seed
         self.population = population
         self.surveys = tuple(surveys)
 
+    def __repr__(self) -> str:
+        return f"<SimulatedFields: {self.count} fields of seed {self.seed}>"
+
     @property
     def fingerprint(self) -> str:
-        """Hash of all that decides the fields, but for the simulator's own code."""
+        """Hash of the arguments; not of the simulator's code."""
         about = [self.count, self.seed, repr(self.population), repr(self.surveys)]
         return hashlib.sha256(json.dumps(about).encode()).hexdigest()
 

@@ -200,6 +200,8 @@ def test_csv_counts_malformed_lines(write_csv, line, message):
     "column, value, message",
     [
         ("num_peaks", "1.5", "num_peaks must be a whole number, got '1.5'"),
+        ("num_cpnts", "inf", "num_cpnts must be a whole number, got 'inf'"),
+        ("peak_ras", "1;x", "peak_ras must be numbers with ;, got '1;x'"),
         ("split", "dev", "split must be one of train, validation, test, got 'dev'"),
         ("training", "2", "training must be 1 or 0, got '2'"),
         ("peak_ras", "1;2", "peak_ras and peak_decs differ in length"),
@@ -270,8 +272,11 @@ def test_coco_counts_malformed_annotations(write_coco, change, message):
 
 def test_coco_counts_bad_images(write_coco):
     images = [{"id": 7, "file_name": "a.png"}] * 2 + [{"id": 9}]
+    images += [{"id": [1], "file_name": "b.png"}]
+    images += [{"id": 2, "file_name": "c.png", "height": np.inf, "width": 1}]
     report = read_coco(write_coco(images=images)).report
-    assert report.counts == {"duplicated": 1, "malformed": 1}
+    assert report.counts == {"duplicated": 1, "malformed": 3}
+    assert repr(report) == "<Report: {'duplicated': 1, 'malformed': 3}>"
 
 
 @pytest.mark.parametrize(
@@ -311,6 +316,11 @@ def test_voc_keeps_difficult_objects_to_ignore():
     "content, message",
     [
         pytest.param(b"<annotation>", "F.xml: not XML", id="cut"),
+        pytest.param(
+            b'<?xml version="1.0" encoding="x"?><annotation/>',
+            "F.xml: not XML",
+            id="encoding",
+        ),
         pytest.param(b"<html/>", "F.xml: <html>, not <annotation>", id="html"),
         pytest.param(voc(xmin="a"), "object 1: <bndbox/xmin> must be a n", id="text"),
         pytest.param(voc(xmin=21), "object 1: its box must satisfy", id="inverted"),
@@ -324,8 +334,9 @@ def test_voc_counts_malformed_files_and_objects(content, message):
     assert message in report.messages["malformed"][0]
 
 
-def test_voc_without_a_size_has_no_shape():
-    field = parse_voc(voc(width=""), "F", Report())
+@pytest.mark.parametrize("width", ["", "inf", "nan", "0"])
+def test_voc_without_a_size_has_no_shape(width):
+    field = parse_voc(voc(width=width), "F", Report())
     assert field is not None
     assert field.shape is None
 
@@ -340,7 +351,7 @@ def test_voc_folder(tmp_path):
 
 
 def test_voc_folder_without_voc_is_refused(tmp_path):
-    with pytest.raises(ImageError, match=r"no such folder, or no [.]xml in it"):
+    with pytest.raises(ImageError, match=r"no such folder, or no [.]xml file in it"):
         read_voc(tmp_path)
     (tmp_path / "a.xml").write_text("")
     with pytest.raises(ImageError, match="has no PASCAL VOC file; 1 malformed"):
