@@ -43,7 +43,7 @@ def test_what_a_call_before_set_is_forgotten(folder):
 @pytest.mark.parametrize(
     "mode, values, message",
     [
-        pytest.param("fly", {}, "`mode` must be one of demo, .*: 'fly'", id="mode"),
+        pytest.param("fly", {}, "`mode` must be one of demo, .*, got 'fly'", id="mode"),
         pytest.param("simulate", {"nmu": 1}, "Unknown .* flag 'nmu'", id="flag"),
         pytest.param("simulate", {"num": "x"}, "--num=x", id="value"),
         pytest.param(

@@ -24,7 +24,7 @@ def test_then_predict_gives_the_numbers_of_the_original(claran, checkpoint, gold
         "--output=new/model.keras", model=None,
     )  # fmt: skip
     assert (status, errors) == (0, "")
-    sees = "sees Picture(method='D4', image_size=132): new/model.keras\n"
+    sees = "Picture(method='D4', image_size=132): new/model.keras\n"
     assert output.endswith(sees)
     assert [path.name for path in Path("new").iterdir()] == ["model.keras"]
     wanted = {}
@@ -75,10 +75,12 @@ def test_a_model_of_an_older_claran(claran, narrow, save_old, assert_fails):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        pytest.param([], "Give --tf_checkpoint, the path without", id="no-checkpoint"),
+        pytest.param(
+            [], "Give either --tf_checkpoint, the path without", id="no-checkpoint"
+        ),
         pytest.param(
             ["--tf_checkpoint=x", "--old_model=y"],
-            "Give --tf_checkpoint, the path without .index or .data-..., or else",
+            "Give either --tf_checkpoint, the path without .index and",
             id="both",
         ),
         pytest.param(

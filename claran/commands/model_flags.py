@@ -18,8 +18,8 @@ flags.DEFINE_float(
     "score_threshold",
     None,
     "Only detections with a higher score. Default: 0.05 in predict; 0.5 in demo, or "
-    "0.8 for networks that do not count islands, such as claran_v0.1. eval: score above "
-    "which association and confusion are measured; default as in demo.",
+    "0.8 for networks that do not count islands, such as claran_v0.1. eval: score "
+    "above which association and confusion are measured; default as in demo.",
     lower_bound=0.0,
     upper_bound=1.0,
 )

@@ -46,9 +46,9 @@ flags.DEFINE_enum(
     "auto",
     ("auto", "pretrained", "imagenet", "random"),
     "train: initial weights of a preset. pretrained: the trained weights that come "
-    "with it, to fine-tune them; imagenet: only for claran_v0.1, whose recipe needs them, a "
-    "download of 59 MB; auto: imagenet for claran_v0.1, random for claran_first. A "
-    ".keras file has its own weights.",
+    "with it, to fine-tune them; imagenet: only for claran_v0.1, whose recipe needs "
+    "them, a download of 59 MB; auto: imagenet for claran_v0.1, random for "
+    "claran_first. A .keras file has its own weights.",
 )
 flags.DEFINE_integer(
     "save_every", 500, "train: number of steps between checkpoints.", lower_bound=1

@@ -49,8 +49,8 @@ def read_field(
 
     Raises:
         ImageError: A file cannot be read or used.
-        ValueError: `wcs` is not celestial, the beam is not positive and finite, or they
-            or `infrared` are given for a field that is only a picture.
+        ValueError: `wcs` is not celestial, the beam is not positive and finite, or
+            `wcs` or `infrared` is given for a field that is only a picture.
     """
     if isinstance(radio, Field):
         field = radio
@@ -68,10 +68,10 @@ def read_field(
     if field.image is not None:
         known = survey or field.survey
         changes |= _images(field.image, infrared, wcs, beam_arcsec, survey=known)
-    elif not (infrared is None and wcs is None and beam_arcsec is None):
+    elif not (infrared is None and wcs is None):
         raise ValueError(
-            f"{field.name}: is a picture; leave out `infrared`, `wcs` and "
-            "`beam_arcsec`, which are for radio images."
+            f"{field.name}: is a picture; leave out `infrared` and `wcs`, which are "
+            "for radio images."
         )
     return field.replace(**changes) if changes else field
 

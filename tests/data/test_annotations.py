@@ -150,7 +150,10 @@ def test_csv_reads_flags_as_others_write_them(write_csv, text, expected):
 
 @pytest.mark.parametrize(
     "column, message",
-    [("ignore", "ignore must be 1 or 0, got 'maybe'"), ("peak_decs", "could not")],
+    [
+        ("ignore", "ignore must be 1 or 0, got 'maybe'"),
+        ("peak_decs", "must be numbers with ;"),
+    ],
 )
 def test_csv_reports_what_makes_no_sense(write_csv, column, message):
     header = f"name,cls,{column},box_x0,box_y0,box_x1,box_y1"

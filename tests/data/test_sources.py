@@ -341,7 +341,7 @@ def test_bad_files_and_labels_are_counted(tmp_path):
         "missing image": 1, "unusable image": 2, "unusable infrared image": 1,
         "outside the image": 1, "cut by the edge": 1,
     }  # fmt: skip
-    assert "make blank pixels NaN" in str(source.report)
+    assert "set blank pixels to NaN" in str(source.report)
     assert source[2].objects.boxes.tolist() == [[10, 4, 16, 9], [30, 0, 35, 8]]
 
 

@@ -189,7 +189,7 @@ def test_fields_larger_than_the_batches_are_refused(fields, workers):
     options = PipelineOptions(slots=4, size=(64, 48), workers=workers)
     message = (
         "field0: is 64 x 64 pixels at the network's resolution, more than the batches' "
-        "64 x 48; give `size` that holds it, or cut"
+        "64 x 48; give a larger `size`, or cut"
     )
     with (
         validation_batches(fields, INPUTS, options=options) as batches,

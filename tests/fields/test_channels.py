@@ -148,9 +148,9 @@ def test_protocols(make_field):
     [
         (
             9e3,
-            r"field0: its beam would be 9e\+03 pixels wide .* 64; corr.*BMAJ",
+            r"field0: the beam would be 9e\+03 pixels wide .* 64; corr.*BMAJ",
         ),
-        (0.01, "its beam would be 0.01 pixels wide and the field 64"),
+        (0.01, "the beam would be 0.01 pixels wide and the field 64"),
     ],
 )
 def test_an_impossible_beam_is_named(make_field, beam, message):
@@ -163,7 +163,7 @@ def test_an_impossible_beam_is_named(make_field, beam, message):
 def test_a_picture_has_no_channels():
     picture = Field("drawn.png", picture=np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(
-        ValueError, match=r"drawn\.png: is a picture, and the network lo"
+        ValueError, match=r"drawn\.png: is a picture, but the network ne"
     ):
         Channels()(picture)
 
@@ -179,9 +179,9 @@ def test_a_picture_has_no_channels():
         ),
         (
             {"image_size": 64},
-            r"give one of `beam_pixels` and `image_size`, got 3\.0 and",
+            r"give either `beam_pixels` or `image_size`, got 3\.0 and",
         ),
-        ({"beam_pixels": None}, "give one of .*, got None and None"),
+        ({"beam_pixels": None}, "give either .*, got None and None"),
     ],
 )
 def test_nonsense_is_refused(options, message):

@@ -176,7 +176,7 @@ def test_a_picture_has_no_noise_and_no_islands():
     assert field.measure() is field
     assert field.assumptions == ()
     for name in ("noise", "signal_to_noise"):
-        with pytest.raises(ImageError, match=r"p\.png: is a picture; this needs a rad"):
+        with pytest.raises(ImageError, match=r"p\.png: is a picture, but a radio ima"):
             getattr(field, name)
 
 

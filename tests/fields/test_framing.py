@@ -112,7 +112,7 @@ def test_protocols(make_field):
 
 @pytest.mark.parametrize("method", ["D3", "D4"])
 def test_missing_infrared_is_named(make_field, method):
-    message = f"field0: has no infrared picture, which {method} needs; D1 works without"
+    message = f"field0: has no infrared picture, which {method} needs; give"
     with pytest.raises(ValueError, match=message):
         Picture(method=method)(make_field(SOURCE, infrared=False))
 

@@ -129,6 +129,9 @@ def test_a_picture_stays_one(picture):
     assert read_field(field, beam_arcsec=3.0, survey=None) is field
     with_survey = read_field(field, survey=SURVEYS["emu"])
     assert with_survey.survey is SURVEYS["emu"] and with_survey.image is None
+    for given in ({"infrared": picture}, {"wcs": WCS(naxis=2)}):
+        with pytest.raises(ValueError, match="p: is a picture; leave out `infrared`"):
+            read_field(field, **given)
 
 
 def test_a_wcs_of_more_axes_is_cut(values):
@@ -159,6 +162,15 @@ def test_a_beam_in_arcsec_needs_pixels_in_arcsec(values):
         ImageError, match=r"bare\.fits: has no WCS, so that the width of a beam"
     ):
         with_beam(image, 5.0)
+
+
+def test_a_beam_in_arcsec_and_a_survey(values):
+    """The survey has the size of a pixel, so that an image needs no WCS."""
+    image = SkyImage(values=values, name="bare.fits")
+    field = read_field(image, survey=SURVEYS["vlass"], beam_arcsec=5.0)
+    assert field.beam_pixels == pytest.approx(5.0)
+    again = read_field(field, beam_arcsec=3.0)
+    assert again.beam_pixels == pytest.approx(3.0)
 
 
 def test_pictures(picture, tmp_path):

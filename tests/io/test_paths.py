@@ -121,7 +121,7 @@ def test_pair_infrared(radio, infrared, turned):
     [
         pytest.param(
             ["a.png", "c.png"],
-            r"^r/b\.fits: no file among .* name it b_infrared\.png",
+            r"^r/b\.fits: no file among .* name one b_infrared\.png",
             id="missing",
         ),
         pytest.param(
