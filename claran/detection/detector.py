@@ -1,5 +1,6 @@
 """The detector as an astronomer uses it: FITS in, table and figure out."""
 
+import dataclasses
 import hashlib
 import os
 import secrets
@@ -21,9 +22,10 @@ from claran.detection.loading import load_model, model_file, save_model
 from claran.detection.presets import PRESETS
 from claran.fields.field import Field
 from claran.fields.reading import read_field
+from claran.sky.pictures import array_to_picture
 from claran.sky.surveys import Survey
 
-__all__ = ["Detector", "UntrainedWarning"]
+__all__ = ["Detector", "UntrainedWarning", "tabulated"]
 
 
 class UntrainedWarning(UserWarning):
@@ -137,8 +139,8 @@ class Detector:
 
         Returns:
             See `claran.catalog.tables.detection_table`; boxes in the FITS array frame:
-            y up, pixel i covers [i, i + 1]. `meta` has model, thresholds, and what was
-            assumed.
+            y up, pixel i covers [i, i + 1]; but y down for a picture alone. `meta` has
+            model, thresholds, and what was assumed.
 
         Raises:
             ImageError: A file cannot be read or used; says which and what to do.
@@ -177,8 +179,7 @@ class Detector:
             found: In it.
             score_threshold: What they were cut at, for the metadata.
         """
-        if field.wcs is not None:
-            found = found.with_columns(**sky_columns(field.wcs, found.boxes))
+        found = tabulated(field, found)
         return detection_table(
             [field.name] * len(found),
             self.codes(found),
@@ -255,6 +256,24 @@ class Detector:
             table = self.detect(field, score_threshold=score_threshold)
         assert field.image is not None  # noqa: S101 - `read_field` reads radio images.
         return plotting.plot_field(field.image, table, background=field.picture)
+
+
+def tabulated(field: Field, found: Detections) -> Detections:
+    """Returns detections as tables have them.
+
+    With a WCS they have sky positions. In a field that is nothing but a picture, boxes
+    are in pixels of the picture, y down.
+
+    Args:
+        field: The field.
+        found: In it; boxes in the FITS array frame.
+    """
+    if not field.has_radio:
+        boxes = array_to_picture(found.boxes, field.shape, field.shape)
+        return dataclasses.replace(found, boxes=boxes)
+    if field.wcs is None:
+        return found
+    return found.with_columns(**sky_columns(field.wcs, found.boxes))
 
 
 def _set_threshold(part: Any, name: str, threshold: float | None) -> None:

@@ -16,12 +16,11 @@ from tqdm.auto import tqdm
 
 from claran.catalog.tables import (
     detection_table,
-    sky_columns,
     table_format,
     write_table,
 )
 from claran.detection.detections import Detections
-from claran.detection.detector import Detector
+from claran.detection.detector import Detector, tabulated
 from claran.errors import ImageError
 from claran.fields.field import Field, describe_assumptions
 from claran.fields.reading import read_field, read_picture_field
@@ -140,10 +139,7 @@ def predict_files(
             tqdm.write(f"Skipped: {one.error}", file=sys.stderr)
             partial.add(FileResult(one.detections, False, ""))
             continue
-        detections = one.detections
-        if one.field.wcs is not None:
-            columns = sky_columns(one.field.wcs, detections.boxes)
-            detections = detections.with_columns(**columns)
+        detections = tabulated(one.field, one.detections)
         assumed = "; ".join(detector.assumptions(one.field))
         partial.add(FileResult(detections, True, assumed))
     prediction = _prediction(
