@@ -139,8 +139,8 @@ class Detector:
 
         Returns:
             See `claran.catalog.tables.detection_table`; boxes in the FITS array frame:
-            y up, pixel i covers [i, i + 1]. `meta` has model, thresholds, and what was
-            assumed.
+            y up, pixel i covers [i, i + 1]; but y down for a picture alone. `meta` has
+            model, thresholds, and what was assumed.
 
         Raises:
             ImageError: A file cannot be read or used; says which and what to do.

@@ -14,6 +14,7 @@ from claran.detection.detections import Detections
 from claran.detection.detector import Detector, UntrainedWarning
 from claran.detection.prediction import predict_files
 from claran.errors import ImageError
+from claran.fields.field import Field
 from claran.fields.reading import read_field, read_picture_field
 from claran.models.weights import WeightsError
 from claran.sky.images import SkyImage, read_sky_image
@@ -362,3 +363,15 @@ class TestPreset:
         model.save(tmp_path / "x.keras")
         with pytest.raises(WeightsError, match=r"holds a Sequential, not a claran Det"):
             Detector.from_preset(tmp_path / "x.keras")
+
+
+def test_boxes_in_a_picture_alone_have_y_down(picture_detector, rng):
+    picture = rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    field = Field("picture", picture=picture)
+    table = picture_detector.detect(field, score_threshold=0.0)
+    (one,) = picture_detector.engine.detect([field], score_threshold=0.0)
+    found = one.detections
+    assert len(table) == len(found) > 0 and "center" not in table.colnames
+    boxes = np.array([table[name] for name in ("x0", "y0", "x1", "y1")]).T
+    np.testing.assert_array_equal(boxes[:, [0, 2]], found.boxes[:, [0, 2]])
+    np.testing.assert_allclose(boxes[:, [3, 1]], 48 - found.boxes[:, [1, 3]])
