@@ -1,4 +1,7 @@
-"""Where JAX runs, and how it keeps what it compiled. Call before the first array."""
+"""Selects the device of JAX, and keeps compiled programs on disk.
+
+To be called before the first array is made.
+"""
 
 import ctypes
 import os
@@ -10,6 +13,7 @@ import jax
 __all__ = [
     "ACCELERATORS",
     "AcceleratorError",
+    "current_device",
     "is_out_of_memory",
     "join_processes",
     "use_accelerator",
@@ -24,22 +28,28 @@ REMEDIES = {
 
 
 class AcceleratorError(RuntimeError):
-    """The accelerator asked for is not there; says what to do."""
+    """The requested accelerator is not available; the message says what to do."""
+
+
+def current_device() -> Any:
+    """Returns the `jax.Device` that JAX computes on by default."""
+    device = jax.config.jax_default_device  # pyright: ignore[reportAttributeAccessIssue]
+    return device if isinstance(device, jax.Device) else jax.devices()[0]
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Returns whether an error says that the host or the accelerator has no memory."""
+    """Returns whether an error means that the host or the accelerator has no memory."""
     return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
 
 
 def join_processes() -> None:
     """Joins the processes of a SLURM step, on one node or several, in one program.
 
-    Does nothing outside of SLURM, and where `srun` started one process alone. Call it
-    before anything else of JAX.
+    Does nothing outside of SLURM, or if `srun` started a single process. Call it before
+    anything else of JAX.
 
     Raises:
-        AcceleratorError: The others cannot be reached.
+        AcceleratorError: The other processes cannot be reached.
     """
     if int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) < 2:
         return
@@ -58,39 +68,40 @@ def use_accelerator(
 ) -> Any:
     """Makes JAX compute on an accelerator and keep compiled programs on disk.
 
-    Programs are kept below `~/.cache/claran`, unless `JAX_COMPILATION_CACHE_DIR` or
-    `XDG_CACHE_HOME` say otherwise: the second start compiles nothing.
+    Programs are kept in `~/.cache/claran`, unless `JAX_COMPILATION_CACHE_DIR` or
+    `XDG_CACHE_HOME` are set, so that the second start compiles nothing.
 
     Args:
-        name: One of `ACCELERATORS`; `auto` takes the best there is.
-        index: Which of several.
+        name: One of `ACCELERATORS`; `auto` takes the best that is available.
+        index: Number of the device, from 0.
         keep_freed_memory: Make glibc keep large blocks for the next call. By default
-            it maps blocks over 32 MB anew each time, and the kernel clears them page
-            by page as they are touched: on two cores 0.1 s of 1.6 s for VGG16 at 600
-            px, and 25 of 34 ms for the RoI sampler on a batch of eight. Only before
-            JAX has started its threads does it reach all of them.
+            it maps blocks over 32 MB again each time, and the kernel clears them page
+            by page when they are touched: on two cores this takes 0.1 s of 1.6 s for
+            VGG16 at 600 px, and 25 of 34 ms for the RoI sampler on a batch of eight.
+            It has full effect only before JAX has started its threads.
 
     Returns:
         The `jax.Device`.
 
     Raises:
-        AcceleratorError: There is none of that kind, or not so many.
+        AcceleratorError: There is no accelerator of that kind, or no such number.
     """
     if keep_freed_memory:
         _keep_freed_memory()
     if name != "auto":
         jax.config.update("jax_platforms", "cuda" if name == "gpu" else name)
     try:
-        # By its name, as JAX may already run on something else.
+        # By its name, as JAX may already run on another device.
         devices = jax.local_devices(backend=None if name == "auto" else name)
     except (AssertionError, RuntimeError):  # The former from JAX without CUDA.
         raise AcceleratorError(
-            f"JAX finds no {name.upper()} here. {REMEDIES.get(name, '')} Or take "
-            "--accelerator=auto."
+            f"--accelerator={name}: JAX finds no {name.upper()} here. "
+            f"{REMEDIES.get(name, '')} Or give --accelerator=auto."
         ) from None
     if not 0 <= index < len(devices):
         raise AcceleratorError(
-            f"Device {index} was asked for, but there are {len(devices)}, from 0."
+            f"--device_index={index}: there are {len(devices)} devices; give a number "
+            f"from 0 to {len(devices) - 1}."
         )
     device = devices[index]
     jax.config.update("jax_default_device", device)

@@ -48,7 +48,7 @@ def test_missing_accelerator(name, extra):
 
 @pytest.mark.parametrize("index", [-1, len(jax.devices("cpu"))])
 def test_missing_device(index):
-    message = rf"Device {index} was asked for, but there are \d+, from 0"
+    message = rf"--device_index={index}: there are \d+ devices; give a number from 0"
     with pytest.raises(AcceleratorError, match=message):
         use_accelerator("cpu", index=index)
 

@@ -122,7 +122,7 @@ class TestDemo:
         demo = ["--mode=demo", "--model=claran_v0.1", "--output=."]
         status, output, errors = claran(*demo, model=None)
         assert (status, errors) == (0, "")
-        assert "Note: The weights of claran_v0.1 are untrained" in output
+        assert "Note: claran_v0.1 is untrained: its weights are random" in output
         assert len(QTable.read("simulated_radio_pred.ecsv"))  # Not cut at 0.8.
 
     @pytest.mark.parametrize("size", [3, 8, 11])
@@ -233,7 +233,7 @@ class TestPredict:
             claran(*arguments, "x.ecsv")
         assert Path("x.ecsv.unfinished").is_dir() and not Path("x.ecsv").exists()
         status, output, errors = claran(*arguments, "x.ecsv")
-        assert "Resumes: 2 of 3 files are done." in output
+        assert "Resuming: 2 of 3 files are done." in output
         assert finished == ["a_radio.fits", "c_radio.fits", "c_radio.fits"]
         assert status == 1 and "1 of 3 files could not be used: b_radio" in errors
         assert Path("x.ecsv").read_text() == Path("whole.ecsv").read_text()

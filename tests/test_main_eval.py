@@ -151,14 +151,14 @@ def test_resumes_after_a_kill(claran, fields, narrow_path):
     shutil.copytree("cut", "other")
 
     status, printed, _ = claran(*on_cut)
-    assert status == 0 and f"Resumes: 4 of {fields} fields are done." in printed
+    assert status == 0 and f"Resuming: 4 of {fields} fields are done." in printed
     assert metrics("cut") == metrics("whole")
     for name in ("detections.ecsv", "coco/detections.json", "table.txt"):
         assert Path("cut", name).read_bytes() == Path("whole", name).read_bytes()
     assert not Path("cut/unfinished").exists()
 
     status, printed, _ = claran(*arguments, "--output=other", "--nms_threshold=0.4")
-    assert status == 0 and "Resumes" not in printed
+    assert status == 0 and "Resuming" not in printed
     assert "other/unfinished: begun with another model; starts afresh." in printed
     assert not Path("other/unfinished").exists()
 

@@ -1,4 +1,4 @@
-"""The classical finder behind the engine's protocol, to compare networks with."""
+"""The classical finder with the interface of the engine, as a baseline."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from claran.detection.classical_finder import find_sources
 from claran.detection.detections import Detections
-from claran.detection.engine import Found, Item
+from claran.detection.engine import FieldResult, Item
 from claran.errors import ImageError
 from claran.fields.field import Field
 from claran.labels import RGZ_CLASSES
@@ -19,8 +19,8 @@ class ClassicalEngine:
     """Finds sources without a network; see `claran.detection.classical_finder`.
 
     Args:
-        class_names: Names of the labels 1, 2 ...; sources of a class that is not named
-            are left out.
+        class_names: Names of the labels 1, 2 ...; sources of other classes are left
+            out.
     """
 
     def __init__(self, class_names: Sequence[str] = RGZ_CLASSES) -> None:
@@ -33,17 +33,17 @@ class ClassicalEngine:
         *,
         score_threshold: float,
         skip_unusable: bool = False,
-    ) -> Iterator[Found[Item]]:
-        """Yields what is found in each field, in order.
+    ) -> Iterator[FieldResult[Item]]:
+        """Yields the sources in each field, in order; see `Engine.detect`.
 
         Args:
-            items: Fields, or what `load` makes fields of.
-            load: None if the items are fields.
+            items: Fields, or what `load` takes.
+            load: Makes a field of an item; None if the items are fields.
             score_threshold: Detections with a higher score are returned.
-            skip_unusable: Whether a field that raises an `ImageError` is passed over,
-                with the error in its place.
+            skip_unusable: See `Engine.detect`.
 
         Raises:
+            ImageError: A field cannot be used; not with `skip_unusable`.
             ValueError: A field is a picture, or its pixel size is not known.
         """
         for item in items:
@@ -53,9 +53,12 @@ class ClassicalEngine:
             except ImageError as error:
                 if not skip_unusable:
                     raise
-                yield Found(item, None, Detections.none(), error)
+                yield FieldResult(item, None, Detections.none(), error)
                 continue
-            yield Found(item, field, found[found.scores > score_threshold])  # pyright: ignore[reportArgumentType]
+            yield FieldResult(item, field, found[found.scores > score_threshold])  # pyright: ignore[reportArgumentType]
+
+    def __repr__(self) -> str:
+        return f"<ClassicalEngine for {', '.join(self.class_names)}>"
 
     def _find(self, field: Field) -> Detections:
         if not field.has_radio:
@@ -65,8 +68,8 @@ class ClassicalEngine:
             )
         if not field.pixel_arcsec > 0:
             raise ValueError(
-                f"{field.name}: the classical finder (--model=classical) needs to know "
-                "the size of a pixel; give an image with a WCS, or --survey."
+                f"{field.name}: the classical finder (--model=classical) needs the "
+                "size of a pixel; give an image with a WCS, or --survey."
             )
         found = find_sources(
             field.signal_to_noise,

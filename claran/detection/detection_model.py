@@ -1,4 +1,4 @@
-"""A network with its preprocessor and its finisher: a detector in one file."""
+"""A network with its preprocessor and its finisher, saved as one file."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,20 +14,20 @@ __all__ = ["DetectionModel"]
 
 @keras.saving.register_keras_serializable(package="claran")
 class DetectionModel(keras.Model):
-    """All that detects, saved as one `.keras` file.
+    """Network, preprocessor and finisher, saved as one `.keras` file.
 
-    Called as a Keras model it is its network.
+    A call of the model is a call of its network.
 
     Args:
         network: From `images` and `image_info` to `claran.layers.box_decoder`'s
             detections, such as `claran.models.faster_rcnn.FasterRcnn`.
-        preprocessor: Makes what the network sees of a field.
-        finisher: Makes detections of what the network says.
+        preprocessor: Makes the network's input from a field.
+        finisher: Makes a field's detections from the network's.
         class_names: Names of the classes, without background.
-        **kwargs: Of `keras.Model`.
+        **kwargs: Arguments of `keras.Model`.
 
     Raises:
-        ValueError: The network has another number of classes than there are names.
+        ValueError: The number of names differs from the network's number of classes.
     """
 
     def __init__(
@@ -53,11 +53,11 @@ class DetectionModel(keras.Model):
         self.built = True
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        """Returns what the network returns."""
+        """Returns the outputs of the network."""
         return self.network(inputs, training=training)
 
     def with_network(self, network: Any) -> "DetectionModel":
-        """Returns a model with another network, all else being the same."""
+        """Returns a model with another network and the same other parts."""
         return DetectionModel(
             name=self.name,
             network=network,
@@ -65,6 +65,29 @@ class DetectionModel(keras.Model):
             finisher=self.finisher,
             class_names=self.class_names,
         )
+
+    def set_thresholds(
+        self, *, nms_threshold: float | None, rpn_nms_threshold: float | None
+    ) -> None:
+        """Changes the thresholds of non-maximum suppression.
+
+        Args:
+            nms_threshold: IoU above which the worse of two detections of one class is
+                dropped; None leaves it as it is.
+            rpn_nms_threshold: The same for proposals.
+
+        Raises:
+            ValueError: A threshold is not in [0, 1].
+        """
+        for name, threshold, part in (
+            ("nms_threshold", nms_threshold, self.network.decoder),
+            ("rpn_nms_threshold", rpn_nms_threshold, self.network.proposals),
+        ):
+            if threshold is None:
+                continue
+            if not 0 <= threshold <= 1:
+                raise ValueError(f"`{name}` must be in [0, 1], got {threshold}.")
+            part.iou_threshold = threshold
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {

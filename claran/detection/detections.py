@@ -1,4 +1,4 @@
-"""What was found in a field, or in many: the one container of all detections."""
+"""The container of detections, in one field or in many."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -12,14 +12,15 @@ __all__ = ["Detections"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Detections:
-    """Detections, row by row, with as many further columns as anybody needs.
+    """Detections, one a row, with any number of further columns.
 
     Attributes:
         boxes: `(x0, y0, x1, y1)`, edges in pixels of the FITS array, y up: pixel `i`
-            covers `[i, i + 1]`. Of pictures alone likewise, y turned up.
+            covers `[i, i + 1]`. For a field that is only a picture, y is up as well:
+            row 0 of the picture is the highest.
         labels: Class, from 1.
         scores: Probability of that class.
-        columns: Further columns by name, one row a detection, such as `ra`.
+        columns: Further columns by name, such as `ra`.
 
     Raises:
         ValueError: Columns differ in length, or a box or score is not finite.
@@ -77,13 +78,25 @@ class Detections:
             boxes=np.zeros((0, 4)), labels=np.zeros(0, np.int64), scores=np.zeros(0)
         )
 
+    def flip_y(self, rows: int) -> "Detections":
+        """Returns the detections with the y axis of their boxes reversed.
+
+        Args:
+            rows: Number of rows of the field.
+        """
+        x0, y0, x1, y1 = np.asarray(self.boxes, np.float64).T
+        boxes = np.stack([x0, rows - y1, x1, rows - y0], axis=1)
+        return dataclasses.replace(self, boxes=boxes)
+
     def with_columns(self, **columns: np.ndarray) -> "Detections":
         """Returns the detections with further columns."""
         return dataclasses.replace(self, columns={**self.columns, **columns})
 
     @classmethod
     def concatenate(cls, parts: Sequence["Detections"]) -> "Detections":
-        """Returns the rows of all parts; floats that one of them lacks become NaN.
+        """Returns the rows of all parts.
+
+        A column of floats that is missing in a part becomes NaN there.
 
         Raises:
             ValueError: A column that is not of floats is missing in a part.
@@ -107,7 +120,7 @@ class Detections:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "Detections":
-        """Returns the detections of `to_arrays`; passes over what is not of them."""
+        """Returns the detections of `to_arrays`; ignores other arrays."""
         return cls(
             boxes=arrays["boxes"],
             labels=arrays["labels"],
@@ -120,10 +133,10 @@ class Detections:
         )
 
     def split(self, counts: Sequence[int] | Int[np.ndarray, "k"]) -> list["Detections"]:
-        """Returns the rows in parts of these lengths: `concatenate` undone.
+        """Returns the rows in parts of these lengths, the inverse of `concatenate`.
 
         Raises:
-            ValueError: The lengths are not those of all rows.
+            ValueError: The lengths do not add up to the number of rows.
         """
         ends = np.cumsum(np.asarray(counts, int))
         if np.sum(counts) != len(self):

@@ -1,6 +1,6 @@
-"""The detector as an astronomer uses it: FITS in, table and figure out."""
+"""The detector for astronomers: FITS images in, tables and figures out."""
 
-import dataclasses
+import functools
 import hashlib
 import os
 import secrets
@@ -22,26 +22,25 @@ from claran.detection.loading import load_model, model_file, save_model
 from claran.detection.presets import PRESETS
 from claran.fields.field import Field
 from claran.fields.reading import read_field
-from claran.sky.pictures import array_to_picture
 from claran.sky.surveys import Survey
 
-__all__ = ["Detector", "UntrainedWarning", "in_file"]
+__all__ = ["Detector", "UntrainedWarning", "table_rows"]
 
 
 class UntrainedWarning(UserWarning):
-    """The network has random weights; its detections mean nothing."""
+    """The network has random weights, so that its detections have no meaning."""
 
 
 class Detector:
     """Finds and classifies the radio sources in a field.
 
-    Such as `Detector.from_preset("claran_first").detect("radio.fits")`.
+    For example `Detector.from_preset("claran_first").detect("radio.fits")`.
 
     Args:
         model: Network, preprocessor and finisher.
-        name: Of the model, as tables have it.
-        trained: Whether its weights mean something.
-        file: Where it came from; None for a model made in this process.
+        name: Name of the model, for tables; by default the model's own.
+        trained: Whether the network is trained.
+        file: File of the model; None for a model made in this process.
         batch_size: See `claran.detection.engine.Engine`.
     """
 
@@ -65,7 +64,7 @@ class Detector:
         trained = "" if self.trained else ", untrained"
         return (
             f"<Detector {self.name!r}{trained}: {model.network.count_params():,} "
-            f"weights, classes {', '.join(model.class_names)}, sees "
+            f"weights, classes {', '.join(model.class_names)}, "
             f"{model.preprocessor}, {model.finisher}>"
         )
 
@@ -81,11 +80,11 @@ class Detector:
         """Returns the detector of a preset or of a `.keras` file.
 
         Args:
-            name: One of `claran.detection.presets.PRESETS`, of which `claran_first`
-                comes with trained weights; or a path.
-            nms_threshold: IoU above which of two detections of one class the worse is
+            name: One of `claran.detection.presets.PRESETS`, or a path. The preset
+                `claran_first` is trained.
+            nms_threshold: IoU above which the worse of two detections of one class is
                 dropped; None for the model's own.
-            rpn_nms_threshold: Likewise for proposals.
+            rpn_nms_threshold: The same for proposals.
             batch_size: See `claran.detection.engine.Engine`.
 
         Raises:
@@ -96,15 +95,15 @@ class Detector:
         model = PRESETS[str(name)]() if path is None else load_model(path)
         if path is None:
             warnings.warn(
-                f"The weights of {name} are untrained (random): its detections mean "
-                "nothing. Train it with --mode=train, or take a model that is: "
-                "the original's come in by --mode=convert.",
+                f"{name} is untrained: its weights are random and its detections have "
+                "no meaning. Train it with --mode=train, or give a trained model; "
+                "--mode=convert makes one of a checkpoint of the original.",
                 UntrainedWarning,
                 stacklevel=2,
             )
-        network = model.network
-        _set_threshold(network.decoder, "nms_threshold", nms_threshold)
-        _set_threshold(network.proposals, "rpn_nms_threshold", rpn_nms_threshold)
+        model.set_thresholds(
+            nms_threshold=nms_threshold, rpn_nms_threshold=rpn_nms_threshold
+        )
         return cls(
             model,
             name=Path(name).name,
@@ -131,19 +130,20 @@ class Detector:
 
         Args:
             radio: See `claran.read_field`.
-            infrared: Likewise. Networks that see radio alone (D1) need none.
-            wcs: Likewise.
-            survey: Likewise.
-            beam_arcsec: Likewise.
+            infrared: See there. Only networks for D3 and D4 need one.
+            wcs: See there.
+            survey: See there.
+            beam_arcsec: See there.
             score_threshold: Detections with a higher score are returned.
 
         Returns:
-            See `claran.catalog.tables.detection_table`; boxes in the FITS array frame:
-            y up, pixel i covers [i, i + 1]; but y down for a picture alone. `meta` has
-            model, thresholds, and what was assumed.
+            See `claran.catalog.tables.detection_table`. Boxes are in pixels of the FITS
+            array, y up, pixel i covers [i, i + 1]; for a field that is only a picture,
+            in its pixels, y down. `meta` has the model, its thresholds, and the
+            assumptions about the image.
 
         Raises:
-            ImageError: A file cannot be read or used; says which and what to do.
+            ImageError: A file cannot be read or used.
             ValueError: The network needs an infrared image and there is none.
         """
         field = read_field(
@@ -157,12 +157,16 @@ class Detector:
     ) -> Iterator[QTable]:
         """Yields the sources in each of many fields, in order; see `detect`.
 
-        While the network looks at some, the next are read: give paths or a generator,
-        and no more than a few fields are in memory.
+        The next fields are read while the network runs. If `fields` are paths or a
+        generator, only as many are in memory as keep all threads busy.
 
         Args:
-            fields: Whatever `claran.read_field` takes, `Field` included.
+            fields: Paths, HDUs, arrays or fields, see `claran.read_field`.
             score_threshold: Detections with a higher score are returned.
+
+        Raises:
+            ImageError: See `detect`.
+            ValueError: See `detect`.
         """
         found = self.engine.detect(fields, read_field, score_threshold=score_threshold)
         for one in found:
@@ -172,14 +176,14 @@ class Detector:
     def table(
         self, field: Field, found: Detections, *, score_threshold: float
     ) -> QTable:
-        """Returns detections in a field as a table.
+        """Returns detections in a field as a table, see `detect`.
 
         Args:
             field: The field.
-            found: In it.
-            score_threshold: What they were cut at, for the metadata.
+            found: Detections in it.
+            score_threshold: Threshold of their scores, for the metadata.
         """
-        found = in_file(field, found)
+        found = table_rows(field, found)
         return detection_table(
             [field.name] * len(found),
             self.codes(found),
@@ -194,18 +198,24 @@ class Detector:
         return [self.model.class_names[label - 1] for label in found.labels]
 
     def assumptions(self, field: Field) -> tuple[str, ...]:
-        """Returns what was assumed of a field, as far as it matters to the model."""
+        """Returns the assumptions about a field that matter to the model."""
         return field.assumptions if self.model.preprocessor.uses_beam else ()
 
     def metadata(
         self, score_threshold: float, survey: Survey | None, assumed: Iterable[str]
     ) -> dict[str, Any]:
-        """Returns what a table says of how it was made; keys suit a FITS header."""
+        """Returns the metadata of a table, with keys for a FITS header.
+
+        Args:
+            score_threshold: Detections with a higher score are in the table.
+            survey: Survey of the fields; None if unknown.
+            assumed: Assumptions about the fields.
+        """
         network = self.model.network
         about = {
             "CLARAN": __version__,
             "MODEL": self.name,
-            "MODELSHA": self.fingerprint[:16],
+            "MODELSHA": "" if self.file is None else self.fingerprint[:16],
             "MINSCORE": score_threshold,
             "NMSIOU": network.decoder.iou_threshold,
             "RPNIOU": network.proposals.iou_threshold,
@@ -216,12 +226,16 @@ class Detector:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the model's file; random for a model that has none.
+        """SHA-256 of the model's file; a random number for a model without a file.
 
-        Not of its settings: for these Keras imports TensorFlow, 2 s and 0.4 GB.
+        It is not a hash of the model: for its configuration Keras imports TensorFlow,
+        which takes 2 s and 0.4 GB.
         """
-        if self.file is None:
-            return secrets.token_hex()
+        return secrets.token_hex() if self.file is None else self._file_hash
+
+    @functools.cached_property
+    def _file_hash(self) -> str:
+        assert self.file is not None  # noqa: S101 - `fingerprint` checks it.
         with self.file.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -236,50 +250,45 @@ class Detector:
         beam_arcsec: float | None = None,
         score_threshold: float = 0.5,
     ) -> Figure:
-        """Returns a figure of a field with its sources: `.savefig("field.png")`.
-
-        A notebook shows it once `%matplotlib inline` was said.
+        """Returns a Matplotlib figure of a field with its sources.
 
         Args:
             radio: See `detect`.
-            infrared: See `detect`; the background, if given.
-            table: What `detect` returned; None detects now.
+            infrared: See `detect`; the background of the figure, if given.
+            table: Table of `detect`; None to detect now.
             wcs: See `detect`.
             survey: See `detect`.
             beam_arcsec: See `detect`.
             score_threshold: See `detect`.
+
+        Raises:
+            ImageError: See `detect`.
+            ValueError: See `detect`.
         """
         field = read_field(
             radio, infrared, wcs=wcs, survey=survey, beam_arcsec=beam_arcsec
         )
         if table is None:
             table = self.detect(field, score_threshold=score_threshold)
-        assert field.image is not None  # noqa: S101 - `read_field` reads radio images.
+        if field.image is None:
+            assert field.picture is not None  # noqa: S101 - `Field` checks it.
+            return plotting.plot_picture(field.picture, table)
         return plotting.plot_field(field.image, table, background=field.picture)
 
 
-def in_file(field: Field, found: Detections) -> Detections:
-    """Returns detections as a table has them.
+def table_rows(field: Field, found: Detections) -> Detections:
+    """Returns detections as tables have them.
 
     Args:
         field: The field.
-        found: In it; boxes in the FITS array frame, y up.
+        found: Detections in it.
 
     Returns:
-        Boxes of a picture with y down, as in its file; those of an image with a WCS
-        with the columns of `claran.catalog.tables.sky_columns`.
+        With the columns of `claran.catalog.tables.sky_columns` for a field with a WCS;
+        with y down for a field that is only a picture.
     """
     if not field.has_radio:
-        boxes = array_to_picture(found.boxes, field.shape, field.shape)
-        return dataclasses.replace(found, boxes=boxes)
+        return found.flip_y(field.shape[0])
     if field.wcs is None:
         return found
     return found.with_columns(**sky_columns(field.wcs, found.boxes))
-
-
-def _set_threshold(part: Any, name: str, threshold: float | None) -> None:
-    if threshold is None:
-        return
-    if not 0 <= threshold <= 1:
-        raise ValueError(f"`{name}` must be in [0, 1], got {threshold}.")
-    part.iou_threshold = threshold

@@ -1,4 +1,4 @@
-"""What is made of a network's detections: boxes in the field, counted classes."""
+"""Finishers: from the network's detections to those of a field."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -19,16 +19,19 @@ COUNT_TRUST = 0.95  # Counting is right for 159 of 168 real sources; see sky.isl
 
 @runtime_checkable
 class Finisher(Protocol):
-    """Turns what a network found in a field into its detections."""
+    """Makes a field's detections from the network's."""
 
     @property
     def counts_islands(self) -> bool:
-        """Whether a detection is a group of islands, so that empty sky is not shown."""
+        """Whether a detection is a group of islands.
+
+        Then the network is not shown the empty sky.
+        """
         ...
 
     @property
     def catalog_threshold(self) -> float:
-        """Score above which detections make a catalog."""
+        """Score above which detections are included in a catalog."""
         ...
 
     def for_classes(self, class_names: Sequence[str]) -> "Finisher":
@@ -36,7 +39,7 @@ class Finisher(Protocol):
         ...
 
     def network_threshold(self, score_threshold: float) -> float:
-        """Returns the score to cut the network's own detections at."""
+        """Returns the lowest score of the network's detections to take."""
         ...
 
     def __call__(
@@ -46,31 +49,31 @@ class Finisher(Protocol):
         islands: Int[np.ndarray, "k"],
         class_names: Sequence[str],
     ) -> Detections:
-        """Returns the detections of a cluster of islands.
+        """Returns the detections in a cluster of islands.
 
         Args:
             field: The field.
-            found: By the network; boxes in pixels of the field's array.
-            islands: Which of the field's islands are in the cluster.
+            found: Detections of the network; boxes in pixels of the field's array.
+            islands: Numbers of the field's islands in the cluster.
             class_names: Names of the labels 1, 2 ...
         """
         ...
 
     def get_config(self) -> dict[str, Any]:
-        """Returns plain values for `finisher_from_config`."""
+        """Returns values for JSON, see `finisher_from_config`."""
         ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class IslandFinisher:
-    """Clips boxes to the field and, if it trusts in counting, counts islands and peaks.
+    """Clips boxes to the field, and classifies by counting islands and peaks.
 
     Attributes:
-        count_trust: Share of a source's probability that goes to the class got by
-            counting its islands and peaks, see `claran.detection.counting`; 0 leaves
-            boxes and classes as the network has them.
-        clip: Whether boxes are clipped to the field; without, as in ClaRAN, a box
-            wholly outside stays there, inverted.
+        count_trust: Fraction of a source's probability that goes to the class obtained
+            by counting its islands and peaks, see `claran.detection.counting`. With 0
+            nothing is counted: boxes and classes are the network's.
+        clip: Whether boxes are clipped to the field. ClaRAN does not: a box entirely
+            outside remains, with its edges exchanged.
 
     Raises:
         ValueError: `count_trust` is not in [0, 1].
@@ -92,18 +95,18 @@ class IslandFinisher:
 
     @property
     def catalog_threshold(self) -> float:
-        """Score above which detections make a catalog.
+        """Score above which detections are included in a catalog.
 
-        Where islands are counted, no two sources above 0.5 share one; ClaRAN's demo
-        takes 0.8.
+        Where islands are counted, no two sources above 0.5 share an island. ClaRAN's
+        demo uses 0.8.
         """
         return 0.5 if self.counts_islands else 0.8
 
     def network_threshold(self, score_threshold: float) -> float:
-        """Returns the score to cut the network's own detections at.
+        """Returns the lowest score of the network's detections to take.
 
-        Counting adds up the classes of a source, so that it may pass a threshold that
-        none of them passes.
+        Counting adds up the probabilities of a source's classes. The sum may exceed a
+        threshold that none of them exceeds.
         """
         return min(score_threshold, FAINT) if self.counts_islands else score_threshold
 
@@ -115,7 +118,7 @@ class IslandFinisher:
         class_names: Sequence[str],
     ) -> Detections:
         boxes: Float[np.ndarray, "n 4"] = found.boxes
-        if self.clip:  # A scaled field has whole pixels.
+        if self.clip:  # The scene is rounded to whole pixels, and may be a bit larger.
             boxes = np.clip(boxes, 0, np.array([*field.shape[::-1]] * 2))
         if not (self.counts_islands and field.has_radio):
             return dataclasses.replace(found, boxes=boxes)
@@ -134,17 +137,19 @@ class IslandFinisher:
         return Detections(boxes=boxes, labels=labels, scores=scores)
 
     def for_classes(self, class_names: Sequence[str]) -> "IslandFinisher":
-        """Returns the finisher for other classes: counts only those that it can."""
+        """Returns the finisher for other classes; counts only classes of counts."""
         trust = min(self.count_trust, trust_in_counting(class_names))
         return dataclasses.replace(self, count_trust=trust)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns plain values for `finisher_from_config`."""
+        """Returns values for JSON, see `finisher_from_config`."""
         return {"kind": "islands"} | dataclasses.asdict(self)
 
 
 def trust_in_counting(class_names: Sequence[str]) -> float:
-    """Returns how often counting gives the right class; 0 for classes of another kind.
+    """Returns how often counting gives the right class.
+
+    It is 0 for classes that are not numbers of components and peaks.
 
     >>> trust_in_counting(["1_1", "2_3"]), trust_in_counting(["FR-I", "FR-II"])
     (0.95, 0.0)
@@ -153,10 +158,10 @@ def trust_in_counting(class_names: Sequence[str]) -> float:
 
 
 def finisher_from_config(config: dict[str, Any]) -> Finisher:
-    """Returns the finisher that `get_config` described.
+    """Returns the finisher with the configuration of its `get_config`.
 
     Raises:
-        ValueError: There is no such kind, or a value makes no sense.
+        ValueError: The kind is unknown, or a value is out of range.
     """
     values = dict(config)
     kind = values.pop("kind", None)

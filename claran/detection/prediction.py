@@ -1,26 +1,23 @@
-"""Detection in many files: one table out, whatever happens in between."""
+"""Detection in many files, with one table as the result."""
 
 import collections
 import dataclasses
+import functools
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from astropy.table import QTable
 from tqdm.auto import tqdm
 
-from claran.catalog.tables import (
-    detection_table,
-    table_format,
-    write_table,
-)
+from claran.catalog.tables import detection_table, table_format, write_table
 from claran.detection.detections import Detections
-from claran.detection.detector import Detector, in_file
+from claran.detection.detector import Detector, table_rows
 from claran.errors import ImageError
 from claran.fields.field import Field, describe_assumptions
 from claran.fields.reading import read_field, read_picture_field
@@ -32,22 +29,22 @@ __all__ = ["Prediction", "predict_files"]
 
 
 class FileResult(NamedTuple):
-    """What became of one file."""
+    """The detections in one file."""
 
-    detections: Detections
-    used: bool
-    assumed: str  # What was assumed of it.
+    detections: Detections  # As in tables, see `claran.detection.detector.table_rows`.
+    used: bool  # False for a file that cannot be used.
+    assumed: str  # Assumptions about the field.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Prediction:
-    """What was found in many files.
+    """The detections in many files.
 
     Attributes:
-        table: See `claran.catalog.tables.detection_table`.
-        fields: Number of files that could be used.
-        skipped: Names of the others.
-        assumed: What was assumed, and of how many fields.
+        table: See `claran.Detector.detect`.
+        fields: Number of files that were used.
+        skipped: Names of the other files.
+        assumed: Number of fields for each assumption that was made.
     """
 
     table: QTable
@@ -64,71 +61,119 @@ class Prediction:
 
 def predict_files(
     detector: Detector,
-    paths: Sequence[Path],
-    output: Path,
+    paths: Sequence[str | os.PathLike],
+    output: str | os.PathLike,
     *,
-    infrared: Mapping[Path, Path] | None = None,
+    infrared: Mapping[Any, str | os.PathLike] | None = None,
     pictures: bool = False,
     score_threshold: float = 0.05,
     survey: Survey | None = None,
     beam_arcsec: float | None = None,
     tell: Callable[[str], None] = print,
 ) -> Prediction:
-    """Detects in many files; writes one table.
+    """Detects in many files and writes one table.
 
-    A file that cannot be used is named on standard error and passed over. Partial
-    results are kept in `OUTPUT.unfinished`, so that an interrupted run can resume: the
-    same call does the rest, unless a file or a setting has changed.
+    A file that cannot be used is named on standard error and skipped. Partial results
+    are kept in the folder `OUTPUT.unfinished`, so that an interrupted run can resume:
+    the same call does the rest, unless a file or a setting has changed.
 
     Args:
         detector: The detector.
         paths: Radio FITS files, or pictures.
         output: The table, `.ecsv`, `.csv`, `.fits`, `.vot` or `.xml`.
-        infrared: Infrared file of each radio file that has one.
-        pictures: Whether the files are ready-made pictures, not radio images.
+        infrared: Infrared file for each radio file that has one, by its path.
+        pictures: Whether the files are pictures as the network was trained on, not
+            radio images.
         score_threshold: Detections with a higher score are kept.
-        survey: What the headers do not say; see `claran.read_field`.
-        beam_arcsec: In place of the headers' beams; likewise.
-        tell: Takes messages for the user.
+        survey: See `claran.read_field`.
+        beam_arcsec: See `claran.read_field`.
+        tell: Receives messages for the user.
 
     Raises:
-        ImageError: No file can be used.
-        ValueError: The output's ending is of no format.
+        ImageError: No file can be used, or `paths` is empty.
+        ValueError: The ending of `output` is not that of a table, or the network cannot
+            use files of this kind.
         OSError: The table cannot be written.
     """
+    files, output = [Path(path) for path in paths], Path(output)
+    counterparts = {Path(key): Path(own) for key, own in (infrared or {}).items()}
     table_format(output)
-    counterparts = infrared or {}
-    names = table_names(paths)
-    settings = {
-        "model": detector.fingerprint,
-        "--nms_threshold": detector.model.network.decoder.iou_threshold,
-        "--rpn_nms_threshold": detector.model.network.proposals.iou_threshold,
-        "list of files": _state([*paths, *counterparts.values()]),
-        "--score_threshold": score_threshold,
-        "--beam": beam_arcsec,
-        "--survey": None if survey is None else dataclasses.asdict(survey),
-        "device": jax.devices()[0].device_kind,
-        "version of claran": code_fingerprint(),
-    }
+    if not files:
+        raise ImageError("`paths` is empty; give at least one file.")
+    names = table_names(files)
     partial = PartialResults(
         output.with_name(f"{output.name}.unfinished"),
-        settings,
+        {
+            "list of files": _state([*files, *counterparts.values()]),
+            "--score_threshold": score_threshold,
+            "--beam": beam_arcsec,
+            "--survey": None if survey is None else dataclasses.asdict(survey),
+            **_detector_settings(detector),
+        },
         pack=_pack,
         unpack=_unpack,
         tell=tell,
     )
+    load = functools.partial(
+        _load, names=names, infrared=counterparts, pictures=pictures, survey=survey,
+        beam_arcsec=beam_arcsec,
+    )  # fmt: skip
+    _detect(detector, files, load, partial, score_threshold=score_threshold, tell=tell)
+    prediction = _prediction(
+        detector, [names[path] for path in files], partial.results,
+        survey=survey, score_threshold=score_threshold,
+    )  # fmt: skip
+    if not prediction.fields:
+        partial.remove()
+        raise ImageError(
+            f"None of {len(files)} files could be used (see above); wrote nothing."
+        )
+    write_table(prediction.table, output)
+    partial.remove()
+    return prediction
+
+
+def _detector_settings(detector: Detector) -> dict[str, Any]:
+    """Returns what results depend on, apart from files and options of the call."""
+    return {
+        "model": detector.fingerprint,
+        "--nms_threshold": detector.model.network.decoder.iou_threshold,
+        "--rpn_nms_threshold": detector.model.network.proposals.iou_threshold,
+        "version of claran": code_fingerprint(),
+        **detector.engine.hardware_settings,
+    }
+
+
+def _load(
+    path: Path,
+    *,
+    names: Mapping[Path, str],
+    infrared: Mapping[Path, Path],
+    pictures: bool,
+    survey: Survey | None,
+    beam_arcsec: float | None,
+) -> Field:
+    if pictures:
+        return read_picture_field(path, name=names[path])
+    return read_field(
+        path, infrared.get(path), name=names[path], survey=survey,
+        beam_arcsec=beam_arcsec,
+    )  # fmt: skip
+
+
+def _detect(
+    detector: Detector,
+    paths: Sequence[Path],
+    load: Callable[[Path], Field],
+    partial: PartialResults[FileResult],
+    *,
+    score_threshold: float,
+    tell: Callable[[str], None],
+) -> None:
+    """Adds the results for the files that have none yet."""
     done = len(partial.results)
     if done:
-        tell(f"Resumes: {done} of {len(paths)} files are done.")
-
-    def load(path: Path) -> Field:
-        if pictures:
-            return read_picture_field(path, name=names[path])
-        return read_field(
-            path, counterparts.get(path), name=names[path], survey=survey,
-            beam_arcsec=beam_arcsec,
-        )  # fmt: skip
-
+        tell(f"Resuming: {done} of {len(paths)} files are done.")
     found = detector.engine.detect(
         paths[done:], load, score_threshold=score_threshold, skip_unusable=True
     )
@@ -139,20 +184,9 @@ def predict_files(
             tqdm.write(f"Skipped: {one.error}", file=sys.stderr)
             partial.add(FileResult(one.detections, False, ""))
             continue
+        rows = table_rows(one.field, one.detections)
         assumed = "; ".join(detector.assumptions(one.field))
-        partial.add(FileResult(in_file(one.field, one.detections), True, assumed))
-    prediction = _prediction(
-        detector, [names[path] for path in paths], partial.results,
-        survey=survey, score_threshold=score_threshold,
-    )  # fmt: skip
-    if not prediction.fields:
-        partial.remove()
-        raise ImageError(
-            f"None of {len(paths)} files could be used (see above); wrote nothing."
-        )
-    write_table(prediction.table, output)
-    partial.remove()
-    return prediction
+        partial.add(FileResult(rows, True, assumed))
 
 
 def _prediction(
@@ -185,9 +219,14 @@ def _prediction(
 
 
 def _state(paths: Sequence[Path]) -> str:
-    """Returns a hash of names, sizes and times of files."""
-    files = [(path, path.stat()) for path in paths]
-    states = [[str(path), now.st_size, now.st_mtime_ns] for path, now in files]
+    """Returns a hash of names, sizes and times of files; also of missing ones."""
+    states: list[list[Any]] = []
+    for path in paths:
+        try:
+            now = path.stat()
+            states.append([str(path), now.st_size, now.st_mtime_ns])
+        except OSError:  # It is skipped when it cannot be read.
+            states.append([str(path)])
     return hashlib.sha256(json.dumps(states).encode()).hexdigest()
 
 

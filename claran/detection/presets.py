@@ -1,4 +1,4 @@
-"""Ready-made detectors by name: network, preprocessor and finisher together."""
+"""Presets: models by name, with network, preprocessor and finisher."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,9 +34,9 @@ def claran_v01(
 
     Args:
         class_names: Names of the classes, without background.
-        method: Kind of picture it is meant for: "D1", "D3" or "D4".
+        method: Kind of picture: "D1", "D3" or "D4".
         image_size: Side of the network's input, pixels: 600, 264 or 132 in the paper.
-        **options: Of `claran.models.networks.claran_v01`.
+        **options: Arguments of `claran.models.networks.claran_v01`.
     """
     network = networks.claran_v01(
         num_classes=len(class_names), image_size=image_size, **options
@@ -52,12 +52,12 @@ def claran_first(
 ) -> DetectionModel:
     """Returns the compact network for radio surveys, untrained.
 
-    It sees float channels at the survey's own resolution.
+    Its input are the physical channels, with the beam scaled to a fixed width.
 
     Args:
         class_names: Names of the classes, without background.
-        beam_pixels: Pixels that the width of the beam is scaled to; 3 is FIRST's own.
-        **options: Of `claran.models.networks.claran_first`.
+        beam_pixels: Width of the beam in the network's input, pixels; 3 is FIRST's.
+        **options: Arguments of `claran.models.networks.claran_first`.
     """
     return DetectionModel(
         name="claran_first",
@@ -69,7 +69,7 @@ def claran_first(
 
 
 PRESETS = {"claran_v0.1": claran_v01, "claran_first": claran_first}
-"""Names that `claran.Detector.from_preset` takes beside paths."""
+"""Presets by name, for `claran.Detector.from_preset`."""
 
 
 def import_claran(
@@ -81,20 +81,20 @@ def import_claran(
     anchor_scales: Sequence[float] | None = None,
     anchor_ratios: Sequence[float] | None = None,
 ) -> DetectionModel:
-    """Returns ClaRAN v0.1 with the weights of one of its TensorFlow 1 checkpoints.
+    """Returns ClaRAN v0.1 with the weights of a TensorFlow 1 checkpoint.
 
     Args:
         prefix: Path without `.index` and `.data-...`.
-        class_names: Names of its classes, without background; needed unless it has the
-            six of Radio Galaxy Zoo.
-        method: Kind of picture it was trained with: "D1", "D3" or "D4".
+        class_names: Names of its classes, without background; None for the six of Radio
+            Galaxy Zoo.
+        method: Kind of picture it was trained on: "D1", "D3" or "D4".
         image_size: See `claran.models.weights.load_claran_checkpoint`.
-        anchor_scales: Likewise.
-        anchor_ratios: Likewise.
+        anchor_scales: See there.
+        anchor_ratios: See there.
 
     Raises:
-        WeightsError: Anything is missing, left over, of another shape, or must be
-            given and is not.
+        WeightsError: A variable is missing, superfluous or of another shape; or the
+            number of classes is not that of `class_names`.
     """
     network = load_claran_checkpoint(
         prefix,
@@ -105,14 +105,14 @@ def import_claran(
     names = RGZ_CLASSES if class_names is None else class_names
     if len(names) != network.num_classes:
         raise WeightsError(
-            f"The checkpoint has {network.num_classes} classes without background; "
-            f"name that many (class_names), got {len(names)}: {', '.join(names)}."
+            f"{prefix}: has {network.num_classes} classes without background; give as "
+            f"many `class_names`, got {len(names)}: {', '.join(names)}."
         )
     return _claran_v01(network, names, method)
 
 
 def preset_weights(name: str) -> Path | None:
-    """Returns the trained model that comes with a preset; None if there is none."""
+    """Returns the file of the preset's trained model; None if there is none."""
     path = WEIGHTS / f"{name}.keras"
     return path if path.is_file() else None
 

@@ -1,15 +1,14 @@
-"""Where a network looks in a large field: windows about what is close together.
+"""Windows of a large field that are shown to the network, around clusters of islands.
 
-Most of a large field is empty sky, and what a network computes there is lost. So the
-islands of a field are put into clusters, and each cluster is shown in a window of its
-own, where that saves half of the work or more. Which islands are one source is decided
-within a cluster; islands of two clusters are never joined. A small or crowded field is
-shown whole: the more sky around a source, the better the network groups its islands (of
-157 simulated sources of several components in fields of 9', 0.873 are put together
-exactly in whole fields, 0.847 in windows).
+Most of a large field is empty sky. Islands that are close together form a cluster, and
+each cluster is shown in its own window, if this saves at least half of the work. The
+islands of a source are in one cluster: islands of two clusters are never joined. A
+small or crowded field is shown whole, as the network groups islands better with more
+sky around them: of 157 simulated sources of several components in fields of 9', 0.873
+are grouped exactly in whole fields, 0.847 in windows.
 
-All lengths are in pixels of the network's input, whose beam is three pixels wide. A gap
-of `LINK` is 115" for FIRST: the widest gap between neighboring components that it has.
+Lengths are in pixels of the network's input, with a beam of three pixels. A gap of
+`LINK` is 115" for FIRST, the widest gap between neighboring components that it has.
 """
 
 import dataclasses
@@ -20,29 +19,28 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Int
 
+from claran.fields.preprocessing import Bounds
 from claran.sky.box_arrays import union_boxes
 
-__all__ = ["Bounds", "Window", "find_windows"]
+__all__ = ["Window", "find_windows"]
 
-LINK = 64  # Islands with no larger gap between their boxes are in one cluster.
-MARGIN = 48  # Sky around a cluster: a point source is seen as in a field of 3'.
-SIZES = (128, 192, 256, 384, 512)  # Sides of windows: few, as each one is compiled.
-SAVING = 0.5  # Windows are shown if their area is at most this part of the field's.
-WHOLE = 2**20  # Pixels; a larger field takes too much memory whole.
-CELL = 4  # Linking is done on a grid of cells of so many pixels.
-
-Bounds = tuple[int, int, int, int]
-"""(x0, y0, x1, y1), y down."""
+LINK = 64  # Largest gap between the boxes of neighboring islands in a cluster.
+MARGIN = 48  # Sky around a cluster; a point source is seen as in a field of 3'.
+SIZES = (128, 192, 256, 384, 512)  # Sides of windows; few, as each is compiled.
+SAVING = 0.5  # Largest ratio of the windows' area to the field's to use windows.
+WHOLE = 2**20  # Pixels; a larger field needs too much memory as a whole.
+CELL = 4  # Pixels; side of the cells of the grid for linking.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Window:
-    """A part of a field that is shown to the network, and what is decided there.
+    """A part of a scene that is shown to the network.
 
     Attributes:
-        bounds: The part; None for the whole field.
-        core: Detections whose center is in here are taken.
-        cluster: Number of the cluster of islands that it shows.
+        bounds: `(x0, y0, x1, y1)`, pixels of the scene, y down; None for all of it.
+        core: `(x0, y0, x1, y1)`, the same frame; detections are taken if their center
+            is inside.
+        cluster: Number of the cluster of islands in the window.
     """
 
     bounds: Bounds | None = None
@@ -55,12 +53,12 @@ def find_windows(
 ) -> tuple[list[Window], Int[np.ndarray, "k"]]:
     """Returns the windows of a field, and the cluster of each island.
 
-    A cluster too large for one window is shown in several that overlap; a detection
-    counts in the one whose core holds its center.
+    A cluster too large for one window is shown in several overlapping windows. A
+    detection is taken from the window with its center in the core.
 
     Args:
-        shape: Rows and columns of the field.
-        boxes: Boxes of its islands, edges, y down.
+        shape: Rows and columns of the scene.
+        boxes: Boxes of the islands, edges in pixels of the scene, y down.
     """
     if not len(boxes):
         return [], np.zeros(0, int)
@@ -88,7 +86,10 @@ def _area(window: Window) -> int:
 def _link(
     shape: tuple[int, int], boxes: Float[np.ndarray, "k 4"]
 ) -> Int[np.ndarray, "k"]:
-    """Returns the cluster of each island: boxes grown by half the gap touch."""
+    """Returns the cluster of each island.
+
+    Islands are linked if their boxes touch when extended by half of `LINK`.
+    """
     rows, columns = (math.ceil(side / CELL) for side in shape)
     mask = np.zeros((rows, columns), np.uint8)
     grown = (boxes + np.array([-LINK / 2, -LINK / 2, LINK / 2, LINK / 2])) / CELL
@@ -97,7 +98,7 @@ def _link(
     labels = np.asarray(cv2.connectedComponents(mask, connectivity=8)[1])
     middle = ((boxes[:, :2] + boxes[:, 2:]) / (2 * CELL)).astype(int)
     x, y = np.minimum(middle, [columns - 1, rows - 1]).T
-    # Numbered in the order of the islands, which is that of the scan.
+    # Numbered in the order of the islands.
     _, first, inverse = np.unique(labels[y, x], return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[inverse]
 
@@ -108,7 +109,7 @@ def _cover(
     high: Float[np.ndarray, "2"],
     cluster: int,
 ) -> list[Window]:
-    """Returns windows over a cluster with these bounds."""
+    """Returns the windows that cover a cluster with these bounds."""
     needed = float((high - low).max()) + 2 * MARGIN
     size = next((size for size in SIZES if size >= needed), None)
     if size is not None:
@@ -130,19 +131,19 @@ def _cover(
 
 
 def _start(center: float, size: int, side: int) -> int:
-    """Returns where a window about a center begins, within the field if it fits."""
+    """Returns the start of a window around a center, inside the field if it fits."""
     return max(0, min(round(center - size / 2), side - size))
 
 
 def _tiles(low: float, high: float, side: int) -> list[tuple[int, int, float, float]]:
-    """Returns start and end of tiles over an interval, and of their cores."""
+    """Returns start and end of tiles that cover an interval, and of their cores."""
     size = SIZES[-1]
     first, last = max(0, math.floor(low) - MARGIN), min(side, math.ceil(high) + MARGIN)
     count = max(1, math.ceil((last - first - 2 * MARGIN) / (size - 2 * MARGIN)))
     if last - first <= size:
         return [(first, last, -math.inf, math.inf)]
     starts = np.round(np.linspace(first, last - size, count)).astype(int).tolist()
-    # Cores meet in the middle of what two tiles share.
+    # Cores meet in the middle of the overlap of two tiles.
     edges = [(a + size + b) / 2 for a, b in itertools.pairwise(starts)]
     cores = itertools.pairwise([-math.inf, *edges, math.inf])
     return [

@@ -1,7 +1,7 @@
-"""Sources and detections of all fields in one table each, and how fields are read.
+"""Sources and detections of all fields in one table each, and reading of the fields.
 
-Boxes are edges in pixels of the FITS array (see `claran.ops.boxes`). Fields of an
-evaluation have no pixels (`Field.without_pixels`): 4,603 of them fit into memory.
+Boxes are edges in pixels of the FITS array (see `claran.ops.boxes`). Fields are kept
+without pixels (`Field.without_pixels`), so that thousands fit into memory.
 """
 
 import functools
@@ -18,15 +18,18 @@ from claran.io.parallel import parallel_map
 
 __all__ = ["detected_catalog", "measured_field", "read_fields", "true_catalog"]
 
-MANY = 500  # Fields; for fewer it does not pay to start processes.
-CHUNK = 64  # Fields that a process reads at once.
+MANY = 500  # Fields; for fewer, starting processes takes longer than it saves.
+CHUNK = 64  # Fields that a process reads in one call.
 
 
 def true_catalog(fields: Sequence[Field]) -> Detections:
     """Returns the labelled sources of all fields, ordered by field, with a score of 1.
 
-    Further columns: `field`, its number, and `ignored`, whether the source is neither
-    to be found nor a false alarm.
+    Further columns: `field`, the number of the field, and `ignored`, whether the source
+    counts neither as missed nor, if detected, as a false alarm.
+
+    Args:
+        fields: The fields.
     """
     parts = [
         Detections(
@@ -46,8 +49,11 @@ def true_catalog(fields: Sequence[Field]) -> Detections:
 def detected_catalog(found: Sequence[Detections]) -> Detections:
     """Returns the detections in all fields, ordered by field.
 
-    Further columns: `field`, its number, and `ignored`: a detection that is ignored may
-    hit a source, but is no false alarm if it does not. None is, to begin with.
+    Further columns: `field`, the number of the field, and `ignored`, False here: an
+    ignored detection may hit a source, but is no false alarm if it does not.
+
+    Args:
+        found: Detections in each field.
     """
     counts = [len(one) for one in found]
     rows = Detections.concatenate(
@@ -71,7 +77,7 @@ def read_fields(source: Source, *, workers: int | None = None) -> list[Field]:
 
     Args:
         source: The fields.
-        workers: Processes; None for one a core, where it pays.
+        workers: Number of processes; None for one per core if there are many fields.
     """
     if len(source) < MANY:
         workers = 1
@@ -85,7 +91,14 @@ def read_fields(source: Source, *, workers: int | None = None) -> list[Field]:
 
 
 def measured_field(source: Source, number: int) -> Field:
-    """Returns a field, measured; here, so that worker processes do not load JAX."""
+    """Returns a field, measured.
+
+    In this module, so that worker processes do not load JAX.
+
+    Args:
+        source: The fields.
+        number: Number of the field.
+    """
     return source[number].measure()
 
 

@@ -1,4 +1,4 @@
-"""Which detection found which source, by VOC's rule and by COCO's.
+"""Matching of detections to sources, by VOC's rule and by COCO's.
 
 Everingham et al. 2010, IJCV 88, 303; Lin et al. 2014, arXiv:1405.0312.
 """
@@ -20,11 +20,11 @@ __all__ = [
     "overlaps",
 ]
 
-MAX_DETECTIONS = 100  # COCO's, in a field and class.
+MAX_DETECTIONS = 100  # Of COCO, for each field and class.
 
 
 class Pairs(NamedTuple):
-    """Every detection with every source of its field."""
+    """All pairs of a detection and a source of its field."""
 
     found: Int[np.ndarray, "p"]  # Row of the detection.
     true: Int[np.ndarray, "p"]  # Row of the source.
@@ -34,7 +34,7 @@ class Pairs(NamedTuple):
 class Matches(NamedTuple):
     """Detections of one class by falling score, at each of `t` IoU thresholds.
 
-    A detection that is ignored counts neither as a hit nor as a false alarm.
+    An ignored detection counts neither as a hit nor as a false alarm.
     """
 
     scores: Float[np.ndarray, "d"]
@@ -45,10 +45,14 @@ class Matches(NamedTuple):
 
 
 def overlaps(true: Detections, found: Detections) -> Pairs:
-    """Returns the pairs of detection and source within each field, by detection.
+    """Returns the pairs of a detection and a source in the same field, by detection.
 
-    Boxes are edges. With VOC's inclusive pixels turned into edges, the IoU is the one
-    that VOC computes with its "+1".
+    Boxes are edges. If VOC's inclusive pixels are converted to edges, this IoU is the
+    one that VOC computes with its "+1".
+
+    Args:
+        true: Sources, by field; see `claran.evaluation.catalogs.true_catalog`.
+        found: Detections.
     """
     first = np.searchsorted(true["field"], found["field"], side="left")
     count = np.searchsorted(true["field"], found["field"], side="right") - first
@@ -61,17 +65,17 @@ def overlaps(true: Detections, found: Detections) -> Pairs:
 def by_score(
     scores: Float[np.ndarray, "d"], *, as_original: bool = False
 ) -> Int[np.ndarray, "d"]:
-    """Returns the order of falling scores; equal ones stay in the order they come in.
+    """Returns the order of falling scores; equal scores keep their order.
 
     Args:
-        scores: Confidence.
-        as_original: Leave equal scores in the order of `np.argsort` without vector
-            instructions, as in ClaRAN's results. Its text files hold three decimals,
-            so there are many.
+        scores: Scores.
+        as_original: Whether equal scores have the order of `np.argsort` without vector
+            instructions, as in ClaRAN's results. There are many, as its text files have
+            three decimals.
     """
     if as_original:
-        # NumPy sorts float64 by vector instructions where there are any, and equal
-        # values come out otherwise. It has none for this type.
+        # For float64, NumPy uses vector instructions where there are any, and equal
+        # values have another order. For this type it never does.
         return np.argsort(-scores.astype(np.longdouble))
     return np.argsort(-scores, kind="stable")
 
@@ -87,15 +91,15 @@ def match_voc(
 ) -> Matches:
     """Returns the matches of one class by VOC's rule.
 
-    A detection tries the source it overlaps most, and no other: it hits if the IoU is
-    above the threshold and no better detection has hit the source.
+    A detection is compared with the source that it overlaps most, and no other. It is a
+    hit if the IoU is above the threshold and no better detection has hit the source.
 
     Args:
         true: Sources.
         found: Detections.
         label: The class.
         field_count: Number of fields.
-        iou_threshold: See above.
+        iou_threshold: The threshold.
         as_original: See `by_score`.
     """
     found = found[found.labels == label]
@@ -131,16 +135,17 @@ def match_coco(
 ) -> Matches:
     """Returns the matches of one class by COCO's rule.
 
-    By falling score, a detection takes the free source that it overlaps most, if the
-    IoU reaches the threshold. Ignored sources are COCO's crowds: what is left may lie
-    on them, and then overlaps by the share of its own area that is inside.
+    By falling score, a detection is assigned to the source that it overlaps most among
+    those without a detection, if the IoU reaches the threshold. Ignored sources are
+    COCO's crowds: any number of detections may lie on one, and the overlap is then the
+    fraction of the detection's area inside.
 
     Args:
         true: Sources.
-        found: Detections; the best 100 of a field are used.
+        found: Detections; the best 100 in a field are used.
         label: The class.
         field_count: Number of fields.
-        iou_thresholds: See above.
+        iou_thresholds: The thresholds.
     """
     found = found[found.labels == label]
     true = _of_class(true, label)
@@ -179,18 +184,18 @@ def match_coco(
 def _covered(
     a: Float[np.ndarray, "n 4"], b: Float[np.ndarray, "n 4"]
 ) -> Float[np.ndarray, "n"]:
-    """Returns the share of the area of `a` within `b`; 0 without any area."""
+    """Returns the fraction of the area of `a` inside `b`; 0 without any area."""
     common, whole = intersection(a, b), area(a)
     return np.divide(common, whole, out=np.zeros_like(common), where=whole > 0)
 
 
 def _of_class(true: Detections, label: int) -> Detections:
-    """Returns the sources of a class, and the ignored ones that may be of any."""
+    """Returns the sources of a class, and ignored sources of unknown class."""
     return true[(true.labels == label) | (true["ignored"] & (true.labels == 0))]
 
 
 def _best(pairs: Pairs, count: int) -> Int[np.ndarray, "count"]:
-    """Returns each detection's pair of largest IoU, the first of equals; or -1."""
+    """Returns each detection's pair of largest IoU, or -1; the first if equal."""
     # The sort is stable: of equal IoU, the pair that comes first.
     order = np.lexsort((-pairs.iou, pairs.found))
     owner, first = np.unique(pairs.found[order], return_index=True)
@@ -200,7 +205,7 @@ def _best(pairs: Pairs, count: int) -> Int[np.ndarray, "count"]:
 
 
 def _rank(found: Detections) -> Int[np.ndarray, "n"]:
-    """Returns each detection's place among those of its field, from 0."""
+    """Returns the rank of each detection in its field, from 0."""
     order = np.lexsort((-found.scores, found["field"]))
     rank = np.empty(len(found), int)
     rank[order] = np.arange(len(found)) - np.searchsorted(
@@ -210,5 +215,5 @@ def _rank(found: Detections) -> Int[np.ndarray, "n"]:
 
 
 def _at(values: np.ndarray, rows: Int[np.ndarray, "n"]) -> np.ndarray:
-    """Returns `values[rows]`; anything where there are no values to take from."""
+    """Returns `values[rows]`; zeros if there are no values."""
     return values[rows] if len(values) else np.zeros(len(rows), values.dtype)

@@ -1,4 +1,4 @@
-"""All metrics of a set of fields at once, as numbers and as a table."""
+"""All metrics of a set of fields."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -26,20 +26,23 @@ __all__ = ["EvaluationOptions", "evaluate", "mean_average_precision"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluationOptions:
-    """How to evaluate.
+    """Options of an evaluation.
 
     Attributes:
-        score_threshold: Detections with a higher score make the catalog whose
-            association and confusion are measured.
-        ignore_unlabelled: Whether detections that touch no labelled source, ignored
-            ones included, are no false alarms: for fields not labelled completely.
-        inclusive_boxes: Whether the last edges of detections are of the last pixel
-            inside, as for ClaRAN's own evaluation those of its network are. Matters to
-            `Evaluation.voc` alone, which has the number of that evaluation so; as edges
-            the same boxes fit better by a pixel.
-        min_sources: Classes with fewer are left out of the mean over common classes.
-        resample_count: Draws of fields for the 95% intervals.
-        seed: Decides these draws.
+        score_threshold: Association and confusion are measured for detections with a
+            higher score.
+        ignore_unlabelled: Whether detections that overlap no labelled source, not even
+            an ignored one, are no false alarms; for fields in which not all sources are
+            labelled.
+        inclusive_boxes: Whether the upper edges of detected boxes are numbers of the
+            last pixel inside, as ClaRAN's own evaluation takes those of its network.
+            This affects only `Evaluation.voc`, which reproduces that evaluation.
+        min_sources: Classes with fewer sources are left out of `mean_common`.
+        resample_count: Number of bootstrap resamples for the 95% intervals.
+        seed: Seed of the resamples.
+
+    Raises:
+        ValueError: A value is out of range.
     """
 
     score_threshold: float = 0.8
@@ -67,11 +70,12 @@ def mean_average_precision(
 ) -> float:
     """Returns the mean of VOC's AP at an IoU of 0.5 over the classes with a source.
 
-    NaN if there is none. What training watches: without the rest, in a moment.
+    NaN without a source. This is the score of validations during a training; it takes
+    much less time than `evaluate`.
 
     Args:
         fields: The fields, labelled.
-        detections: In each of them.
+        detections: Detections in each field.
         class_count: Number of classes.
     """
     true, found = true_catalog(fields), detected_catalog(detections)
@@ -93,13 +97,13 @@ def evaluate(
 
     Args:
         fields: The fields, labelled.
-        detections: In each of them, in the same order.
+        detections: Detections in each field, in the same order.
         class_names: Names of the labels 1, 2 ...
         options: See `EvaluationOptions`.
 
     Raises:
-        ValueError: There are no fields, or not as many in both; or a label is not that
-            of a class.
+        ValueError: There are no fields, or the numbers of `fields` and `detections`
+            differ, or a label is not that of a class.
     """
     true, found = _catalogs(fields, detections, len(class_names))
     if options.ignore_unlabelled:
@@ -163,7 +167,7 @@ def _catalogs(
 ) -> tuple[Detections, Detections]:
     if not fields or len(fields) != len(detections):
         raise ValueError(
-            "`fields` and `detections` must be of the same fields, at least one; got "
+            "`fields` and `detections` must have the same length, at least 1, got "
             f"{len(fields)} and {len(detections)}."
         )
     true, found = true_catalog(fields), detected_catalog(detections)
@@ -171,7 +175,7 @@ def _catalogs(
     wrong = np.concatenate([true.labels[lost], found.labels[found.labels < 1]])
     wrong = np.concatenate([wrong, found.labels[found.labels > class_count]])
     if len(wrong):
-        raise ValueError(f"Labels must be from 1 to {class_count}, got {wrong[0]}.")
+        raise ValueError(f"Labels must be 1 to {class_count}, got {wrong[0]}.")
     return true, found
 
 
@@ -221,10 +225,11 @@ def _coco(
 def _voc_variants(
     true: Detections, found: Detections, class_names: Sequence[str], count: int
 ) -> dict[str, dict[str, float]]:
-    """Returns what ClaRAN's own evaluation would print, and the mean as it takes it.
+    """Returns the results of ClaRAN's own evaluation.
 
-    There a class without a detection has -1, which the mean counts; classes without a
-    source are not in the mean here. Rounded, scores and boxes are as in text files.
+    A class without a detection has -1 there, which enters the mean. Unlike there,
+    classes without a source are not in the mean. In the variants "_rounded", scores and
+    boxes are rounded as in text files.
     """
     rounded = dataclasses.replace(
         found, scores=found.scores.round(3), boxes=found.boxes.round(1)
@@ -252,12 +257,12 @@ def _voc_variants(
 
 
 def _inclusive(found: Detections) -> Detections:
-    """Returns boxes longer by the pixel that their last edges are of; y is up."""
+    """Returns boxes extended by the last pixel inside; y is up."""
     return dataclasses.replace(found, boxes=found.boxes + np.array([0, -1, 1, 0]))
 
 
 def _untouched(true: Detections, found: Detections) -> Bool[np.ndarray, "n"]:
-    """Returns which detections overlap no source at all."""
+    """Returns which detections overlap no source."""
     pairs = overlaps(true, found)
     untouched = np.ones(len(found), bool)
     untouched[pairs.found[pairs.iou > 0]] = False

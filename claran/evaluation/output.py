@@ -1,4 +1,4 @@
-"""Writes an evaluation as a folder of files."""
+"""The files of an evaluation."""
 
 import json
 from collections.abc import Mapping
@@ -16,14 +16,14 @@ __all__ = ["write_detections", "write_evaluation"]
 
 
 def write_detections(folder: Path, shown: Shown, *, assumed: str = "") -> list[Path]:
-    """Writes what was found as a table, as VOC's text and as COCO's JSON.
+    """Writes detections as a table, as VOC's text and as COCO's JSON.
 
-    A file that is there is replaced only once the new one is whole.
+    An existing file is replaced only when the new one is complete.
 
     Args:
-        folder: Made if need be.
-        shown: The fields.
-        assumed: What was assumed of them, for the table's metadata; empty if nothing.
+        folder: Folder of the files; created if it does not exist.
+        shown: The fields and their detections.
+        assumed: Assumptions about the fields, for the table's metadata.
 
     Returns:
         The path of the table.
@@ -47,13 +47,13 @@ def write_evaluation(
 ) -> list[Path]:
     """Writes metrics, figures and the report.
 
-    A file that is there is replaced only once the new one is whole.
+    An existing file is replaced only when the new one is complete.
 
     Args:
-        folder: Made if need be.
+        folder: Folder of the files; created if it does not exist.
         evaluation: The results.
-        shown: The fields they are of.
-        about: What was evaluated on what, by name.
+        shown: The fields and their detections.
+        about: Further lines of the report, such as the name of the model.
 
     Returns:
         The paths of the report and of the metrics.
@@ -69,7 +69,7 @@ def write_evaluation(
         if cases:
             figure = plot_cases(cases, shown, score_threshold=threshold)
             galleries[title] = png(figure)
-        else:  # That of an earlier evaluation, perhaps.
+        else:  # It may be from an earlier evaluation.
             (folder / _file_name(title)).unlink(missing_ok=True)
     metrics = {"about": dict(about)} | evaluation.to_json()
     report = html_report(evaluation, about=about, plots=figures, galleries=galleries)

@@ -1,10 +1,9 @@
-"""Detections as files, to and from: claran's table, VOC's text, COCO's JSON.
+"""Detections in files: claran's table, VOC's text and COCO's JSON.
 
-A table of FITS fields has y up, like the fields; pictures, VOC and COCO have y down.
-All are in pixels of the field's array.
+Boxes are in pixels of the field's array. In a table y is up for FITS fields, and down
+for fields that are only pictures; in VOC and COCO y is down.
 """
 
-import dataclasses
 import itertools
 import json
 import types
@@ -30,10 +29,10 @@ COLUMNS = ("image", "label", "score", "x0", "y0", "x1", "y1")
 
 
 class Predictions(NamedTuple):
-    """What another run or tool has found."""
+    """Detections of another run or tool."""
 
-    fields: list[Detections]  # In pixels of each field's array.
-    unknown: int  # Detections in fields that are not among these.
+    fields: list[Detections]  # Detections in each field.
+    unknown: int  # Number of detections in other fields.
 
 
 def read_predictions(
@@ -44,13 +43,14 @@ def read_predictions(
     Args:
         path: A table with the columns of `claran.catalog.tables.detection_table`, a
             COCO `.json` of results (fields counted from 1), or a folder of VOC's text.
-            A table names a field or a file of it, such as `field_radio.fits`.
+            In a table, `image` is the name of a field or of a file of it, such as
+            `field_radio.fits`.
         fields: The fields.
         class_names: Names of the labels 1, 2 ...
 
     Raises:
-        ImageError: The file cannot be read, or is none of these; or it knows none of
-            the fields, or other classes.
+        ImageError: The file cannot be read, or is none of these; or it has none of the
+            fields, or other classes.
     """
     names = [field.name for field in fields]
     if path.is_dir():
@@ -63,7 +63,7 @@ def read_predictions(
         found, unknown = _by_field(path, table, names, class_names)
         down = [is_coco or not field.has_radio for field in fields]
     turned = [
-        _turn(one, field.shape) if y_down else one
+        one.flip_y(field.shape[0]) if y_down else one
         for one, field, y_down in zip(found, fields, down, strict=True)
     ]
     return Predictions(turned, unknown)
@@ -76,16 +76,16 @@ def to_table(
     *,
     meta: Mapping[str, Any] = types.MappingProxyType({}),
 ) -> QTable:
-    """Returns all detections as a table; y is up, but down for ready-made pictures.
+    """Returns all detections as a table.
 
     Args:
         fields: The fields.
-        detections: In each of them.
+        detections: Detections in each field.
         class_names: Names of the labels 1, 2 ...
         meta: See `claran.catalog.tables.detection_table`.
     """
     turned = [
-        _turn(found, field.shape) if not field.has_radio else found
+        found if field.has_radio else found.flip_y(field.shape[0])
         for field, found in zip(fields, detections, strict=True)
     ]
     found = Detections.concatenate(turned)
@@ -108,7 +108,7 @@ def voc_files(
     """Returns the text of each file `CLASS.txt`; see `claran.evaluation.voc_text`."""
     names = [field.name for field in fields]
     turned = [
-        _turn(found, field.shape)
+        found.flip_y(field.shape[0])
         for field, found in zip(fields, detections, strict=True)
     ]
     return {
@@ -122,9 +122,9 @@ def coco_files(
     detections: Sequence[Detections],
     class_names: Sequence[str],
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Returns the truth and the results as COCO's JSON, as `pycocotools` takes them.
+    """Returns the labels and the detections as COCO's JSON, for `pycocotools`.
 
-    Images and classes are counted from 1; ignored sources are crowds.
+    Images and classes are counted from 1. Ignored sources are crowds.
     """
     images, annotations, results = [], [], []
     for number, (field, found) in enumerate(
@@ -137,7 +137,7 @@ def coco_files(
         ignored = field.objects.ignored
         for i, box in enumerate(_coco_boxes(field.objects.boxes, field.shape)):
             crowd = int(ignored[i])
-            # One of no class may be of any.
+            # An ignored source without a class may be of any class.
             own = int(field.objects.labels[i])
             for label in [own] if own else range(1, len(class_names) + 1):
                 annotations.append(
@@ -167,12 +167,6 @@ def _coco_boxes(boxes: np.ndarray, shape: tuple[int, int]) -> list[list[float]]:
     return np.concatenate([turned[:, :2], turned[:, 2:] - turned[:, :2]], 1).tolist()
 
 
-def _turn(found: Detections, shape: tuple[int, int]) -> Detections:
-    """Returns the detections with y the other way round."""
-    boxes = array_to_picture(found.boxes.astype(np.float64), shape, shape)
-    return dataclasses.replace(found, boxes=boxes)
-
-
 def _read_table(path: Path) -> Table:
     try:
         table = Table.read(path, format=table_format(path))
@@ -185,7 +179,7 @@ def _read_table(path: Path) -> Table:
             f"{path}: has no column {', '.join(missing)}; it needs "
             f"{', '.join(COLUMNS)}, as --mode=predict writes them."
         )
-    table = Table([table[name] for name in COLUMNS])  # Positions are no plain columns.
+    table = Table([table[name] for name in COLUMNS])  # Without columns of coordinates.
     table.convert_bytestring_to_unicode()  # FITS tables hold bytes.
     return table
 
@@ -210,14 +204,14 @@ def _read_coco(path: Path, names: Sequence[str], class_names: Sequence[str]) -> 
 def _by_field(
     path: Path, table: Table, names: Sequence[str], class_names: Sequence[str]
 ) -> tuple[list[Detections], int]:
-    """Returns the rows of each field, and how many are of no field."""
+    """Returns the rows of each field, and the number of rows of other fields."""
     fields = _fields(path, table, names)
     codes = np.array([str(code) for code in table["label"]], dtype=str)
     others = sorted(set(codes[fields >= 0].tolist()) - set(class_names))
     if others:
         raise ImageError(
             f"{path}: label {others[0]!r} is no class of the data "
-            f"({', '.join(class_names)})."
+            f"({', '.join(class_names)}); rename it, or give --class_names."
         )
     numbers = {name: i for i, name in enumerate(class_names, start=1)}
     labels = np.array([numbers.get(code, 0) for code in codes], int)
@@ -232,7 +226,7 @@ def _by_field(
 
 
 def _fields(path: Path, table: Table, names: Sequence[str]) -> Int[np.ndarray, "n"]:
-    """Returns the number of each row's field; -1 for one that is not among them."""
+    """Returns the number of each row's field; -1 for other fields."""
     place = {name: i for i, name in enumerate(names)}
     images = [str(image) for image in table["image"]]
     known = {
@@ -242,8 +236,9 @@ def _fields(path: Path, table: Table, names: Sequence[str]) -> Int[np.ndarray, "
     fields = np.array([known[image] for image in images], int)
     if len(fields) and (fields < 0).all():
         raise ImageError(
-            f"{path}: none of its images is a field of the data; it has {images[0]!r}, "
-            f"the data have {names[0]!r}."
+            f"{path}: none of its images is a field of the data. The first image is "
+            f"{images[0]!r}, the first field {names[0]!r}; give the data of these "
+            "detections, or another --split."
         )
     return fields
 
@@ -254,7 +249,9 @@ def _values(path: Path, table: Table) -> Float[np.ndarray, "n 5"]:
     try:
         columns = [np.ma.asarray(table[name], np.float64) for name in numbers]
     except ValueError as error:
-        raise ImageError(f"{path}: has a word among its numbers ({error}).") from None
+        raise ImageError(
+            f"{path}: has text in a column of numbers ({error})."
+        ) from None
     values = np.stack([np.ma.filled(column, np.nan) for column in columns], axis=1)
     wrong = np.flatnonzero(~np.isfinite(values).all(axis=1))
     if len(wrong):

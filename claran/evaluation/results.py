@@ -91,6 +91,13 @@ class Evaluation:
     calibration: Calibration
     confusion: Int[np.ndarray, "rows columns"]
 
+    def __repr__(self) -> str:
+        sources = sum(one.sources for one in self.classes)
+        return (
+            f"<Evaluation: {self.fields} fields, {sources} sources, mean AP "
+            f"{self.mean.value:.3f} at an IoU of 0.5>"
+        )
+
     def table(self) -> str:
         """Returns the results as text for a terminal."""
         common = f"mean, >= {self.options['min_sources']} sources"

@@ -1,4 +1,4 @@
-"""A whole evaluation: a detector or a table of detections, fields in, report out."""
+"""Evaluation of a detector, or of given detections, on labelled fields."""
 
 import collections
 import dataclasses
@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-import jax
 import numpy as np
 from tqdm.auto import tqdm
 
@@ -40,7 +39,7 @@ UNFINISHED = "unfinished"  # Folder in the output.
 
 @runtime_checkable
 class LabelledSource(Source, Protocol):
-    """Labelled fields by number, with what identifies them."""
+    """Labelled fields by number, with their classes and a fingerprint."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -49,7 +48,7 @@ class LabelledSource(Source, Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of all that decides the fields."""
+        """Hash of images and labels."""
         ...
 
 
@@ -63,26 +62,28 @@ def evaluate_detector(
     workers: int = 0,
     tell: Callable[[str], None] = print,
 ) -> Evaluation:
-    """Detects in labelled fields and evaluates what is found.
+    """Detects in labelled fields and evaluates the detections.
 
-    An interrupted run resumes from what `OUTPUT/unfinished` holds, unless the model,
-    the data or a setting has changed; that folder goes when the report is there.
+    Partial results are kept in `OUTPUT/unfinished` until the report is written. An
+    interrupted run resumes from them, unless the model, the data or a setting has
+    changed.
 
     Args:
-        engine: Of a detector (`claran.Detector.engine`), or the classical finder.
+        engine: Engine of a detector (`claran.Detector.engine`), or the classical
+            finder.
         source: Labelled fields, such as `claran.data.sources.open_source` returns.
         output: Folder for report, tables and figures; None to write nothing.
         options: See `EvaluationOptions`; None for the model's own score threshold.
-        about: What the report says of model and data, by name.
-        workers: Processes that make fields; with 0 threads do.
-        tell: Takes messages for the user.
+        about: Further lines of the report, such as the name of the model.
+        workers: Number of processes that read fields; 0 for threads.
+        tell: Receives messages for the user.
 
     Returns:
         All metrics.
 
     Raises:
         ImageError: A field cannot be used.
-        ValueError: There is no field, or the data have other classes than the model.
+        ValueError: There are no fields, or their classes are not the model's.
     """
     _require_fields(source)
     _require_classes(source, engine)
@@ -99,7 +100,7 @@ def evaluate_detector(
     detections = [] if partial is None else list(partial.results)
     start = len(detections)
     if start:
-        tell(f"Resumes: {start} of {len(source)} fields are done.")
+        tell(f"Resuming: {start} of {len(source)} fields are done.")
     fields = read_fields(_First(source, start), workers=workers or None)
     items, load = _items(source, start, workers)
     found = engine.detect(items, load, score_threshold=lowest)
@@ -113,11 +114,11 @@ def evaluate_detector(
             partial.add(one.detections)
     shown = Shown(source, preprocessor, fields, detections, source.class_names)
     facts = _about(source, about)
-    if partial is None:
+    if partial is None or isinstance(engine, ClassicalEngine):
         return _evaluate(shown, output, options, facts, tell)
     speed = len(source) / partial.seconds
     facts |= {
-        "device": jax.devices()[0].device_kind,
+        "device": engine.hardware_settings["device"],
         "time": f"{partial.seconds:.1f} s, {speed:.1f} fields/s",
     }
     evaluation = _evaluate(shown, output, options, facts, tell)
@@ -135,20 +136,24 @@ def evaluate_predictions(
     workers: int | None = None,
     tell: Callable[[str], None] = print,
 ) -> Evaluation:
-    """Evaluates what any tool has found.
+    """Evaluates the detections of any tool.
 
     Args:
         predictions: See `claran.evaluation.prediction_files.read_predictions`.
         source: See `evaluate_detector`.
-        output: Likewise.
+        output: See `evaluate_detector`.
         options: See `EvaluationOptions`; None for a score threshold of 0.5.
         about: See `evaluate_detector`.
-        workers: Processes that read fields; None for one a core, where it pays.
-        tell: Takes messages for the user.
+        workers: Number of processes that read fields; None for one per core if there
+            are many fields.
+        tell: Receives messages for the user.
+
+    Returns:
+        All metrics.
 
     Raises:
-        ImageError: The file cannot be read, or knows none of the fields.
-        ValueError: There is no field.
+        ImageError: The file cannot be read, or has none of the fields.
+        ValueError: There are no fields.
     """
     _require_fields(source)
     fields = read_fields(source, workers=workers)
@@ -174,8 +179,8 @@ def _evaluate(
     assumed = describe_assumptions(counts, len(shown.fields))
     if assumed:
         about = {**about, "assumed": assumed}
-        tell(f"Note: {assumed}; --survey or --beam says otherwise.")
-    if output is not None:  # First of all what took long.
+        tell(f"Note: {assumed}; give --survey or --beam to change this.")
+    if output is not None:  # First, as detecting took long.
         write_detections(Path(output), shown, assumed=assumed)
     evaluation = evaluate(
         shown.fields, shown.detections, shown.class_names, options=options
@@ -187,7 +192,7 @@ def _evaluate(
 
 def _require_fields(source: LabelledSource) -> None:
     if not len(source):
-        raise ValueError("`source` has no fields to evaluate on; give another split.")
+        raise ValueError("`source` has no fields; give another split.")
 
 
 def _require_classes(source: LabelledSource, engine: Engine | ClassicalEngine) -> None:
@@ -210,7 +215,7 @@ def _about(source: LabelledSource, about: Mapping[str, str]) -> dict[str, str]:
 
 @dataclasses.dataclass(frozen=True)
 class _First:
-    """The first fields of a source."""
+    """The first `count` fields of a source."""
 
     source: Source
     count: int
@@ -225,9 +230,10 @@ class _First:
 def _items(
     source: Source, start: int, workers: int
 ) -> tuple[Iterable[Any], Callable[[Any], Field] | None]:
-    """Returns what an engine detects in: fields out of processes, or numbers of fields.
+    """Returns the items and the `load` for an engine.
 
-    Measured where they are made: association needs the islands of every field.
+    The items are fields that processes read, or numbers of fields for threads. Fields
+    are measured where they are read, as the association needs all islands.
     """
     measured = functools.partial(measured_field, source)
     numbers = range(start, len(source))
@@ -243,14 +249,14 @@ def _partial(
     lowest: float,
     tell: Callable[[str], None],
 ) -> PartialResults[Detections] | None:
-    """Returns the detections of an interrupted run; None if nothing is to be kept."""
+    """Returns the detections of an interrupted run; None if nothing is written."""
     if output is None:
         return None
     settings = {
         "model": model_fingerprint(engine.model),
         "data": source.fingerprint,
         "lowest score": lowest,
-        "device": jax.devices()[0].device_kind,
+        **engine.hardware_settings,
         "version of claran": code_fingerprint(),
     }
     return PartialResults(

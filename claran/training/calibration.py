@@ -1,7 +1,7 @@
-"""Scores that are probabilities: the temperature of a network's logits.
+"""Calibration of scores to probabilities, by the temperature of the network's logits.
 
-Guo et al. 2017, arXiv:1706.04599. Fitted here to the final detections and not to the
-logits of each proposal: suppression and counting come in between.
+Guo et al. 2017, arXiv:1706.04599. Here the temperature is fitted to the final
+detections, after suppression and counting, and not to the logits of each proposal.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from claran.detection.counting import FAINT
 from claran.detection.detection_model import DetectionModel
 from claran.detection.detections import Detections
-from claran.detection.engine import Engine, Look
+from claran.detection.engine import Engine, PreparedField
 from claran.detection.loading import load_model, save_model
 from claran.evaluation.catalogs import detected_catalog, true_catalog
 from claran.evaluation.matches import match_voc
@@ -28,21 +28,29 @@ from claran.fields.field import Field
 
 __all__ = ["calibrate", "detection_loss", "fit_temperature"]
 
-LOWEST, HIGHEST = 0.25, 4.0
+LOWEST, HIGHEST = 0.25, 4.0  # Temperatures.
 
 
 def calibrate(path: Path, source: Source) -> float | None:
-    """Makes the scores of a saved model probabilities, unless they are already.
+    """Calibrates the scores of a saved model, unless it is calibrated already.
+
+    Of several processes only the first one does: the model may not be on the disk yet
+    when the others get here.
 
     Args:
-        path: The model.
-        source: Labelled fields it was not trained on.
+        path: File of the model.
+        source: Labelled fields that the model was not trained on.
 
     Returns:
-        The temperature; None if the model has one already.
+        The temperature; None if nothing was done.
+
+    Raises:
+        WeightsError: There is no such file, or it is damaged.
     """
+    if jax.process_index() > 0:
+        return None
     model = load_model(path)
-    if model.network.decoder.temperature != 1 or jax.process_index() > 0:
+    if model.network.decoder.temperature != 1:
         return None
     temperature = fit_temperature(model, source)
     save_model(model, path)
@@ -50,13 +58,16 @@ def calibrate(path: Path, source: Source) -> float | None:
 
 
 def fit_temperature(model: DetectionModel, source: Source) -> float:
-    """Returns the temperature at which scores say best what is a hit; sets it.
+    """Fits the temperature of a model to labelled fields.
 
-    The network looks at each field once; detections are decoded anew for each trial.
+    The network runs once on each field. Its outputs are decoded again for each trial.
 
     Args:
-        model: Its temperature is changed.
-        source: Labelled fields it was not trained on.
+        model: The temperature of its network is set.
+        source: Labelled fields that the model was not trained on.
+
+    Returns:
+        The temperature.
     """
     network = model.network
 
@@ -75,23 +86,23 @@ def fit_temperature(model: DetectionModel, source: Source) -> float:
         found = network.decode(one, jnp.asarray(info)[None], temperature=temperature)
         return jax.tree.map(lambda array: array[0], found)
 
-    engine = Engine(model, call=run_heads)
-    seen: list[tuple[Look, list[Any]]] = []
-    looks = engine.look(range(len(source)), source.__getitem__)
-    for _, look, outputs in tqdm(
-        looks, "Calibrating", len(source), unit="field", disable=None, delay=2,
+    engine = Engine(model, function=run_heads)
+    seen: list[tuple[PreparedField, list[Any]]] = []
+    heads = engine.network_outputs(range(len(source)), source.__getitem__)
+    for _, prepared, outputs in tqdm(
+        heads, "Calibrating", len(source), unit="field", disable=None, delay=2,
         leave=False,
     ):  # fmt: skip
-        assert isinstance(look, Look)  # noqa: S101 - nothing is skipped.
-        seen.append((look, outputs))
-    fields = [look.field for look, _ in seen]
+        assert isinstance(prepared, PreparedField)  # noqa: S101 - nothing is skipped.
+        seen.append((prepared, outputs))
+    fields = [prepared.field for prepared, _ in seen]
 
     def loss(log_temperature: float) -> float:
         temperature = np.float32(np.exp(log_temperature))
         found = []
-        for look, outputs in seen:
+        for prepared, outputs in seen:
             decoded = [jax.device_get(decode(*one, temperature)) for one in outputs]
-            found.append(engine.finish(look, decoded, score_threshold=FAINT))
+            found.append(engine.finish(prepared, decoded, score_threshold=FAINT))
         return detection_loss(fields, found, len(model.class_names))
 
     best = minimize_scalar(
@@ -107,11 +118,11 @@ def fit_temperature(model: DetectionModel, source: Source) -> float:
 def detection_loss(
     fields: Sequence[Field], detections: Sequence[Detections], class_count: int
 ) -> float:
-    """Returns minus the log probability of what detections are, hits or not, per field.
+    """Returns the negative log likelihood per field of detections being hits or not.
 
     Args:
         fields: The fields, labelled.
-        detections: In each of them.
+        detections: Detections in each field.
         class_count: Number of classes.
     """
     true, found = true_catalog(fields), detected_catalog(detections)

@@ -1,8 +1,8 @@
-"""Joint training of both stages of Faster R-CNN, through Keras's own `fit`.
+"""Joint training of both stages of Faster R-CNN with Keras's `fit`.
 
-One compiled step runs the backbone once, proposes, draws targets for both stages, and
-takes a step down the sum of their four losses (Ren et al. 2015, arXiv:1506.01497,
-"approximate joint training", as ClaRAN did).
+One compiled step runs the backbone, makes proposals, samples targets for both stages,
+and minimizes the sum of their four losses (Ren et al. 2015, arXiv:1506.01497,
+"approximate joint training"), as ClaRAN did.
 """
 
 from collections.abc import Mapping
@@ -27,25 +27,25 @@ from claran.ops.targets import (
 __all__ = ["LOSSES", "JointTraining"]
 
 LOSSES = ("rpn_class", "rpn_box", "head_class", "head_box")
-"""The four losses, in the order they are shown."""
+"""Names of the four losses, in the order of logs."""
 
 _SEED_STATE = "seed_generator_state"
 
 
 class JointTraining(keras.Model):
-    """A network and what it takes to train it; `compile` with an optimizer, then `fit`.
+    """A network with its losses; `compile` it with an optimizer, then `fit`.
 
-    Its data are batches of `claran.fields.batches.Batch` without `names`. Its logs are
-    the four losses, `loss`, their sum, and `gradient_norm`, before clipping: means over
-    the epoch; and the `learning_rate` of the last step. Weights saved from it hold the
-    state of all random generators too.
+    The data are batches of `claran.fields.batches.Batch` without `names`. The logs are
+    the four losses, their sum `loss`, and `gradient_norm` before clipping, as means
+    over the epoch, and the `learning_rate` of the last step. Saved weights include the
+    states of all random generators.
 
     Args:
-        network: Is trained in place.
-        rpn: How anchors are chosen for the loss.
-        head: How proposals are chosen for the loss.
-        seed: Of the choices at random.
-        **kwargs: Of `keras.Model`.
+        network: The network, which is trained in place.
+        rpn: How anchors are sampled for the loss.
+        head: How proposals are sampled for the loss.
+        seed: Seed of all random numbers.
+        **kwargs: Arguments of `keras.Model`.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class JointTraining(keras.Model):
             keras.metrics.Mean(name=name) for name in (*LOSSES, "loss", "gradient_norm")
         ]
         self.built = True
-        # All that is drawn follows from `seed`, dropout too, whatever was drawn before.
+        # All random numbers follow from `seed`, also those of dropout.
         for i, state in enumerate(self._random_states()):
             state.assign(np.array([seed + i, 0], np.uint32))
 
@@ -82,7 +82,7 @@ class JointTraining(keras.Model):
 
         Args:
             batch: See `claran.fields.batches.Batch`.
-            training: Whether dropout is on, and as many boxes proposed as for training.
+            training: Whether dropout is on, and the number of proposals as in training.
         """
         info = batch["image_info"]
         objects = Objects(
@@ -95,7 +95,7 @@ class JointTraining(keras.Model):
     def _draw(
         self, proposed: Proposed, objects: Objects, info: Float[Array, "b 3"]
     ) -> tuple[Targets, Float[Array, "b k 4"], Targets]:
-        """Returns the targets of the RPN, the rois drawn and their targets."""
+        """Returns the targets of the RPN, and the sampled RoIs with their targets."""
         _, rows, columns, _ = proposed.features.shape
         anchors = jnp.asarray(self.network.rpn.anchors(rows, columns))
         offset = self.network.rpn.offset
@@ -130,7 +130,7 @@ class JointTraining(keras.Model):
         (loss, (losses, fixed)), gradients = run(trainable)
         mapping = list(zip(self.optimizer.variables, optimizer, strict=True))
         with keras.StatelessScope(state_mapping=mapping):
-            # A tensor: without a schedule it is a variable, which no step may return.
+            # A tensor: without a schedule it is a variable, which cannot be returned.
             rate = keras.ops.convert_to_tensor(self.optimizer.learning_rate)
         trainable, optimizer = self.optimizer.stateless_apply(
             optimizer, gradients, trainable
@@ -153,7 +153,7 @@ class JointTraining(keras.Model):
             logs = {mean.name: mean.result() for mean in self.means}
         return logs, [scope.get_current_value(v) for v in self.metrics_variables]
 
-    # Keras 3.15 leaves the state of random generators out of its files.
+    # Keras 3.15 does not save the states of random generators.
     def save_own_variables(self, store: Any) -> None:
         for i, variable in enumerate(self._random_states()):
             store[str(i)] = variable.numpy()

@@ -1,4 +1,4 @@
-"""How networks are trained: optimizer, schedule and sampling, for each preset."""
+"""Recipes of training: optimizer, schedule and sampling, for each preset."""
 
 import dataclasses
 from typing import Any, Literal
@@ -10,12 +10,12 @@ from claran.ops.targets import HeadOptions, RpnOptions
 __all__ = ["COMPACT", "FINE_TUNING", "ORIGINAL", "RECIPES", "Recipe"]
 
 ORIGINAL_STEPS = 80_000  # Of which the first 50,000 at the full rate.
-EMA_STEPS = 1000  # Length of the average; less in short trainings.
+EMA_STEPS = 1000  # Length of the moving average; shorter in short trainings.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How to train a network.
+    """Optimizer, schedule and sampling of a training.
 
     Attributes:
         optimizer: "adamw" (Loshchilov & Hutter 2019, arXiv:1711.05101) or "sgd" with a
@@ -24,16 +24,20 @@ class Recipe:
             5/8 of the steps.
         steps: Batches to train on.
         batch_size: Fields in a batch, over all devices.
-        learning_rate: Its largest value.
-        warmup: Share of the steps in which the rate rises; for "cosine".
-        weight_decay: Of kernels, for "adamw".
+        learning_rate: Largest learning rate.
+        warmup: Fraction of the steps in which the rate rises; for "cosine".
+        weight_decay: Weight decay of kernels; for "adamw".
         clip_norm: Largest norm of the gradient; None for no limit.
-        average: Whether the weights that count are an exponential moving average over
-            the last thousand steps (a twentieth of them if there are fewer).
-        moves: What augmentation does: "any" turns by any angle, shifts and adds noise;
-            "flip" only mirrors.
-        rpn: How anchors are chosen for the loss.
-        head: How proposals are chosen for the loss.
+        average: Whether models are saved with an exponential moving average of the
+            weights, over the last 1,000 steps or a twentieth of all steps, whichever is
+            less.
+        moves: Augmentation: "any" rotates by any angle, shifts and adds noise; "flip"
+            only mirrors.
+        rpn: How anchors are sampled for the loss.
+        head: How proposals are sampled for the loss.
+
+    Raises:
+        ValueError: A value is out of range.
     """
 
     optimizer: Literal["adamw", "sgd"] = "adamw"
@@ -101,18 +105,18 @@ ORIGINAL = Recipe(
     rpn=RpnOptions(),
     head=HeadOptions(),
 )
-"""ClaRAN's own (Wu et al. 2019); two frozen blocks are a matter of the network."""
+"""ClaRAN's own (Wu et al. 2019). The network freezes its first two blocks."""
 
 COMPACT = Recipe(
     steps=6_000,
-    # Sizes of its anchors are octaves: few reach 0.7 with a source in between.
+    # Its anchors are octaves apart: for a source in between few reach an IoU of 0.7.
     rpn=RpnOptions(size=128, positive=0.5),
     head=HeadOptions(size=64, positive_fraction=0.5),
 )
 """For `claran_first`."""
 
 FINE_TUNING = dataclasses.replace(COMPACT, steps=1000, learning_rate=2e-4)
-"""For a network that was trained before."""
+"""For a trained network."""
 
 RECIPES = {"claran_v0.1": ORIGINAL, "claran_first": COMPACT}
-"""By preset, from nothing."""
+"""Recipes by preset, for a training from the start."""

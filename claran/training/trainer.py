@@ -1,4 +1,4 @@
-"""A whole training: batches in, the best model, logs and checkpoints out; resumable."""
+"""Training of a model, with logs, checkpoints and the best model; it can resume."""
 
 import contextlib
 import dataclasses
@@ -19,7 +19,8 @@ from claran.fields.batches import (
     Transform,
     training_batches,
 )
-from claran.training.checkpoints import Checkpoints, replace_file, save_and_discard
+from claran.io.atomic import replace_file
+from claran.training.checkpoints import Checkpoints, save_and_discard
 from claran.training.devices import check_same
 from claran.training.joint import JointTraining
 from claran.training.journal import Journal
@@ -37,16 +38,19 @@ KEPT_NAMES = 8  # Batches; `fit` looks two ahead, and the guard one back.
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
-    """What does not belong to the recipe.
+    """Options of a training that are not in the recipe.
 
     Attributes:
-        output: Folder to write to; a training in it goes on.
-        seed: Decides the order of the fields, their augmentation and what is sampled.
-        save_every: Steps from one checkpoint, and row of the log, to the next.
-        validate_every: Checkpoints from one validation to the next.
-        slots: Places for objects in a field.
-        workers: Processes that make batches; with 0 a thread does.
-        size: Rows and columns of the batches' images.
+        output: Output folder; a training in it resumes.
+        seed: Seed of the order of the fields, their augmentation and the sampling.
+        save_every: Number of steps between checkpoints, and between rows of the log.
+        validate_every: Number of checkpoints between validations.
+        slots: Largest number of objects in a field.
+        workers: Number of processes that make batches; 0 for a thread.
+        size: Rows and columns of the images in a batch.
+
+    Raises:
+        ValueError: An interval is below 1.
     """
 
     output: Path
@@ -76,33 +80,33 @@ def train(
     settings: dict[str, Any] | None = None,
     tell: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Trains a model in place; resumes where a training in the same folder stopped.
+    """Trains a model in place; a training in the output folder resumes.
 
-    The folder then holds `best.keras`, the best by validation, and `last.keras`, both
-    with averaged weights if the recipe averages; `log.csv`, `curves.png` and
-    `tensorboard`; `checkpoints`, and `run.json` with all that decided the result.
+    The folder then has `best.keras`, the best model by validation, and `last.keras`,
+    both with averaged weights if the recipe averages; `log.csv`, `curves.png` and
+    `tensorboard`; `checkpoints`; and `run.json` with all settings.
 
-    With several devices, make the network and call this in
-    `claran.training.devices.data_parallel`. Of several processes the first one writes,
-    and all must see the folder.
+    With several devices, make the network and call this function in
+    `claran.training.devices.data_parallel`. Of several processes only the first one
+    writes, and all must see the folder.
 
     Args:
-        model: Its network's weights are where training starts.
+        model: The model, with the initial weights.
         source: Fields to train on.
         recipe: See `Recipe`.
         options: See `TrainingOptions`.
-        augment: Applied to each field in this order.
-        validate: Returns the mean average precision of the model at the moment, the
-            higher the better; None for no validation: then the last is the best.
-        settings: Further values for `run.json`; a training goes on only with the same.
-        tell: Takes messages for the user.
+        augment: Transforms that are applied to each field, in this order.
+        validate: Returns the mean average precision of the model with its present
+            weights. None for no validation; then the last model is the best.
+        settings: Further values for `run.json`. A training resumes only with the same.
+        tell: Receives messages for the user.
 
     Returns:
-        The result: `step`, `best`, which is the best `validation_map` and its `step`,
-        and `seconds` of training.
+        `step`; `best`, with the best `validation_map` and its `step`, None without
+        validation; and `seconds` of training.
 
     Raises:
-        TrainingError: The folder holds a training with other settings; or the loss
+        TrainingError: The folder has a training with other settings, or the loss
             diverged.
     """
     folder, writes = options.output, jax.process_index() == 0
@@ -111,7 +115,7 @@ def train(
     own = {name: value for name, value in own.items() if name not in unimportant}
     record = open_run(folder, (settings or {}) | own, write=writes)
     if record["result"] is not None:
-        tell(f"{folder}: this training has ended; see run.json. Nothing to do.")
+        tell(f"{folder}: this training has ended, see run.json. Nothing to do.")
         return record["result"]
     joint = _joint(model.network, recipe, options.seed)
     checkpoints = Checkpoints(folder / CHECKPOINTS, tell=tell, write=writes)
@@ -136,11 +140,11 @@ def train(
         )  # fmt: skip
         if state["step"] < recipe.steps:
             _fit(joint, batches, keeper, recipe, options, writes=writes)
-        else:  # It was killed after its last step.
+        else:  # It was interrupted after its last step.
             joint.optimizer.finalize_variable_values(joint.trainable_variables)
     result = {name: keeper.state[name] for name in ("step", "best", "seconds")}
     for name in [LAST] if result["best"] else [LAST, BEST]:
-        _save_model(folder / name, model, write=writes)  # `fit` ends with averages.
+        _save_model(folder / name, model, write=writes)  # `fit` ends with the averages.
     if writes:
         finish_run(folder, record, result)
     return result
@@ -148,7 +152,11 @@ def train(
 
 @contextlib.contextmanager
 def averaged_weights(joint: JointTraining) -> Iterator[None]:
-    """Gives the network its averaged weights, for as long as it lasts."""
+    """Context in which the network has its averaged weights.
+
+    Args:
+        joint: The training; its optimizer averages if the recipe says so.
+    """
     variables = joint.trainable_variables
     raw = [variable.value for variable in variables]
     joint.optimizer.finalize_variable_values(variables)
@@ -160,13 +168,13 @@ def averaged_weights(joint: JointTraining) -> Iterator[None]:
 
 
 class Keeper(keras.callbacks.Callback):
-    """At the end of each of `fit`'s epochs: validates, logs, and saves a checkpoint.
+    """At the end of each epoch of `fit`: validates, logs, and saves a checkpoint.
 
     Args:
-        joint: What is trained.
-        model: Whose network it trains.
-        checkpoints: Where to save.
-        state: Of the checkpoint that training starts from.
+        joint: The training.
+        model: The model that is trained.
+        checkpoints: Folder of the checkpoints.
+        state: State of the checkpoint that training starts from.
         recipe: See `Recipe`.
         options: See `TrainingOptions`.
         validate: See `train`.
@@ -228,7 +236,7 @@ class Keeper(keras.callbacks.Callback):
         best = self.state["best"]
         with averaged_weights(self.joint):
             score = validate()
-            # A score is NaN without a labelled object: then any is as good.
+            # Without a labelled object scores are NaN, and the latest model is taken.
             if best is None or not score <= best["validation_map"]:
                 self.state["best"] = {"step": step, "validation_map": score}
                 path = self.options.output / BEST
@@ -237,7 +245,7 @@ class Keeper(keras.callbacks.Callback):
 
 
 def _save_model(path: Path, model: DetectionModel, *, write: bool) -> None:
-    # Whoever uses it may have no hardware for half precision.
+    # The user's hardware may not support half precision.
     saved = in_precision(model, "float32")
     if write:
         replace_file(path, saved.save)
@@ -289,7 +297,7 @@ def _fit(
 def _feed(
     batches: Batches, names: dict[int, list[str]], start: int
 ) -> Iterator[tuple[dict[str, Any]]]:
-    """Yields what a step takes; the names stay here, by step."""
+    """Yields the arrays for each step, and keeps the names of the fields by step."""
     for step, batch in enumerate(batches, start):
         arrays: dict[str, Any] = dict(batch)
         names[step] = arrays.pop("names").tolist()

@@ -1,4 +1,4 @@
-"""Mean average precision on the same fields again and again, during a training."""
+"""Validation during a training: mean average precision on the same fields."""
 
 from tqdm.auto import tqdm
 
@@ -12,9 +12,9 @@ __all__ = ["Validation"]
 
 
 class Validation:
-    """VOC's mean AP of a model at an IoU of 0.5, with the weights of the moment.
+    """VOC's mean AP of a model at an IoU of 0.5, with its present weights.
 
-    The fields stay in memory, so that each is read and measured once in a training.
+    The fields are kept in memory, so that each is read and measured only once.
 
     Args:
         model: The model.
@@ -26,12 +26,12 @@ class Validation:
         self._fields = [source[i] for i in range(len(source))]
 
     def __call__(self) -> float:
-        """Returns the mean average precision; NaN without a labelled source."""
-        finder = self._engine.detect(self._fields, score_threshold=LOWEST_SCORE)
+        """Returns the mean average precision; NaN without labelled sources."""
+        results = self._engine.detect(self._fields, score_threshold=LOWEST_SCORE)
         found = [
             one.detections
             for one in tqdm(
-                finder, "Validating", len(self._fields), unit="field", disable=None,
+                results, "Validating", len(self._fields), unit="field", disable=None,
                 delay=2, leave=False,
             )
         ]  # fmt: skip

@@ -69,7 +69,5 @@ def test_what_it_needs_is_named(make_double):
     picture = Field("field", picture=np.zeros((9, 9, 3), np.uint8))
     with pytest.raises(ValueError, match="field: is a picture; the classical finder"):
         detect([picture])
-    with pytest.raises(
-        ValueError, match=r"field: .* needs to know the size of a pixel"
-    ):
+    with pytest.raises(ValueError, match=r"field: .* needs the size of a pixel"):
         detect([make_double(pixel_arcsec=None)])

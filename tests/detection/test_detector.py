@@ -311,7 +311,9 @@ class TestPreset:
 
     def test_untrained(self, narrow, monkeypatch):
         monkeypatch.setitem(presets.PRESETS, "x", narrow)
-        with pytest.warns(UntrainedWarning, match="weights of x are untrained"):
+        with pytest.warns(
+            UntrainedWarning, match="x is untrained: its weights are random"
+        ):
             assert not Detector.from_preset("x").trained
 
     def test_trained_weights_give_no_warning(self, path):

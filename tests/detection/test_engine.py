@@ -7,6 +7,7 @@ import pytest
 from astropy.table import Table
 
 from claran.detection import engine as engine_module
+from claran.detection import network_calls
 from claran.detection.detector import Detector
 from claran.detection.engine import Engine
 from claran.detection.prediction import predict_files
@@ -206,7 +207,7 @@ def test_a_program_is_compiled_once_a_size(channels_detector, make_sky_field):
         make_sky_field(str(n), (60 + n, 60), [(30, 30, 50)], seed=n) for n in range(5)
     ]
     list(engine.detect(fields, score_threshold=0.5))
-    assert engine._call._cache_size() == 1
+    assert engine.compiled._function._cache_size() == 1
 
 
 def test_few_fields_are_in_memory(channels_detector, make_sky_field):
@@ -225,6 +226,47 @@ def test_few_fields_are_in_memory(channels_detector, make_sky_field):
         assert len(loaded) <= done + ahead + 1
 
 
+def test_large_fields_are_prepared_one_by_one(
+    channels_detector, make_sky_field, monkeypatch
+):
+    """A few fields of 100 megapixels fill the memory."""
+    monkeypatch.setattr(engine_module, "PIXELS_AHEAD", 40 * 40 - 1)
+    loaded = []
+
+    def load(number):
+        loaded.append(number)
+        return make_sky_field(str(number), (40, 40), [(20, 20, 50)], seed=number)
+
+    for done, _ in enumerate(
+        channels_detector.engine.detect(range(8), load, score_threshold=0.5)
+    ):
+        assert len(loaded) <= done + 2
+
+
+def test_an_error_comes_when_it_is_the_turn_of_the_field(channels_detector, sky_fields):
+    """What was found before is not lost, though fields are loaded in advance."""
+
+    def load(number):
+        if number == 3:
+            raise RuntimeError("the disk is on fire")
+        return sky_fields[number]
+
+    found = channels_detector.engine.detect(range(5), load, score_threshold=0.5)
+    assert [next(found).item for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(RuntimeError, match="the disk is on fire"):
+        next(found)
+    assert list(found) == []
+
+
+def test_hardware_settings(channels_detector, monkeypatch):
+    """A batch size changes results where batches are made, and so not on a CPU."""
+    engine = Engine(channels_detector.model, batch_size=3)
+    assert list(engine.hardware_settings) == ["device"]
+    monkeypatch.setattr(engine.compiled, "on_cpu", False)
+    assert engine.hardware_settings["--batch_size"] == 3
+    assert "claran_first" in repr(engine) and "Channels(" in repr(engine)
+
+
 def test_stopped_in_between_it_ends_its_threads(channels_detector, sky_fields):
     before = threading.active_count()
     found = channels_detector.engine.detect(sky_fields * 5, score_threshold=0.5)
@@ -237,7 +279,7 @@ def test_empty_sky_is_not_shown_to_the_network(
     channels_detector, make_sky_field, monkeypatch
 ):
     engine = Engine(channels_detector.model)
-    monkeypatch.setattr(engine, "run", None)
+    monkeypatch.setattr(network_calls.CallQueue, "start", None)
     empty = make_sky_field("empty", (60, 60), [])
     (found,) = engine.detect([empty], score_threshold=0.0)
     assert not len(found.detections)
@@ -255,8 +297,8 @@ def test_batches_of_an_accelerator_give_the_same(
     """Many windows a call, the last calls filled up: all but the last bits."""
     expected = alone(channels_detector, sky_fields)
     engine = Engine(channels_detector.model, batch_size=3)
-    monkeypatch.setattr(engine, "_on_cpu", False)
-    assert engine.capacity(64, 64) == 3
+    monkeypatch.setattr(engine.compiled, "on_cpu", False)
+    assert engine.compiled.capacity(64, 64) == 3
     found = [one.detections for one in engine.detect(sky_fields, score_threshold=0.0)]
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one.boxes, other.boxes, atol=1e-2)
@@ -265,10 +307,10 @@ def test_batches_of_an_accelerator_give_the_same(
 
 def test_windows_of_an_accelerator_fit_into_memory(channels_detector, monkeypatch):
     engine = Engine(channels_detector.model)
-    monkeypatch.setattr(engine, "_on_cpu", False)
-    assert engine.capacity(128, 128) == 256
-    assert engine.capacity(512, 512) == 16
-    assert engine.capacity(4096, 4096) == 1
+    monkeypatch.setattr(engine.compiled, "on_cpu", False)
+    assert engine.compiled.capacity(128, 128) == 256
+    assert engine.compiled.capacity(512, 512) == 16
+    assert engine.compiled.capacity(4096, 4096) == 1
 
 
 def test_a_wide_field_has_the_sources_of_its_parts(make_sky_field):

@@ -137,7 +137,7 @@ HEAD = "image,label,score,x0,y0,x1,y1\n"
         ("t.csv", HEAD + "f,FR-II,0.5,0,0,1,1\n", "'FR-II' is no class of the data"),
         ("t.csv", HEAD + "f,1_1,nan,0,0,1,1\n", "row 1 has a score"),
         ("t.csv", HEAD + "f,1_1,,0,0,1,1\nf,1_1,0.5,0,0,1,1\n", "row 1 has a score"),
-        ("t.csv", HEAD + "f,1_1,high,0,0,1,1\n", "a word among its numbers"),
+        ("t.csv", HEAD + "f,1_1,high,0,0,1,1\n", "has text in a column of numbers"),
         ("t.txt", HEAD, "cannot be read as a table .*must end in"),
         ("t.fits", "no table", "cannot be read as a table"),
         ("t.json", "{}[", "is not a list of COCO results"),

@@ -145,7 +145,7 @@ def test_what_was_assumed_is_said_once_and_stands_with_the_results(
     expected = f"{pixels}, in 1 of 4 fields; {NO_BEAM}, in 1 of 4 fields"
     told = []
     evaluate_detector(engine, source, tmp_path, options=FEW, tell=told.append)
-    assert told == [f"Note: {expected}; --survey or --beam says otherwise."]
+    assert told == [f"Note: {expected}; give --survey or --beam to change this."]
     assert metrics(tmp_path)["about"]["assumed"] == expected
     assert QTable.read(tmp_path / "detections.ecsv").meta["ASSUMED"] == expected
     assert "assumed to be 3 pixels wide" in (tmp_path / "report.html").read_text()
@@ -153,7 +153,7 @@ def test_what_was_assumed_is_said_once_and_stands_with_the_results(
     evaluate_predictions(
         tmp_path / "detections.ecsv", source, tmp_path, options=FEW, tell=told.append
     )
-    assert told == [f"Note: {expected}; --survey or --beam says otherwise."]
+    assert told == [f"Note: {expected}; give --survey or --beam to change this."]
     assert metrics(tmp_path)["about"]["assumed"] == expected
     # With a survey nothing is assumed.
     source.fields = [
@@ -220,7 +220,7 @@ def test_an_interrupted_run_resumes(engine, source, tmp_path, monkeypatch):
 
     told = []
     evaluate_detector(engine, source, cut, options=FEW, tell=told.append)
-    assert told[0] == "Resumes: 2 of 4 fields are done."
+    assert told[0] == "Resuming: 2 of 4 fields are done."
     assert not (cut / "unfinished").exists()
     assert metrics(cut) == metrics(whole)
     assert_same_files(cut, whole)
@@ -238,7 +238,9 @@ def test_nothing_to_evaluate_is_refused(engine, known, tmp_path):
         lambda source: evaluate_detector(engine, source, tmp_path),
         lambda source: evaluate_predictions(tmp_path / "x.csv", source, tmp_path),
     ):
-        with pytest.raises(ValueError, match="`source` has no fields to evaluate on"):
+        with pytest.raises(
+            ValueError, match="`source` has no fields; give another split"
+        ):
             evaluate(dataclasses.replace(known, fields=[]))
     assert list(tmp_path.iterdir()) == []
 

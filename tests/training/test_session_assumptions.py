@@ -40,6 +40,6 @@ def test_a_beam_that_is_assumed_is_said_first(tmp_path):
     with pytest.raises(
         SaidError,
         match=r"^Note: no beam: assumed FIRST's, 5\.4 arcsec, in 2 of 3 fields; "
-        r"--survey or --beam says otherwise\.$",
+        r"give --survey or --beam to change this\.$",
     ):
         train_detector(session, Source(), tell=tell)
