@@ -64,7 +64,9 @@ class TestChannels:
         assert "FIRST's, 5.4 arcsec, in 2 of 3 fields; --survey or --beam" in output
         status, output, errors = claran(*predict, "--beam=5.4", model=channels_path)
         assert status == 1 and "assumed" not in output and "in 2 fields" in output
-        assert "Skipped: c_radio.fits: has no WCS, so that a beam in arcsec" in errors
+        assert (
+            "Skipped: c_radio.fits: has no WCS, so that the width of a beam" in errors
+        )
 
     def test_one_field(self, claran, channels_path):
         demo = ["--mode=demo", "--radio=radio/a_radio.fits", "--score_threshold=0.01"]
@@ -79,11 +81,11 @@ class TestChannels:
         found = claran(
             "--mode=predict", "--image=infrared", "--output=x.csv", model=channels_path
         )
-        assert_fails(found, "is a picture, and the network looks at radio images")
+        assert_fails(found, "is a picture, but the network needs a radio image")
 
     def test_no_beam_of_nothing(self, claran, channels_path, assert_fails):
         found = claran("--mode=demo", "--beam=0", model=channels_path)
-        assert_fails(found, "--beam must be above 0 and finite, got 0")
+        assert_fails(found, "--beam must be positive and finite, got 0")
 
 
 @pytest.mark.usefixtures("fields")
@@ -337,7 +339,7 @@ def test_errors(claran, mode, arguments, message):
         ),
         pytest.param(
             ["--mode=predict", "--radio=radio", PAIR],
-            "b_radio.fits: no file among the infrared ones",
+            "b_radio.fits: no file among the infrared images",
             id="no-pair",
         ),
         pytest.param(

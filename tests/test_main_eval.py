@@ -159,7 +159,7 @@ def test_resumes_after_a_kill(claran, fields, narrow_path):
 
     status, printed, _ = claran(*arguments, "--output=other", "--nms_threshold=0.4")
     assert status == 0 and "Resuming" not in printed
-    assert "other/unfinished: begun with another model; starts afresh." in printed
+    assert "other/unfinished: made with another model; starting again." in printed
     assert not Path("other/unfinished").exists()
 
 

@@ -123,10 +123,10 @@ def test_a_preset_is_fine_tuned_for_other_classes(claran, tiny_preset):
     "model, start, message",
     [
         ("claran_first", "imagenet", "claran_first has no VGG16; give --start=pre"),
-        ("claran_v0.1", "pretrained", "claran_v0.1 comes without weights to begin"),
+        ("claran_v0.1", "pretrained", "claran_v0.1 has no trained weights"),
         ("my.keras", "pretrained", "is for a preset (claran_v0.1, claran_first); my"),
-        ("my.keras", "imagenet", "my.keras begins with its own weights: leave"),
-        ("my.keras", "random", "my.keras begins with its own weights: leave"),
+        ("my.keras", "imagenet", "my.keras has its own weights: leave"),
+        ("my.keras", "random", "my.keras has its own weights: leave"),
     ],
 )
 def test_starts_that_make_no_sense(claran, assert_fails, model, start, message):

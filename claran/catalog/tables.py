@@ -1,4 +1,4 @@
-"""Detections as a table: boxes in pixels and, with a WCS, on the sky."""
+"""Tables of detections, with boxes in pixels and positions on the sky."""
 
 import functools
 import os
@@ -48,12 +48,12 @@ def detection_table(
 
     Args:
         images: Name of each detection's image.
-        labels: Class of each, such as "2_3".
+        labels: Class of each detection, such as "2_3".
         scores: Probability of that class.
-        boxes: `(x0, y0, x1, y1)`, edges in the frame of the image: pixel i covers
-            [i, i + 1]. The FITS array frame (y up) where there is a WCS.
+        boxes: `(x0, y0, x1, y1)`, edges in pixels of the image, pixel i covers [i, i +
+            1]: of the FITS array (y up), or of a picture (y down).
         columns: Further columns, such as those of `sky_columns`.
-        meta: What the table says of itself; keys suit a FITS header.
+        meta: Metadata of the table, with keys for a FITS header.
 
     Returns:
         Columns `image`, `label`, `score`, `x0`, `y0`, `x1`, `y1` and, with sky
@@ -87,7 +87,7 @@ def detection_table(
 def sky_columns(
     wcs: WCS, boxes: Float[np.ndarray, "n 4"]
 ) -> dict[str, Float[np.ndarray, "n"]]:
-    """Returns where boxes are on the sky.
+    """Returns positions and sizes of boxes on the sky.
 
     Args:
         wcs: Celestial WCS of the image.
@@ -144,10 +144,9 @@ def _full_turn(degrees: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
 def _rotation_to_icrs(
     name: str, equinox: str | None
 ) -> Float[np.ndarray, "3 3"] | None:
-    """Returns the matrix from a frame to ICRS; None where it is no rotation.
+    """Returns the rotation matrix from a frame to ICRS; None if it is no rotation.
 
-    Astropy takes 1.3 ms for the one position of a field, a tenth of what the field
-    takes.
+    Astropy takes 1.3 ms for a single position, a tenth of the time for a field.
     """
     if name not in ("fk5", "galactic"):
         return None
@@ -159,7 +158,11 @@ def _rotation_to_icrs(
 
 
 def format_table(table: QTable) -> str:
-    """Returns a table as text for a person: rounded, the center in degrees."""
+    """Returns a table as text: rounded, with the center in degrees.
+
+    Args:
+        table: See `detection_table`.
+    """
     shown = _with_degrees(table) if "center" in table.colnames else table.copy()
     decimals = {"score": 3, "ra": 5, "dec": 5}
     for name in shown.colnames:
@@ -170,13 +173,18 @@ def format_table(table: QTable) -> str:
 
 
 def write_table(table: QTable, path: str | os.PathLike) -> None:
-    """Writes a table in the format its name ends with.
+    """Writes a table in the format of the file's ending.
 
-    An existing file is replaced only once the new one is whole. In CSV, the center on
-    the sky is written as `ra` and `dec`, in degrees.
+    An existing file is replaced only when the new one is complete. In all formats but
+    ECSV, the center is written as `ra` and `dec`, in degrees.
+
+    Args:
+        table: See `detection_table`.
+        path: The file, `.ecsv`, `.csv`, `.fits`, `.vot` or `.xml`.
 
     Raises:
-        ValueError: The name has an ending of no format.
+        ValueError: The ending is none of these.
+        OSError: The file cannot be written.
     """
     path, astropy_format = Path(path), table_format(path)
     if path.suffix != ".ecsv" and "center" in table.colnames:
@@ -188,8 +196,8 @@ def write_table(table: QTable, path: str | os.PathLike) -> None:
             f"{name} = {value}" for name, value in dict(table.meta or {}).items()
         )
         table.meta = {"description": about} if about else {}
-        # Not as text: Astropy 8.0.2 then writes a byte past its buffer, and the program
-        # crashes or computes nonsense some time later (astropy issue 20419).
+        # Not as text: Astropy 8.0.2 then writes a byte beyond its buffer, so that the
+        # program crashes or computes nonsense later (astropy issue 20419).
         options["tabledata_format"] = "binary2"
     write = functools.partial(
         table.write, format=astropy_format, overwrite=True, **options
@@ -198,15 +206,18 @@ def write_table(table: QTable, path: str | os.PathLike) -> None:
 
 
 def table_format(path: str | os.PathLike) -> str:
-    """Returns Astropy's name of the format that a file's name ends with.
+    """Returns Astropy's name for the format of a file's ending.
+
+    Args:
+        path: The file.
 
     Raises:
-        ValueError: The name has an ending of no format.
+        ValueError: The ending is not that of a format.
     """
     suffix = Path(path).suffix
     if suffix not in FORMATS:
         raise ValueError(
-            f"{path}: must end in one of {', '.join(FORMATS)} to say its format."
+            f"{path}: the name of a table must end in one of {', '.join(FORMATS)}."
         )
     return FORMATS[suffix]
 

@@ -71,7 +71,8 @@ class FieldSource:
         field = self.fields[index]
         if self.beam_arcsec is None or field.image is None:
             return field
-        return field.replace(image=with_beam(field.image, self.beam_arcsec))
+        image = with_beam(field.image, self.beam_arcsec, survey=field.survey)
+        return field.replace(image=image)
 
 
 def open_source(

@@ -1,7 +1,7 @@
-"""Random changes of a field that leave its labels true.
+"""Augmentation: random changes of a field after which its labels are still valid.
 
-Each is a frozen dataclass that takes a field and a random generator and returns a new
-field. Pixels, infrared and boxes change together.
+Each is a frozen dataclass, called with a field and a random generator, that returns a
+new field. Radio image, infrared image and boxes are changed together.
 """
 
 import dataclasses
@@ -20,24 +20,24 @@ from claran.sky.images import SkyImage
 
 __all__ = ["AddNoise", "DropInfrared", "Move", "ScaleFlux"]
 
-KEPT_IOU = 0.7  # A box may change this much by added noise.
+KEPT_IOU = 0.7  # Smallest IoU of a box with itself after noise is added.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Move:
-    """Mirrors, turns about the center, and shifts the field, all at once.
+    """Reflects the field, rotates it about the center, and shifts it.
 
-    At once, so that the image is interpolated once at most; see
+    In one step, so that the image is interpolated only once; see
     `claran.fields.warping.warp`.
     """
 
     flip: float = 0.5
-    """Probability of a mirror image."""
+    """Probability of a reflection."""
     step: float = 0.0
-    """Angles are multiples of this, degrees. 0 draws any angle, 90 copies pixels and
-    loses no corner, 360 does not turn."""
+    """Angles are multiples of this, degrees: 0 for any angle, 90 for quarter turns,
+    which copy pixels and lose no corner, 360 for no rotation."""
     shift: int = 0
-    """Largest shift along both axes, whole radio pixels; every one is as likely."""
+    """Largest shift along both axes, whole radio pixels; uniform."""
 
     def __post_init__(self) -> None:
         _check_probability("flip", self.flip)
@@ -61,13 +61,15 @@ class Move:
 class ScaleFlux:
     """Multiplies the radio image and its noise by one factor.
 
-    All labels stay true for any factor, as they depend on the ratio of the two alone.
-    So do claran's network inputs: it is a guard against a unit that slips in, not new
-    data. To make sources fainter against the noise, see `AddNoise`.
+    Labels and the input of claran's networks depend only on the signal-to-noise, so
+    that they do not change. This is no new data, but makes sure that the unit does not
+    matter. For fainter sources see `AddNoise`.
     """
 
     low: float = 0.5
+    """Smallest factor."""
     high: float = 2.0
+    """Largest factor; uniform in the logarithm."""
 
     def __post_init__(self) -> None:
         if not 0 < self.low <= self.high < math.inf:
@@ -86,18 +88,18 @@ class ScaleFlux:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AddNoise:
-    """Adds noise with the correlation of the beam: all sources become fainter by it.
+    """Adds noise with the correlation of the beam, so that sources are fainter.
 
-    The threshold of the labels rises with the noise, so this can change what a source
-    is. Boxes are drawn again around what remains of the islands. If an object that is
-    to be learned would gain or lose a component, or its box change to an IoU below 0.7
-    with the old one, then the field is returned as it was: 4% of simulated fields at
-    the default. Peaks are not counted again: with these, 2.5% of the objects have
-    another number of them, with a gain of 1.4 5%.
+    The threshold of the labels rises with the noise, so that this can change a source.
+    Boxes are the bounds of the new islands. If an object that is not ignored would gain
+    or lose a component, or its new box have an IoU below 0.7 with the old one, the
+    field is returned unchanged: 4% of simulated fields with the default gain. Peaks are
+    not counted again: 2.5% of the objects have another number of peaks, and 5% with a
+    gain of 1.4.
     """
 
     gain: float = 1.1
-    """Largest ratio of new to old noise; every one from 1 up to it is as likely."""
+    """Largest ratio of new to old noise; uniform from 1."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.gain <= 2:
@@ -122,12 +124,13 @@ class AddNoise:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DropInfrared:
-    """Takes the infrared away, so that one network learns to see with and without.
+    """Drops the infrared image, so that a network learns to detect with and without it.
 
     For `claran.fields.channels.Channels`; D3 and D4 need the infrared.
     """
 
     probability: float = 0.25
+    """Probability to drop it."""
 
     def __post_init__(self) -> None:
         _check_probability("probability", self.probability)
@@ -144,7 +147,7 @@ def _check_probability(name: str, value: float) -> None:
 def _beam_noise(
     rng: np.random.Generator, shape: tuple[int, int], beam: float
 ) -> Float32[np.ndarray, "ny nx"]:
-    """Returns noise of standard deviation 1 whose correlation is the beam's."""
+    """Returns noise of standard deviation 1 with the correlation of the beam."""
     # White noise blurred by s is correlated over s * sqrt(2).
     width = fwhm_to_sigma(beam) / math.sqrt(2)
     white = rng.standard_normal(shape, dtype=np.float32)
@@ -155,12 +158,12 @@ def _beam_noise(
 def _boxes_after(
     old: Field, new: Field
 ) -> tuple[Float32[np.ndarray, "n 4"], Bool[np.ndarray, "n"]]:
-    """Returns the objects' boxes in the new image, and which are still the same."""
+    """Returns the boxes of objects in the new image, and which are the same."""
     own = old.objects.boxes
     before, counts = components(old.islands, own)
     after, new_counts = components(new.islands, own)
     seen = (counts > 0) & (new_counts > 0)
-    # What the box has beyond its islands, if drawn by another rule, it keeps.
+    # A box with another rule keeps its margins around the islands.
     boxes = np.where(seen[:, None], own + (after - before), own)
     ny, nx = old.shape
     boxes = np.clip(boxes, 0, np.array([nx, ny] * 2, np.float32))
@@ -170,7 +173,10 @@ def _boxes_after(
 
 def _values(field: Field) -> Float32[np.ndarray, "ny nx"]:
     if field.image is None:
-        raise ValueError(f"{field.name}: is a picture; this changes radio images.")
+        raise ValueError(
+            f"{field.name}: is a picture; only radio images can be scaled or get "
+            "noise; leave this transform out."
+        )
     return field.image.values
 
 

@@ -1,25 +1,23 @@
-"""Fields in, batches of one shape out: shuffled, augmented, resumable at any batch.
+"""Pipeline from fields to batches: shuffled, augmented, resumable at any batch.
 
-Grain does the work; it is imported when a pipeline starts, as it brings JAX along.
+It is made with Grain, which is imported only when a pipeline starts, as it imports JAX.
 Nothing here or in a worker process computes with JAX.
 """
 
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol, TypedDict, cast, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import cv2
 import numpy as np
 from absl import flags
-from jaxtyping import Bool, Float32, Int32
 
+from claran.fields.batch_rows import Batch, make_row, stack_rows
 from claran.fields.field import Field
-from claran.fields.padding import pad_objects
-from claran.fields.preprocessing import Preprocessor, network_boxes, padded
+from claran.fields.preprocessing import Preprocessor
 
 __all__ = [
-    "Batch",
     "Batches",
     "PipelineOptions",
     "Source",
@@ -28,50 +26,39 @@ __all__ = [
     "validation_batches",
 ]
 
-ENDLESS = 2**52  # Fields; a float counts them exactly, which Grain relies on.
+ENDLESS = 2**52  # Fields; Grain needs a number that is exact as a float.
 
 Transform = Callable[[Field, np.random.Generator], Field]
 
 
 @runtime_checkable
 class Source(Protocol):
-    """Fields by number: a list, or `claran.data.records.Records`. Must pickle."""
+    """Fields by number, such as a list or `claran.data.records.Records`.
+
+    It must be picklable, for worker processes.
+    """
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> Field: ...
 
 
-class Batch(TypedDict):
-    """What a training step takes, but for `names`, which a compiled one must not see.
-
-    The first two are the network's inputs. A row whose name is "" fills up the last
-    batch of a validation and holds no field.
-    """
-
-    images: Float32[np.ndarray, "b rows columns c"]
-    image_info: Float32[np.ndarray, "b 3"]
-    boxes: Float32[np.ndarray, "b slots 4"]
-    """Pixels of the network's input, edges, y down; see `claran.fields.padding`."""
-    labels: Int32[np.ndarray, "b slots"]
-    valid: Bool[np.ndarray, "b slots"]
-    ignored: Bool[np.ndarray, "b slots"]
-    names: np.ndarray
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PipelineOptions:
-    """How batches are made.
+    """Options of a pipeline.
 
     Attributes:
-        batch_size: Fields in a batch, over all shards.
-        slots: Places for objects in a field.
-        size: Rows and columns of the batches' images.
-        seed: Decides the order and all that is random; the number of workers does not.
-        workers: Processes that make batches; with 0 a thread of this one does.
-        ahead: Batches that each of these keeps ready.
-        shard: Which part of each batch is wanted, where several computers share one.
-        shards: Into how many equal parts batches are cut.
+        batch_size: Fields in a batch, summed over all shards.
+        slots: Largest number of objects in a field.
+        size: Rows and columns of the images in a batch.
+        seed: Seed of the order and of augmentation, for any number of workers.
+        workers: Number of processes that make batches; 0 for a thread of this process.
+        ahead: Number of batches that each of them makes in advance.
+        shard: Number of this process's part of each batch, if several share a batch.
+        shards: Number of these parts, of equal size.
+
+    Raises:
+        ValueError: A number is too small, or `batch_size` no multiple of `shards`.
     """
 
     batch_size: int = 1
@@ -103,14 +90,14 @@ class PipelineOptions:
 
 
 class Batches(Iterator[Batch]):
-    """Iterator over batches that can say where it is, and go there.
+    """Iterator over batches that can save and restore its position.
 
     Close it, or use it in a `with` block, to end its worker processes.
 
     Args:
         dataset: Grain's dataset of batches.
-        options: Those it was made with.
-        identity: What decides the batches; part of the state.
+        options: Options of the pipeline.
+        identity: Settings that the batches depend on; part of the state.
     """
 
     def __init__(
@@ -127,8 +114,8 @@ class Batches(Iterator[Batch]):
             self._batches = _start(self._dataset[self._next :], self._options)
         batch = next(self._batches)
         self._next += 1
-        # Out of the memory shared with a worker, which goes when its array does: JAX
-        # on a CPU may go on using an array that nobody else holds.
+        # Copies: memory shared with a worker is freed with its array, while JAX may
+        # still use it.
         return cast(Batch, {name: np.array(v) for name, v in batch.items()})
 
     def __enter__(self) -> "Batches":
@@ -138,14 +125,17 @@ class Batches(Iterator[Batch]):
         self.close()
 
     def get_state(self) -> dict[str, Any]:
-        """Returns the place of the next batch, as plain numbers for JSON."""
+        """Returns the position of the next batch, for JSON."""
         return {"next_batch": self._next} | self._identity
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Continues as an iterator with this state would, whatever its workers.
+        """Continues from a state; the number of workers may differ.
+
+        Args:
+            state: Of `get_state`.
 
         Raises:
-            ValueError: The state is of a pipeline with other batches.
+            ValueError: The state is that of a pipeline with other batches.
         """
         for name, value in self._identity.items():
             if state.get(name) != value:
@@ -157,7 +147,7 @@ class Batches(Iterator[Batch]):
         self._next = state["next_batch"]
 
     def close(self) -> None:
-        """Ends the workers; the next batch would start them again."""
+        """Ends the workers; they start again for the next batch."""
         if self._batches is not None:
             self._batches.close()
             self._batches = None
@@ -170,20 +160,19 @@ def training_batches(
     augment: Sequence[Transform] = (),
     options: PipelineOptions = PipelineOptions(),
 ) -> Batches:
-    """Returns batches without end: epoch after epoch, each in another random order.
+    """Returns an infinite sequence of batches, each epoch in another random order.
 
-    A batch may hold the end of one epoch and the start of the next.
+    A batch may have fields of two epochs.
 
     Args:
         source: The fields.
-        preprocessor: Makes what the network sees of a field.
-        augment: Applied in this order, each with its own random numbers.
+        preprocessor: Makes the network's input from a field.
+        augment: Transforms, in this order, each with its own random numbers.
         options: See `PipelineOptions`.
 
     Raises:
-        ValueError: The source is empty. On iteration: a field has more objects than
-            there are places, is larger than `options.size`, or lacks what the
-            preprocessor needs.
+        ValueError: The source is empty. During the iteration: see
+            `claran.fields.batch_rows.make_row`.
     """
     fields = _fields(source).seed(options.seed).shuffle()
     # Not `repeat()`: Grain 0.2.18 then fails to count batches of one field.
@@ -201,14 +190,14 @@ def validation_batches(
     *,
     options: PipelineOptions = PipelineOptions(),
 ) -> Batches:
-    """Returns batches of every field once, in order and as it is.
+    """Returns batches of every field once, in order, without augmentation.
 
-    The last batch is filled up with blank rows, see `Batch`.
+    The last batch is filled up with blank rows, see `claran.fields.batch_rows.Batch`.
 
     Args:
         source: The fields.
-        preprocessor: Makes what the network sees of a field.
-        options: See `PipelineOptions`; batches are not cut.
+        preprocessor: Makes the network's input from a field.
+        options: See `PipelineOptions`; every shard gets all fields.
 
     Raises:
         ValueError: See `training_batches`.
@@ -217,15 +206,15 @@ def validation_batches(
 
 
 def _fields(source: Source) -> Any:
-    import grain  # noqa: PLC0415 - brings JAX, which `claran.data` must not
+    import grain  # noqa: PLC0415 - imports JAX, which readers of fields must not
 
     if not len(source):
-        raise ValueError("`source` must hold at least one field, got none.")
+        raise ValueError("`source` must have at least one field, got none.")
     return grain.MapDataset.source(cast(Any, source))
 
 
 def _part(fields: Any, options: PipelineOptions) -> Any:
-    """Returns a shard's rows of each batch, which are made nowhere else."""
+    """Returns only the rows of this shard of each batch."""
     import grain  # noqa: PLC0415 - see above
 
     size = options.batch_size // options.shards
@@ -241,12 +230,12 @@ def _part(fields: Any, options: PipelineOptions) -> Any:
 def _batches(
     source: Source, fields: Any, preprocessor: Preprocessor, options: PipelineOptions
 ) -> Batches:
-    finish = functools.partial(
-        _finish, preprocessor=preprocessor, size=options.size, slots=options.slots
+    row = functools.partial(
+        make_row, preprocessor=preprocessor, size=options.size, slots=options.slots
     )
     size = options.batch_size // options.shards
-    stack = functools.partial(_stack, batch_size=size)
-    dataset = fields.map(finish).batch(size, batch_fn=stack)
+    stack = functools.partial(stack_rows, batch_size=size)
+    dataset = fields.map(row).batch(size, batch_fn=stack)
     identity = {
         "fields": len(source), "batch_size": options.batch_size, "seed": options.seed,
     }  # fmt: skip
@@ -257,7 +246,7 @@ def _start(dataset: Any, options: PipelineOptions) -> Any:
     """Returns Grain's iterator over the batches."""
     import grain  # noqa: PLC0415 - see above
 
-    # In a worker the process itself runs ahead, and a thread would do nothing more.
+    # A worker process makes batches in advance; a thread would not help.
     alone = options.workers == 0
     reading = grain.ReadOptions(
         num_threads=1 if alone else 0,
@@ -267,7 +256,7 @@ def _start(dataset: Any, options: PipelineOptions) -> Any:
         num_workers=options.workers, per_worker_buffer_size=options.ahead
     )
     if not flags.FLAGS.is_parsed():
-        # Grain 0.2.18 reads a flag of its own, and fails outside of absl's `app.run`
+        # Grain 0.2.18 reads one of its own flags, and fails outside of absl's `app.run`
         # (google/grain issue 1355).
         flags.FLAGS.mark_as_parsed()
     batches = dataset.to_iter_dataset(reading)
@@ -276,42 +265,3 @@ def _start(dataset: Any, options: PipelineOptions) -> Any:
 
 def _start_worker(index: int, count: int) -> None:  # noqa: ARG001 - Grain's signature
     cv2.setNumThreads(1)  # The processes share the cores already.
-
-
-def _finish(
-    field: Field, *, preprocessor: Preprocessor, size: tuple[int, int], slots: int
-) -> dict[str, Any]:
-    """Returns one row of a batch."""
-    scene = preprocessor(field)
-    view = scene.view()
-    objects = field.objects
-    try:
-        image = padded(view, size, preprocessor.blank)
-    except ValueError:
-        rows, columns = scene.shape
-        raise ValueError(
-            f"{field.name}: is {rows} x {columns} pixels at the network's resolution, "
-            f"more than the batches' {size[0]} x {size[1]}; give `size` that holds it, "
-            "or cut the field into tiles."
-        ) from None
-    objects_in_places = pad_objects(
-        network_boxes(objects.boxes, scene, field),
-        objects.labels,
-        objects.ignored,
-        slots=slots,
-        name=field.name,
-    )
-    return {
-        "images": image, "image_info": view.image_info, **objects_in_places,
-        "names": field.name,
-    }  # fmt: skip
-
-
-def _stack(rows: Sequence[dict[str, Any]], *, batch_size: int) -> dict[str, Any]:
-    missing = batch_size - len(rows)
-    if missing:
-        blank = {name: np.zeros_like(value) for name, value in rows[0].items()}
-        height, width = rows[0]["images"].shape[:2]
-        blank |= {"image_info": np.array([height, width, 1], np.float32), "names": ""}
-        rows = [*rows, *[blank] * missing]
-    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}

@@ -1,4 +1,4 @@
-"""Physical channels: what a network sees in units of the noise and of the beam."""
+"""The preprocessor for physical channels, in units of the noise and of the beam."""
 
 import dataclasses
 import math
@@ -27,37 +27,37 @@ __all__ = [
     "infrared_channel",
 ]
 
-LEAST_BEAM = 0.5  # Pixels; no interferometer's image is so coarse.
-BRIGHT = 1000.0  # Ratio to the noise that the signal channel shows as 1.
-LEVELS = 10  # Levels up to BRIGHT; the contour channel shows the last as 1.
-STEP, COARSE_STEP = 16, 64  # Pixels: sizes that a network is compiled for.
-FINE_SIZE = 256  # Pixels, up to which sizes come in fine steps.
+LEAST_BEAM = 0.5  # Pixels; no image of an interferometer is coarser.
+BRIGHT = 1000.0  # Signal-to-noise with the value 1 in the signal channel.
+LEVELS = 10  # Levels up to BRIGHT; the last has the value 1 in the contour channel.
+STEP, COARSE_STEP = 16, 64  # Pixels; input sizes are multiples of these.
+FINE_SIZE = 256  # Pixels; larger sizes are multiples of COARSE_STEP.
 
 CHANNELS = ("signal", "contours", "valid", "infrared", "has_infrared")
-"""The physical channels, see `Channels`."""
+"""Names of the physical channels, see `Channels`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Channels:
     """Float channels in units of the noise and of the beam.
 
-    With `s` the radio brightness over the noise (`Field.signal_to_noise`), in the order
-    of `CHANNELS`:
+    In the order of `CHANNELS`, with the signal-to-noise `s` (`Field.signal_to_noise`):
 
-    * signal: `asinh(s) / asinh(1000)`; 1 sigma is 0.12, 1,000 sigma is 1;
+    * signal: `asinh(s) / asinh(1000)`; 0.12 for 1 sigma, 1 for 1,000 sigma;
     * contours: `(1 + floor(log(s / 5.196) / log(sqrt(3)))) / 10`, the number of Radio
       Galaxy Zoo's contours around the pixel; 0 below the first, 1 at 1,000 sigma;
-    * valid: 1 where the radio image is, 0 where it is blank or the field ends;
-    * infrared: twice the place in the color map "gist_heat" less 0.55, that of the
-      empty sky; grey pictures do as well. 0 without infrared;
-    * has_infrared: 1 in the field if it comes with infrared, else 0.
+    * valid: 1 for pixels with a value, 0 for blank ones and outside of the field;
+    * infrared: `2 (p - 0.55)`, with the position `p` of the pixel's color in the color
+      map "gist_heat", which is 0.55 for empty sky; also for gray pictures. 0 without an
+      infrared image;
+    * has_infrared: 1 in a field with an infrared image, else 0.
     """
 
     beam_pixels: float | None = 3.0
-    """Pixels that the width of the beam is scaled to, see `Field.beam_pixels`; None
-    scales the field to fit `image_size`."""
+    """Width of the beam in the scene, pixels, see `Field.beam_pixels`; None to scale
+    the field to `image_size`."""
     image_size: int | None = None
-    """Side of the square that a field is scaled to fit; with `beam_pixels` None."""
+    """Longer side of the scene, pixels; only if `beam_pixels` is None."""
 
     channels = len(CHANNELS)
     blank = 0.0
@@ -66,7 +66,7 @@ class Channels:
     def __post_init__(self) -> None:
         if (self.beam_pixels is None) == (self.image_size is None):
             raise ValueError(
-                "give one of `beam_pixels` and `image_size`, got "
+                "give either `beam_pixels` or `image_size`, got "
                 f"{self.beam_pixels} and {self.image_size}."
             )
         if self.beam_pixels is not None and not 1 <= self.beam_pixels <= 100:
@@ -78,13 +78,13 @@ class Channels:
 
     @property
     def uses_beam(self) -> bool:
-        """Whether the scale follows from the beam."""
+        """Whether the scale depends on the width of the beam."""
         return self.beam_pixels is not None
 
     def __call__(self, field: Field) -> "ChannelScene":
         if field.image is None:
             raise ValueError(
-                f"{field.name}: is a picture, and the network looks at radio images; "
+                f"{field.name}: is a picture, but the network needs a radio image; "
                 "give FITS files, or a model that was trained on pictures."
             )
         height, width = field.shape
@@ -101,7 +101,11 @@ class Channels:
         return scaled(field.shape, self._scale(field))
 
     def size(self, rows: int, columns: int) -> tuple[int, int]:
-        """Returns the next size up: few are compiled, all multiples of every stride."""
+        """Returns the next larger size of the network's input.
+
+        There are few, as the network is compiled for each, and all are multiples of its
+        strides.
+        """
         rows, columns = (
             step * math.ceil(side / step)
             for side in (rows, columns)
@@ -110,7 +114,7 @@ class Channels:
         return rows, columns
 
     def get_config(self) -> dict[str, Any]:
-        """Returns plain values for `claran.fields.preprocessor_config`."""
+        """Returns values for JSON, see `claran.fields.preprocessor_config`."""
         return {"kind": "channels"} | dataclasses.asdict(self)
 
     def _scale(self, field: Field) -> float:
@@ -121,18 +125,18 @@ class Channels:
         beam = field.beam_pixels
         if not LEAST_BEAM <= beam <= longest:
             raise ImageError(
-                f"{field.name}: its beam would be {beam:.3g} pixels wide and the field "
+                f"{field.name}: the beam would be {beam:.3g} pixels wide and the field "
                 f"{longest}; correct BMAJ and BMIN, which are in degrees, or the "
-                "pixels' size, or give the beam."
+                "size of a pixel, or give the beam (--beam)."
             )
         return self.beam_pixels / beam
 
 
 class ChannelScene(NamedTuple):
-    """Ratio to the noise, and infrared, at the network's resolution; see `Scene`.
+    """Signal-to-noise and infrared at the network's resolution; see `Scene`.
 
-    The channels are made view by view: of a large field they would take five times the
-    memory of the image.
+    The channels are made for each view: those of a large field would need five times
+    the memory of the image.
     """
 
     ratio: Float32[np.ndarray, "rows columns"]
@@ -142,7 +146,7 @@ class ChannelScene(NamedTuple):
     picture_shape: tuple[int, int]
 
     def view(self, bounds: Bounds | None = None) -> View:
-        """Returns a part of the scene, or all of it."""
+        """Returns a part of the scene; None for all of it."""
         x0, y0, x1, y1 = bounds or (0, 0, *self.shape[::-1])
         infrared = self.infrared
         if infrared is not None:
@@ -158,14 +162,14 @@ def channel_image(
     """Returns the channels of `Channels`.
 
     Args:
-        ratio: Brightness over noise, NaN where blank.
-        infrared: See `infrared_channel`.
+        ratio: Signal-to-noise; NaN where blank.
+        infrared: See `infrared_channel`; None without.
     """
     image = np.zeros((*ratio.shape, len(CHANNELS)), np.float32)
     valid = np.isfinite(ratio)
     ratio = np.where(valid, ratio, np.float32(0))
     image[..., 0] = np.arcsinh(ratio) * np.float32(1 / math.asinh(BRIGHT))
-    # Few pixels are above the threshold: only these pay for a logarithm.
+    # Few pixels are above the threshold; others need no logarithm.
     above = ratio >= THRESHOLD
     level = np.log(ratio[above] / THRESHOLD) / math.log(LEVEL_RATIO)
     image[above, 1] = (1 + np.floor(level)) / LEVELS
@@ -180,7 +184,12 @@ def infrared_channel(
     picture: UInt8[np.ndarray, "h w 3"] | None,
     ratio: Float32[np.ndarray, "rows columns"],
 ) -> Float32[np.ndarray, "rows columns"] | None:
-    """Returns the infrared channel of a picture at the size of the radio channels."""
+    """Returns the infrared channel of a picture, at the size of the radio channels.
+
+    Args:
+        picture: BGR, row 0 on top; None without.
+        ratio: The signal-to-noise, for its shape.
+    """
     return None if picture is None else _shrink(_heat(picture), *ratio.shape)
 
 
@@ -189,18 +198,18 @@ def _shrink(
 ) -> Float32[np.ndarray, "rows columns"]:
     if values.shape == (rows, columns):
         return values
-    # Averages where it gets smaller, so that no star is lost between pixels.
+    # With averages if it gets smaller, so that no star is lost between pixels.
     finer = values.shape[0] > rows
     method = cv2.INTER_AREA if finer else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(values, (columns, rows), interpolation=method))
 
 
 def _heat_table() -> Float32[np.ndarray, "766"]:
-    """Returns the infrared channel of each sum of blue, green and red."""
-    place_in_map = np.linspace(0, 1, 4096)
-    slopes = np.array([[1.5, 2.0, 4.0]]).T * place_in_map + [[0.0], [-1.0], [-3.0]]
+    """Returns the infrared channel for each sum of blue, green and red."""
+    position = np.linspace(0, 1, 4096)
+    slopes = np.array([[1.5, 2.0, 4.0]]).T * position + [[0.0], [-1.0], [-3.0]]
     total = 255 * np.clip(slopes, 0, 1).sum(axis=0)  # Rises throughout.
-    return (2 * (np.interp(np.arange(766), total, place_in_map) - 0.55)).astype("f4")
+    return (2 * (np.interp(np.arange(766), total, position) - 0.55)).astype("f4")
 
 
 HEAT = _heat_table()

@@ -1,4 +1,4 @@
-"""One field of the sky, which measures itself once."""
+"""A field of the sky, with its images and all that is measured on them."""
 
 import copy
 import dataclasses
@@ -27,34 +27,37 @@ from claran.sky.surveys import FIRST, Survey
 __all__ = ["NOISE_WINDOW_ARCMIN", "Field", "describe_assumptions"]
 
 NOISE_WINDOW_ARCMIN = 3.0
-"""The field of Radio Galaxy Zoo, whose noise its labels count in; of FIRST's beam."""
+"""Side of the window for the noise, for FIRST's beam: the field of Radio Galaxy Zoo.
+
+Its labels are in units of the noise of such a field.
+"""
 
 _NOISE_WINDOW_BEAMS = 60 * NOISE_WINDOW_ARCMIN / FIRST.beam_arcsec
 _FIRST_BEAM_PIXELS = FIRST.beam_arcsec / FIRST.pixel_arcsec
 
 
 class Field:
-    """One field: its images, what is measured on them, and its objects if known.
+    """A field: its images, their measurements, and its labelled objects if known.
 
-    Noise, signal-to-noise, islands and peaks are measured when they are first asked
-    for, and kept. A field is never changed: `replace` returns another one.
+    Noise, signal-to-noise, islands and peaks are measured at their first use, and kept.
+    A field is immutable: `replace` returns another one.
 
-    A field that is nothing but a picture has no radio image, no noise and no islands.
+    A field that is only a picture has no radio image, no noise and no islands.
 
     Args:
-        name: Its name, as messages and tables have it.
-        image: The radio image; None for a field that is nothing but a picture.
-        picture: uint8 BGR, row 0 on top: the infrared of the same sky, or the field
-            itself where there is no radio image; None without.
-        objects: Its labelled sources; None without labels.
-        survey: What the header does not say; None if that is not known either, and
+        name: Name of the field, for messages and tables.
+        image: The radio image; None for a field that is only a picture.
+        picture: uint8 BGR `(height, width, 3)`, row 0 on top: the infrared image of the
+            same sky, or the field itself if there is no radio image; None for none.
+        objects: Labelled sources; None for none.
+        survey: Survey of the image, for what the header lacks; None if unknown, so that
             FIRST is assumed.
-        noise: Standard deviation of the whole image's noise, in the image's unit, where
-            it was measured before; None to measure it.
+        noise: Standard deviation of the noise of the whole image, in the image's unit,
+            if it is known already; None to measure it.
 
     Raises:
         ValueError: There is neither a radio image nor a picture, or the noise is not
-            above 0.
+            positive and finite.
     """
 
     def __init__(
@@ -68,7 +71,7 @@ class Field:
         noise: float | None = None,
     ) -> None:
         if image is None and picture is None:
-            raise ValueError(f"{name}: a field needs `image` or `picture`.")
+            raise ValueError(f"{name}: give `image`, `picture` or both; got neither.")
         self.name = name
         self.image = image
         self.picture = picture
@@ -77,8 +80,8 @@ class Field:
         if noise is not None:
             if not 0 < noise < math.inf:
                 raise ValueError(
-                    f"{name}: `noise` must be above 0 and finite, got {noise}; leave "
-                    "it out, and it is measured."
+                    f"{name}: `noise` must be positive and finite, got {noise}; leave "
+                    "it out to measure it."
                 )
             self.noise = float(noise)
 
@@ -97,19 +100,19 @@ class Field:
 
     @functools.cached_property
     def shape(self) -> tuple[int, int]:
-        """(ny, nx) of the radio image, or rows and columns of the picture."""
+        """`(ny, nx)` of the radio image, or rows and columns of the picture."""
         shown = self.picture if self.image is None else self.image.values
         assert shown is not None  # noqa: S101 - one of them is there.
         return shown.shape[0], shown.shape[1]
 
     @property
     def wcs(self) -> WCS | None:
-        """Celestial WCS of the radio image."""
+        """Celestial WCS of the radio image; None without."""
         return None if self.image is None else self.image.wcs
 
     @property
     def pixel_arcsec(self) -> float:
-        """Side of a pixel: of the image, else of the survey; NaN if unknown."""
+        """Side of a pixel, from the image or else the survey; NaN if unknown."""
         if self.image is not None and self.image.pixel_arcsec is not None:
             return self.image.pixel_arcsec
         return math.nan if self.survey is None else self.survey.pixel_arcsec
@@ -118,8 +121,8 @@ class Field:
     def beam_pixels(self) -> float:
         """Full width at half maximum of the beam, in pixels.
 
-        The geometric mean of both axes: of the header, else of the survey, else of
-        FIRST; three pixels, FIRST's own, if the size of a pixel is unknown.
+        The geometric mean of both axes, from the header, else the survey, else FIRST.
+        If the size of a pixel is unknown, it is 3 pixels as for FIRST.
         """
         if self.image is not None and self.image.beam is not None:
             major, minor, _ = self.image.beam
@@ -131,7 +134,7 @@ class Field:
 
     @property
     def assumptions(self) -> tuple[str, ...]:
-        """What neither the header nor a survey says, in words; empty if all is known.
+        """Assumptions about beam and pixel, in words; empty if both are known.
 
         >>> Field("f", image=SkyImage(values=np.ones((2, 2), "f4"))).assumptions
         ('no beam and no pixel size: the beam is assumed to be 3 pixels wide (FIRST)',)
@@ -173,12 +176,12 @@ class Field:
 
     @functools.cached_property
     def signal_to_noise(self) -> Float32[np.ndarray, "ny nx"]:
-        """The radio image over its noise.
+        """The radio image divided by its noise.
 
         For fields wider than 4.5' the noise is measured locally, in a 3' window (33
-        beams for other surveys), as the labels count in units of the noise of a 3'
-        field. With one noise for 9', 9 of 25 real islands had other numbers of peaks
-        than in 3' of the same sky, with this one 1 (tests/detection/test_counting.py).
+        beams for other surveys), as the labels are in units of the noise of a 3' field.
+        With a single noise for 9', 9 of 25 real islands had other numbers of peaks than
+        in 3' of the same sky; with the local noise 1 (tests/detection/test_counting).
         """
         whole = self.noise
         sigma = local_noise(self._values, _NOISE_WINDOW_BEAMS * self.beam_pixels)
@@ -186,7 +189,7 @@ class Field:
 
     @functools.cached_property
     def islands(self) -> Islands:
-        """Islands of emission above 5.196 sigma; none in a picture."""
+        """Islands of emission above 5.196 sigma; none for a picture."""
         if self.image is None:
             return Islands(np.zeros(self.shape, np.int32), np.zeros((0, 4), np.float32))
         return find_islands(
@@ -206,44 +209,46 @@ class Field:
         return self.peaks.counts(len(self.islands))
 
     def measure(self) -> "Field":
-        """Measures all that there is to measure now; returns the field itself."""
+        """Measures noise, islands and peaks now; returns the field itself."""
         if self.has_radio:
             _ = self.peaks
         return self
 
     def replace(self, **changes: Any) -> "Field":
-        """Returns the field with other parts; measurements stay where they still hold.
+        """Returns the field with other parts, and the measurements that remain valid.
 
         Args:
-            **changes: Of the constructor's arguments. The noise of an image with the
-                same pixels need not be given again.
+            **changes: Arguments of the constructor. The noise of an image with the same
+                pixels need not be given again.
         """
         parts = {
             "name": self.name, "image": self.image, "picture": self.picture,
             "objects": self.objects, "survey": self.survey,
         }  # fmt: skip
         other = Field(**(parts | changes))
-        for measurement in self._lasting(other, changes.keys()):
+        for measurement in self._valid_measurements(other, changes.keys()):
             if measurement in vars(self):
                 vars(other).setdefault(measurement, vars(self)[measurement])
         return other
 
-    def _lasting(self, other: "Field", changed: Collection[str]) -> list[str]:
-        """Returns which measurements hold for another field as well."""
+    def _valid_measurements(
+        self, other: "Field", changed: Collection[str]
+    ) -> list[str]:
+        """Returns the measurements that are valid for a changed field."""
         if self.image is None or other.image is None:
             same = self.image is other.image and self.picture is other.picture
             return ["shape", "islands", "peaks"] if same else []
         if self.image.values is not other.image.values:
             return []
-        lasting = ["shape"] if "noise" in changed else ["shape", "noise"]
+        valid = ["shape"] if "noise" in changed else ["shape", "noise"]
         if not {"image", "noise", "survey"} & set(changed):
-            lasting += ["signal_to_noise", "islands", "peaks"]
-        return lasting
+            valid += ["signal_to_noise", "islands", "peaks"]
+        return valid
 
     def without_pixels(self) -> "Field":
-        """Returns the field with all that was measured and labelled, but no pixels.
+        """Returns the field with its measurements and objects, but without pixels.
 
-        It needs a hundredth of the memory, for the tables of an evaluation.
+        It needs a hundredth of the memory, so that all fields of an evaluation fit in.
         """
         other = copy.copy(self)
         other.shape = self.shape
@@ -261,12 +266,15 @@ class Field:
     @property
     def _values(self) -> Float32[np.ndarray, "ny nx"]:
         if self.image is None:
-            raise ImageError(f"{self.name}: is a picture; this needs a radio image.")
+            raise ImageError(
+                f"{self.name}: is a picture, but a radio image is needed; give a FITS "
+                "file."
+            )
         return self.image.values
 
 
 def describe_assumptions(counts: Mapping[str, int], total: int) -> str:
-    """Returns what was assumed of many fields, in words; empty if nothing was.
+    """Returns the assumptions about many fields, in words; empty without any.
 
     Args:
         counts: Number of fields for each of `Field.assumptions`.

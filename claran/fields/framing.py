@@ -1,4 +1,4 @@
-"""Pictures (D1, D3, D4, or ready-made), scaled to fit a square frame."""
+"""The preprocessor for pictures: D1, D3, D4 or given ones, scaled to fit a square."""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -26,7 +26,7 @@ CAFFE_MEAN = (103.939, 116.779, 123.68)  # BGR: VGG16 sees it as zero.
 class Picture:
     """The picture of `claran.sky.pictures.fuse`, BGR 0 to 255, scaled to fit a square.
 
-    A field without a radio image is its own picture.
+    For a field that is only a picture, this picture.
     """
 
     method: str = "D4"
@@ -47,7 +47,7 @@ class Picture:
 
     @property
     def needs_infrared(self) -> bool:
-        """Whether radio alone does not do."""
+        """Whether a field needs an infrared image."""
         return self.method != "D1"
 
     def __call__(self, field: Field) -> "PictureScene":
@@ -57,13 +57,13 @@ class Picture:
         shape = scaled((height, width), scale)
         image = picture
         if shape != (height, width):
-            # In float32, as ClaRAN: rounding to 8 bits would move the activations.
+            # In float32 as ClaRAN: rounding to 8 bits would change the activations.
             image = cv2.resize(picture.astype(np.float32), shape[::-1])
         return PictureScene(
             np.asarray(image, np.float32), shape, scale, (height, width)
         )
 
-    def shape(self, field: Field) -> tuple[int, int]:  # noqa: ARG002 - all alike
+    def shape(self, field: Field) -> tuple[int, int]:  # noqa: ARG002 - all have one size
         """Returns rows and columns that hold the scene of any field."""
         return self.image_size, self.image_size
 
@@ -72,17 +72,17 @@ class Picture:
         return self.image_size, self.image_size
 
     def get_config(self) -> dict[str, Any]:
-        """Returns plain values for `claran.fields.preprocessor_config`."""
+        """Returns values for JSON, see `claran.fields.preprocessor_config`."""
         return {"kind": "picture", "method": self.method, "image_size": self.image_size}
 
     def _draw(self, field: Field) -> UInt8[np.ndarray, "h w 3"]:
         if field.image is None:
-            assert field.picture is not None  # noqa: S101 - `Field` sees to it.
+            assert field.picture is not None  # noqa: S101 - `Field` checks it.
             return field.picture
         if self.needs_infrared and field.picture is None:
             raise ValueError(
-                f"{field.name}: has no infrared picture, which {self.method} needs; D1 "
-                "works without."
+                f"{field.name}: has no infrared picture, which {self.method} needs; "
+                "give one, or a model for D1."
             )
         picture = field.picture if self.needs_infrared else None
         sigma = field.noise if self.needs_infrared else None
@@ -98,6 +98,6 @@ class PictureScene(NamedTuple):
     picture_shape: tuple[int, int]
 
     def view(self, bounds: Bounds | None = None) -> View:
-        """Returns a part of the scene, or all of it."""
+        """Returns a part of the scene; None for all of it."""
         x0, y0, x1, y1 = bounds or (0, 0, *self.shape[::-1])
         return make_view(self.image[y0:y1, x0:x1], self.scale, (x0, y0))

@@ -1,4 +1,4 @@
-"""The labelled sources of a field, row by row."""
+"""The labelled sources of a field."""
 
 import dataclasses
 
@@ -10,21 +10,23 @@ __all__ = ["Objects"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Objects:
-    """Labelled sources; boxes, outlines and points are in pixels of the FITS array.
+    """Labelled sources, one a row, in pixels of the FITS array.
 
     There y is up and pixel `i` covers `[i, i + 1]` (see `claran.ops.boxes`).
 
     Attributes:
         boxes: `(x0, y0, x1, y1)`, edges.
         labels: Class, from 1; 0 where an ignored object has none.
-        ignored: Objects that are neither to be learned nor to be taken for background.
-        consensus: Share of the volunteers who agree; NaN where unknown; None for none.
-        host: `(x, y)` of the host galaxy; NaN where unknown; None for none.
-        component_positions: `(x, y)` of the brightest peak of each component, of all
-            objects; None if unknown.
-        component_objects: The object of each of these positions.
-        outlines: Points whose bounds are the box, see `claran.fields.outlines`; None
-            until they are needed.
+        ignored: Whether an object is ignored, so that it is neither a source to find
+            nor background.
+        consensus: Fraction of the volunteers who agree; NaN where unknown; None if
+            unknown for all.
+        host: `(x, y)` of the host galaxy; NaN where unknown; None if unknown for all.
+        component_positions: `(x, y)` of the brightest peak of each component, for all
+            objects together; None if unknown.
+        component_objects: Row of the object of each of these positions.
+        outlines: Points of each object's outline with the bounds of the box, see
+            `claran.fields.outlines`; None until they are needed.
 
     Raises:
         ValueError: The columns differ in length, or a box is not finite.
@@ -49,7 +51,7 @@ class Objects:
             raise ValueError(f"`boxes` must be finite, got {self.boxes.tolist()}.")
 
     def _check_rows(self, *names: str, of: str) -> None:
-        """Checks that columns are as long as another one."""
+        """Checks that columns have the length of another one."""
         other = getattr(self, of)
         rows = 0 if other is None else len(other)
         for name in names:
@@ -62,21 +64,24 @@ class Objects:
 
     @classmethod
     def none(cls) -> "Objects":
-        """Returns the objects of a field without any."""
+        """Returns no objects."""
         return cls(
             boxes=np.zeros((0, 4), np.float32),
             labels=np.zeros(0, np.int32),
             ignored=np.zeros(0, bool),
         )
 
+    def __repr__(self) -> str:
+        return f"<Objects: {len(self)}, {int(self.ignored.sum())} of them ignored>"
+
     def __len__(self) -> int:
         return len(self.boxes)
 
     def take(self, rows: Int[np.ndarray, "k"]) -> "Objects":
-        """Returns some of the objects, and what belongs to them.
+        """Returns some of the objects, with their components.
 
         Args:
-            rows: Which objects stay, each once, in order.
+            rows: Rows of these objects, ascending.
         """
         kept = {
             name: None if (column := getattr(self, name)) is None else column[rows]
@@ -93,10 +98,10 @@ class Objects:
         return dataclasses.replace(self, **kept)
 
     def move_points(self, matrix: Float[np.ndarray, "3 3"]) -> "Objects":
-        """Returns the objects with hosts and components moved, boxes as they were.
+        """Returns the objects with moved hosts and components, and the same boxes.
 
         Args:
-            matrix: Acts on columns `(x, y, 1)`, edges, y up.
+            matrix: Affine map of columns `(x, y, 1)`, edges, y up.
         """
         turn, shift = matrix[:2, :2].T, matrix[:2, 2]
         moved = {

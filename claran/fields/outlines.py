@@ -1,9 +1,10 @@
-"""Outlines of labelled objects: points whose bounds are the box, at any angle.
+"""Outlines of labelled objects, whose bounds are the box after any rotation.
 
 By the rule of the labels a component is an island of emission above 9 / sqrt(3) sigma,
-pixels touching by a corner included, and a box is the bounds of its components. The
-corners of a box say little about the box after a rotation; the outline of the islands
-says it to half a pixel, and the islands of the rotated image say it exactly.
+including pixels that touch at a corner, and a box is the bounds of its components. The
+box after a rotation does not follow from the corners of the box. From the outline of
+the islands it follows to half a pixel, and from the islands of the rotated image
+exactly.
 """
 
 import cv2
@@ -16,16 +17,16 @@ from claran.sky.islands import Islands
 
 __all__ = ["components", "outlines", "owners"]
 
-REACH = 1.0  # Pixels an island may stick out of a box drawn by other means.
-# A pixel is taken for the middles of its sides. With its corners the bounds of a source
-# turned by 45 degrees would be 0.4 pixels too wide.
+REACH = 1.0  # Pixels that an island may extend beyond a box with another rule.
+# A pixel is represented by the centers of its sides. With its corners, the bounds of a
+# source rotated by 45 degrees would be 0.4 pixels too wide.
 DOT = np.array([[-0.5, 0.0], [0.5, 0.0], [0.0, -0.5], [0.0, 0.5]])
 
 
 def owners(
     found: Float[np.ndarray, "k 4"], boxes: Float[np.ndarray, "n 4"]
 ) -> Int[np.ndarray, "k"]:
-    """Returns the object of each island: the smallest box around it; -1 if none is.
+    """Returns the object of each island: the smallest box around it; -1 without any.
 
     Args:
         found: Boxes of the islands.
@@ -43,9 +44,9 @@ def owners(
 def components(
     found: Islands, boxes: Float32[np.ndarray, "n 4"]
 ) -> tuple[Float32[np.ndarray, "n 4"], Int[np.ndarray, "n"]]:
-    """Returns the bounds of each object's islands, 0 without any, and their number.
+    """Returns the bounds of each object's islands, and the number of its islands.
 
-    An island belongs to the smallest box that holds it.
+    An island belongs to the smallest box around it. Without islands the bounds are 0.
 
     Args:
         found: The islands.
@@ -61,11 +62,14 @@ def components(
 
 
 def outlines(field: Field) -> list[Float32[np.ndarray, "_ 2"]]:
-    """Returns the outline of each object: its own, or made from its islands.
+    """Returns the outline of each object, in pixels of the FITS array.
 
-    An outline is stretched to the object's box, so that boxes drawn by another rule
-    stay as they are where nothing moves. An object without islands, because it is
-    faint or blended with another, has the rhombus within its box.
+    If the object has none yet, it is made from the islands and stretched to the box, so
+    that boxes with another rule are unchanged if nothing moves. An object without
+    islands, because it is faint or blended with another, gets the rhombus in its box.
+
+    Args:
+        field: The field.
     """
     objects = field.objects
     if objects.outlines is not None:
@@ -80,7 +84,7 @@ def outlines(field: Field) -> list[Float32[np.ndarray, "_ 2"]]:
 
 
 def _dots(found: Islands, own: Int[np.ndarray, "m"]) -> Float[np.ndarray, "p 2"]:
-    """Returns the outer points of an object's islands; one dot if it has none."""
+    """Returns the outer points of an object's islands; one dot without any."""
     if not own.size:
         return DOT
     x0, y0, x1, y1 = union_box(found.boxes[own]).astype(int)

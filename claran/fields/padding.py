@@ -1,7 +1,4 @@
-"""Ragged lists of objects in a fixed number of places, so that programs compile once.
-
-Done once, on the host: behind this every batch has one shape.
-"""
+"""Padding of objects to a fixed number of slots, so that programs compile only once."""
 
 from typing import TypedDict
 
@@ -12,16 +9,16 @@ __all__ = ["PaddedObjects", "pad_objects"]
 
 
 class PaddedObjects(TypedDict):
-    """The objects of one field; a place is valid, ignored or empty."""
+    """The objects of one field; a slot is valid, ignored or empty."""
 
     boxes: Float32[np.ndarray, "slots 4"]
-    """Zero in empty places."""
+    """Zero in empty slots."""
     labels: Int32[np.ndarray, "slots"]
-    """Class from 1; 0 in empty places."""
+    """Class from 1; 0 in empty slots."""
     valid: Bool[np.ndarray, "slots"]
-    """Holds an object to be learned."""
+    """Has an object that is not ignored."""
     ignored: Bool[np.ndarray, "slots"]
-    """Holds an object that is neither to be learned nor background."""
+    """Has an ignored object, neither a source to find nor background."""
 
 
 def pad_objects(
@@ -32,17 +29,17 @@ def pad_objects(
     slots: int,
     name: str = "a field",
 ) -> PaddedObjects:
-    """Returns the objects in the first of `slots` places, in their order.
+    """Returns the objects in the first of `slots` slots, in the same order.
 
     Args:
-        boxes: Any frame.
+        boxes: Boxes in any frame.
         labels: Class, from 1.
         ignored: See `claran.fields.objects.Objects`.
-        slots: Number of places.
+        slots: Number of slots.
         name: Name of the field, for the message.
 
     Raises:
-        ValueError: There are more objects than places.
+        ValueError: There are more objects than slots.
     """
     count = len(boxes)
     if count > slots:
@@ -50,11 +47,11 @@ def pad_objects(
             f"{name}: has {count} objects, more than `slots`, {slots}; give "
             f"`slots={count}` or more."
         )
-    places = np.arange(slots)
+    numbers = np.arange(slots)
     padded = PaddedObjects(
         boxes=np.zeros((slots, 4), np.float32),
         labels=np.zeros(slots, np.int32),
-        valid=places < count,
+        valid=numbers < count,
         ignored=np.zeros(slots, bool),
     )
     padded["boxes"][:count] = boxes

@@ -1,12 +1,12 @@
-"""What every network sees of a field: the protocols, and what preprocessors share.
+"""The interface of preprocessors, from fields to the input of a network.
 
-A preprocessor brings a field to the network's resolution, y down. The network is shown
-all of it, or windows of it. A `View` says in an `image_info` of `(rows, columns,
-scale)` how large it is, and how many of its pixels make one of the field's picture. A
-box of the picture times `scale`, less the view's origin, is one of the network.
+A preprocessor makes a `Scene`: the field at the network's resolution, y down. The
+network sees a `View` of all of it or of a part. The `image_info` of a view is `(rows,
+columns, scale)`, where `scale` is the number of its pixels per pixel of the field's
+picture. The network's box is the picture's box times `scale`, minus the view's origin.
 
-`claran.fields.channels` has the physical channels, `claran.fields.framing` the
-pictures.
+`claran.fields.channels` and `claran.fields.framing` have the two preprocessors, for
+physical channels and for pictures.
 """
 
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -30,14 +30,14 @@ __all__ = [
     "scaled",
 ]
 
-LEAST_SIZE = 16  # Pixels: one cell of the coarsest features.
+LEAST_SIZE = 16  # Pixels; one cell of the coarsest features.
 
 Bounds = tuple[int, int, int, int]
 """(x0, y0, x1, y1) in pixels of a scene, y down."""
 
 
 class View(NamedTuple):
-    """What a network is shown of a field at once."""
+    """A part of a scene, as the network sees it."""
 
     image: Float32[np.ndarray, "rows columns c"]
     image_info: Float32[np.ndarray, "3"]
@@ -46,7 +46,7 @@ class View(NamedTuple):
 
 @runtime_checkable
 class Scene(Protocol):
-    """A field at the network's resolution, y down; views are cut from it."""
+    """A field at the network's resolution, y down."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -55,7 +55,7 @@ class Scene(Protocol):
 
     @property
     def scale(self) -> float:
-        """Pixels of the scene to one of the picture."""
+        """Pixels of the scene per pixel of the picture."""
         ...
 
     @property
@@ -64,61 +64,68 @@ class Scene(Protocol):
         ...
 
     def view(self, bounds: Bounds | None = None) -> View:
-        """Returns a part of the scene, or all of it."""
+        """Returns a part of the scene; None for all of it."""
         ...
 
 
 @runtime_checkable
 class Preprocessor(Protocol):
-    """Turns a field into what a network sees."""
+    """Makes the input of a network from a field."""
 
     @property
     def channels(self) -> int:
-        """Length of a view's last axis."""
+        """Number of channels of a view."""
         ...
 
     @property
     def blank(self) -> Any:
-        """Value, or color, of the pixels that fill a view up to the size of a batch."""
+        """Value or color of the padding around a view in a batch."""
         ...
 
     @property
     def uses_beam(self) -> bool:
-        """Whether what the network sees depends on the width of the beam."""
+        """Whether the scale depends on the width of the beam."""
         ...
 
     @property
     def needs_infrared(self) -> bool:
-        """Whether a radio image alone does not do."""
+        """Whether a field needs an infrared image."""
         ...
 
-    def __call__(self, field: Field) -> Scene: ...
+    def __call__(self, field: Field) -> Scene:
+        """Returns the scene of a field.
+
+        Raises:
+            ImageError: The field cannot be used.
+            ValueError: The field lacks an image that is needed.
+        """
+        ...
 
     def shape(self, field: Field) -> tuple[int, int]:
         """Returns rows and columns of a field's scene, without making it."""
         ...
 
     def size(self, rows: int, columns: int) -> tuple[int, int]:
-        """Returns the size that a network is compiled for to hold a view."""
+        """Returns rows and columns of the network's input for a view."""
         ...
 
     def get_config(self) -> dict[str, Any]:
-        """Returns plain values for `claran.fields.preprocessor_config`."""
+        """Returns values for JSON, see `claran.fields.preprocessor_config`."""
         ...
 
 
 def padded(
     view: View, size: tuple[int, int], blank: float | tuple[float, ...]
 ) -> Float32[np.ndarray, "rows columns c"]:
-    """Returns a view's image in the upper left of a larger one.
+    """Returns a view's image in the upper left corner of a larger one.
 
     Args:
         view: The view.
-        size: Rows and columns of the result.
+        size: Rows and columns of the larger image.
         blank: See `Preprocessor.blank`.
 
     Raises:
-        ValueError: The view is larger than that.
+        ValueError: The view is larger than `size`.
     """
     rows, columns, channels = view.image.shape
     if rows > size[0] or columns > size[1]:
@@ -135,7 +142,13 @@ def padded(
 def network_boxes(
     boxes: Float[np.ndarray, "n 4"], scene: Scene, field: Field
 ) -> Float[np.ndarray, "n 4"]:
-    """Returns boxes of a field's FITS array in pixels of its scene, y down."""
+    """Returns boxes in pixels of a scene, y down.
+
+    Args:
+        boxes: `(x0, y0, x1, y1)`, edges in pixels of the field's FITS array, y up.
+        scene: The scene of the field.
+        field: The field.
+    """
     turned = array_to_picture(boxes, field.shape, scene.picture_shape)
     return turned * np.float32(scene.scale)
 
@@ -143,26 +156,32 @@ def network_boxes(
 def field_boxes(
     boxes: Float[np.ndarray, "n 4"], scene: Scene, field: Field
 ) -> Float[np.ndarray, "n 4"]:
-    """Returns boxes of a scene in pixels of the FITS array: `network_boxes` undone."""
+    """Returns boxes in pixels of a field's FITS array, the inverse of `network_boxes`.
+
+    Args:
+        boxes: `(x0, y0, x1, y1)`, edges in pixels of the scene, y down.
+        scene: The scene of the field.
+        field: The field.
+    """
     return picture_to_array(boxes / scene.scale, field.shape, scene.picture_shape)
 
 
 def make_view(
     image: Float32[np.ndarray, "rows columns c"], scale: float, origin: tuple[int, int]
 ) -> View:
-    """Returns a view of an image that was cut from a scene.
+    """Returns a view with its `image_info`.
 
     Args:
-        image: What the network is shown.
+        image: Part of a scene.
         scale: See `Scene`.
-        origin: (x, y) of its upper left corner in the scene.
+        origin: `(x, y)` of its upper left corner in the scene.
     """
     rows, columns = image.shape[:2]
     return View(image, np.array([rows, columns, scale], np.float32), origin)
 
 
 def scaled(shape: tuple[int, int], scale: float) -> tuple[int, int]:
-    """Returns rows and columns times a scale, each rounded and at least 1.
+    """Returns rows and columns times a scale, rounded, at least 1.
 
     >>> scaled((132, 3), 0.1)
     (13, 1)
@@ -172,10 +191,10 @@ def scaled(shape: tuple[int, int], scale: float) -> tuple[int, int]:
 
 
 def check_image_size(image_size: int) -> None:
-    """Checks the side of the square that a preprocessor scales fields to.
+    """Checks the side of the square that fields are scaled to.
 
     Raises:
-        ValueError: It is below 16 pixels.
+        ValueError: The side is below 16 pixels.
     """
     if not image_size >= LEAST_SIZE:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The preprocessor that a saved model, or an option, describes in plain values."""
+"""Preprocessors from their configuration in a saved model."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ __all__ = ["preprocessor_from_config"]
 
 
 def preprocessor_from_config(config: dict[str, Any]) -> Preprocessor:
-    """Returns the preprocessor that `get_config` described.
+    """Returns the preprocessor with the configuration of its `get_config`.
 
     Raises:
-        ValueError: There is no such kind, or a value makes no sense.
+        ValueError: The kind is unknown, or a value is out of range.
     """
     values = dict(config)
     kinds = {"channels": Channels, "picture": Picture}

@@ -1,4 +1,4 @@
-"""Pages of batches as the network gets them, for a person to look at first."""
+"""Figures of batches as the network sees them, to check data before a training."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from claran.fields.batches import Batch
+from claran.fields.batch_rows import Batch
 from claran.fields.channels import CHANNELS, channel_image, infrared_channel
 from claran.fields.field import Field
 from claran.labels import RGZ_CLASSES, display_name
@@ -21,7 +21,7 @@ __all__ = ["field_picture", "preview_page", "to_picture", "write_preview"]
 
 INCHES = 3.2  # Side of one field on a page.
 FAINT, BRIGHT = -3.0, 100.0  # Sigma: black and white of the physical channels.
-COLORS = {True: "cyan", False: "lightgrey"}  # To be learned, and ignored.
+COLORS = {True: "cyan", False: "lightgray"}  # Of valid and of ignored objects.
 
 
 def write_preview(
@@ -34,8 +34,8 @@ def write_preview(
     """Writes the first batches as `batch_0000.png` and so on; returns the paths.
 
     Args:
-        batches: From `claran.fields.batches`; no more are taken than there are pages.
-        folder: Made if need be.
+        batches: Of `claran.fields.batches`; only as many are taken as pages.
+        folder: Output folder; created if it does not exist.
         pages: Number of batches.
         class_names: Names of the labels 1, 2 ...
     """
@@ -51,18 +51,18 @@ def write_preview(
 def preview_page(batch: Batch, *, class_names: Sequence[str] = RGZ_CLASSES) -> Figure:
     """Returns a figure of all fields of a batch with their boxes.
 
-    Objects to be learned are cyan, ignored ones grey and dashed; the dotted frame is
-    where the field ends and padding begins.
+    Valid objects are cyan, ignored ones gray and dashed. The dotted frame is the border
+    between field and padding.
 
     Args:
-        batch: From `claran.fields.batches`.
+        batch: Of `claran.fields.batches`.
         class_names: Names of the labels 1, 2 ...
     """
     fields = np.flatnonzero(batch["names"] != "")
     columns = max(1, math.ceil(math.sqrt(len(fields))))
     rows = max(1, math.ceil(len(fields) / columns))
     figure = Figure((INCHES * columns, (INCHES + 0.25) * rows), dpi=120)
-    FigureCanvasAgg(figure)  # Without pyplot: no display, no global list of figures.
+    FigureCanvasAgg(figure)  # Without pyplot, which keeps a global list of figures.
     figure.set_layout_engine("constrained")
     for place, i in enumerate(fields):
         axes = figure.add_subplot(rows, columns, place + 1)
@@ -80,10 +80,13 @@ def preview_page(batch: Batch, *, class_names: Sequence[str] = RGZ_CLASSES) -> F
 def field_picture(field: Field) -> UInt8[np.ndarray, "h w 3"]:
     """Returns an RGB picture of a field at its own resolution, row 0 on top.
 
-    The radio image is shown in units of the noise of the whole field.
+    The radio image is divided by the noise of the whole field.
+
+    Args:
+        field: The field.
     """
     if field.image is None:
-        assert field.picture is not None  # noqa: S101 - `Field` sees to it.
+        assert field.picture is not None  # noqa: S101 - `Field` checks it.
         return field.picture[..., ::-1]
     ratio = field.image.values[::-1] / np.float32(field.noise)
     return to_picture(channel_image(ratio, infrared_channel(field.picture, ratio)))
@@ -92,9 +95,12 @@ def field_picture(field: Field) -> UInt8[np.ndarray, "h w 3"]:
 def to_picture(image: Float32[np.ndarray, "h w c"]) -> UInt8[np.ndarray, "h w 3"]:
     """Returns an RGB picture of a network's input.
 
-    A BGR picture is shown as it is. Of the physical channels the signal is shown from
-    -3 to 100 sigma, brighter from contour to contour; blank pixels are dark blue, and
-    the infrared is in the background in red.
+    A BGR picture is unchanged. Of the physical channels the signal is shown from -3 to
+    100 sigma, brighter with each contour. Blank pixels are dark blue, and the infrared
+    is red in the background.
+
+    Args:
+        image: Image of a view, BGR or the channels of `claran.fields.channels`.
     """
     if image.shape[2] == 3:
         return np.rint(image[..., ::-1]).clip(0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""A field out of whatever a user has: files, HDUs, arrays, pictures."""
+"""Reading of fields from files, HDUs, arrays and pictures."""
 
 import dataclasses
 import math
@@ -37,19 +37,20 @@ def read_field(
     """Returns a field to detect in.
 
     Args:
-        radio: Path of a FITS file, HDU, 2-D array (y up) or `SkyImage`; a `Field` comes
-            back as it is, but for what the other arguments say.
-        infrared: The same, or path or uint8 BGR array of a picture of the same field
-            (y down); None without.
-        wcs: Celestial WCS of an array, or in place of the file's.
-        name: Name of the field; None for that of the file.
-        survey: What the header does not say, such as the beam; None if that is not
-            known, and FIRST is assumed where it matters (`Field.assumptions`).
-        beam_arcsec: Full width at half maximum of the beam, in place of the header's.
+        radio: Path of a FITS file, HDU, 2-D array (y up), `SkyImage`, or `Field`, which
+            is changed by the other arguments only.
+        infrared: Infrared image of the same field: path of a FITS file, HDU or
+            `SkyImage`; or path or uint8 BGR array of a picture (y down). None for none.
+        wcs: Celestial WCS of an array, or to replace that of the header.
+        name: Name of the field; None for the name of the file.
+        survey: Survey of the image, for what the header lacks, such as the beam; None
+            if unknown, so that FIRST is assumed where needed (`Field.assumptions`).
+        beam_arcsec: Full width at half maximum of the beam, to replace the header's.
 
     Raises:
-        ImageError: A file cannot be read or used; says which and what to do.
-        ValueError: `wcs` is not celestial, or the beam is not above 0.
+        ImageError: A file cannot be read or used.
+        ValueError: `wcs` is not celestial, the beam is not positive and finite, or they
+            or `infrared` are given for a field that is only a picture.
     """
     if isinstance(radio, Field):
         field = radio
@@ -65,12 +66,18 @@ def read_field(
     if survey is not None:
         changes["survey"] = survey
     if field.image is not None:
-        changes |= _images(field.image, infrared, wcs, beam_arcsec)
+        known = survey or field.survey
+        changes |= _images(field.image, infrared, wcs, beam_arcsec, survey=known)
+    elif not (infrared is None and wcs is None and beam_arcsec is None):
+        raise ValueError(
+            f"{field.name}: is a picture; leave out `infrared`, `wcs` and "
+            "`beam_arcsec`, which are for radio images."
+        )
     return field.replace(**changes) if changes else field
 
 
 def read_picture_field(source: Any, *, name: str | None = None) -> Field:
-    """Returns a field that is nothing but a picture, as networks for D1 to D4 see it.
+    """Returns a field that is only a picture, for networks that see pictures.
 
     Args:
         source: Path, or uint8 BGR array (height, width, 3), row 0 on top.
@@ -84,35 +91,49 @@ def read_picture_field(source: Any, *, name: str | None = None) -> Field:
         return Field(name or Path(source).name, picture=read_picture(source))
     if source.dtype != np.uint8 or source.shape[2:] != (3,) or source.size == 0:
         raise ValueError(
-            "a picture must be uint8 (height, width, 3), got "
+            "`source` must be a uint8 picture (height, width, 3), got "
             f"{source.dtype} {source.shape}."
         )
     return Field(name or "picture", picture=source)
 
 
-def with_beam(image: SkyImage, beam_arcsec: float | None) -> SkyImage:
-    """Returns the image with a round beam, or as it is if None is given.
+def with_beam(
+    image: SkyImage, beam_arcsec: float | None, *, survey: Survey | None = None
+) -> SkyImage:
+    """Returns the image with a round beam.
+
+    Args:
+        image: The image.
+        beam_arcsec: Full width at half maximum; None for the image as it is.
+        survey: Survey of the image, which has the size of a pixel if the image has not.
 
     Raises:
-        ValueError: The beam is not above 0 and finite.
-        ImageError: The image does not say how large its pixels are.
+        ValueError: The beam is not positive and finite.
+        ImageError: The size of a pixel is unknown.
     """
     if beam_arcsec is None:
         return image
     if not 0 < beam_arcsec < math.inf:
         raise ValueError(
-            f"`beam_arcsec` must be above 0 and finite, got {beam_arcsec}."
+            f"`beam_arcsec` must be positive and finite, got {beam_arcsec}."
         )
-    if image.pixel_arcsec is None:
+    if image.pixel_arcsec is None and survey is None:
         raise ImageError(
-            f"{image.name}: has no WCS, so that a beam in arcsec does not say how many "
-            "pixels it is; leave the beam out, and it is taken for three pixels."
+            f"{image.name}: has no WCS, so that the width of a beam in pixels is "
+            "unknown; give the survey too, or leave the beam out to assume 3 pixels."
         )
     return dataclasses.replace(image, beam=(beam_arcsec, beam_arcsec, 0.0))
 
 
 def read_infrared(source: Any) -> SkyImage | UInt8[np.ndarray, "h w 3"] | None:
-    """Returns an infrared image: FITS as a `SkyImage`, a picture as a BGR array."""
+    """Returns an infrared image: FITS as a `SkyImage`, a picture as a BGR array.
+
+    Args:
+        source: See `read_field`.
+
+    Raises:
+        ImageError: A file cannot be read or used.
+    """
     if source is None or isinstance(source, SkyImage):
         return source
     if isinstance(source, (str, os.PathLike)):
@@ -124,14 +145,19 @@ def read_infrared(source: Any) -> SkyImage | UInt8[np.ndarray, "h w 3"] | None:
 
 
 def _images(
-    image: SkyImage, infrared: Any, wcs: WCS | None, beam_arcsec: float | None
+    image: SkyImage,
+    infrared: Any,
+    wcs: WCS | None,
+    beam_arcsec: float | None,
+    *,
+    survey: Survey | None,
 ) -> dict[str, Any]:
-    """Returns the image and the picture of a field, where they are not as they were."""
+    """Returns the changed image and picture of a field."""
     changed = image
     if wcs is not None:
         wcs = celestial_axes(wcs)
         changed = dataclasses.replace(image, wcs=wcs, pixel_arcsec=None)
-    changed = with_beam(changed, beam_arcsec)
+    changed = with_beam(changed, beam_arcsec, survey=survey)
     changes: dict[str, Any] = {} if changed is image else {"image": changed}
     infrared = read_infrared(infrared)
     if infrared is not None:

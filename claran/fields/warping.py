@@ -1,4 +1,4 @@
-"""Flips, turns and shifts of a field and all that is in it, by one affine map."""
+"""Affine maps of a field: reflection, rotation and shift of images and objects."""
 
 import dataclasses
 import math
@@ -13,17 +13,17 @@ from claran.sky.pictures import MEAN_INFRARED
 
 __all__ = ["about_center", "rotation", "warp"]
 
-CUT = 0.5  # Pixels: an object that loses no pixel's center over the edge is whole.
+CUT = 0.5  # Pixels; an object that loses less at the edge loses no pixel's center.
 
 
 def about_center(
     linear: Float[np.ndarray, "2 2"], shape: tuple[int, int]
 ) -> Float[np.ndarray, "3 3"]:
-    """Returns a linear map about the center of an array as an affine one.
+    """Returns the affine map of a linear map about the center of an array.
 
     Args:
-        linear: Acts on columns `(x, y)`.
-        shape: (ny, nx) of the array.
+        linear: Linear map of columns `(x, y)`.
+        shape: `(ny, nx)` of the array.
     """
     ny, nx = shape
     center = np.array([nx / 2, ny / 2])
@@ -34,7 +34,7 @@ def about_center(
 
 
 def rotation(degrees: float) -> Float[np.ndarray, "2 2"]:
-    """Returns the rotation from x towards y; quarter turns are exact.
+    """Returns the rotation from x toward y; quarter turns are exact.
 
     >>> rotation(90).tolist()
     [[0.0, -1.0], [1.0, 0.0]]
@@ -45,23 +45,22 @@ def rotation(degrees: float) -> Float[np.ndarray, "2 2"]:
 
 
 def warp(field: Field, matrix: Float[np.ndarray, "3 3"]) -> Field:
-    """Returns the field moved; its images keep their shapes, and lose their WCS.
+    """Returns the field after an affine map; its images keep their shapes.
 
-    Where pixels land on pixels they are copied. Otherwise the radio image is
-    interpolated bicubically, which leaves noise of FIRST's beam (4 pixels) as it is
-    within 1%; bilinear would take 3% off. Where nothing comes from it is blank: NaN,
-    in the infrared the mean color.
+    The image has no WCS afterwards. If pixels are mapped to pixels, they are copied.
+    Otherwise the radio image is interpolated bicubically, which changes the noise for
+    FIRST's beam (4 pixels) by less than 1%; bilinear interpolation reduces it by 3%.
+    Pixels from outside are blank: NaN, or the mean color in the infrared.
 
-    Objects move by their outlines. A box that was the bounds of its islands, as the
-    rule of the labels has it, is drawn again around the islands of the moved image.
-    One whose islands are more or fewer there is ignored from then on (0.3% of simulated
-    objects at any angle). So is an object of which more than half a pixel leaves the
-    field, as what remains need not be of its class; one that leaves altogether is
-    dropped. Hosts and components move along, also to beyond the edge.
+    Objects are moved by their outlines. If a box was the bounds of its islands, the new
+    box is the bounds of the islands in the new image. If their number changes, the
+    object is ignored (0.3% of simulated objects, at any angle). An object that extends
+    more than half a pixel beyond the edge is also ignored, as its class may change; an
+    object entirely outside is dropped. Hosts and components may be outside.
 
     Args:
         field: The field.
-        matrix: Acts on columns `(x, y, 1)`, edges, y up.
+        matrix: Affine map of columns `(x, y, 1)`, edges, y up.
     """
     objects = field.objects.move_points(matrix)
     lines = [
@@ -91,7 +90,7 @@ def _move_images(field: Field, matrix: Float[np.ndarray, "3 3"]) -> Field:
     image, picture = field.image, field.picture
     if picture is not None:
         height, width = picture.shape[:2]
-        # The picture's y runs down, and its pixels may be of another size.
+        # The picture's y is down, and its pixels may have another size.
         scale = np.diag([width / nx, -height / ny, 1.0])
         scale[1, 2] = height
         inside = scale @ matrix @ np.linalg.inv(scale)
@@ -100,22 +99,22 @@ def _move_images(field: Field, matrix: Float[np.ndarray, "3 3"]) -> Field:
         return field.replace(picture=picture)
     values = _move_radio(image.values, _to_centers(matrix))
     image = dataclasses.replace(image, values=values, wcs=None)
-    # The noise is what it was: what moved are the same pixels.
+    # The noise does not change: these are the same pixels.
     return field.replace(image=image, picture=picture, noise=field.noise)
 
 
 def _redraw(
     old: Field, new: Field, rows: Int[np.ndarray, "m"]
 ) -> tuple[Float32[np.ndarray, "m 4"], Bool[np.ndarray, "m"]]:
-    """Returns boxes around the islands of a moved image, where they were so before.
+    """Returns boxes around the islands in the new image, if they were so before.
 
-    Also returns which of these objects have another number of islands now; their boxes
-    are left as they are.
+    Also returns which of these objects have another number of islands; their boxes are
+    unchanged.
 
     Args:
         old: The field.
-        new: The field moved, with boxes from outlines.
-        rows: Which objects of the old one are those of the new one.
+        new: The field after the map, with boxes from outlines.
+        rows: Rows of the new objects among the old ones.
     """
     before, counts = components(old.islands, old.objects.boxes)
     after, new_counts = components(new.islands, new.objects.boxes)
@@ -127,14 +126,14 @@ def _redraw(
 
 
 def _to_centers(matrix: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "2 3"]:
-    """Returns the map between pixel centers counted from zero, as OpenCV has them."""
+    """Returns the map for OpenCV, which counts from the center of the first pixel."""
     centered = matrix.copy()
     centered[:2, 2] += matrix[:2, :2] @ [0.5, 0.5] - 0.5
     return centered[:2]
 
 
 def _is_whole(matrix: Float[np.ndarray, "2 3"]) -> bool:
-    """Whether pixels land on pixels: the numbers are whole, lengths are kept."""
+    """Whether pixels are mapped to pixels, by whole numbers."""
     return bool((np.abs(matrix - np.rint(matrix)) < 1e-6).all())
 
 
@@ -152,7 +151,7 @@ def _move_radio(
     finite = np.isfinite(radio)
     whole = bool(finite.all())
     values = radio if whole else np.where(finite, radio, np.float32(0))
-    # Pixels at the edge are interpolated between themselves, not with a blank.
+    # Pixels at the edge are interpolated without blank ones.
     mode = cv2.BORDER_REPLICATE
     moved = cv2.warpAffine(values, matrix, size, flags=cv2.INTER_CUBIC, borderMode=mode)
     moved[~_covered(finite, matrix)] = np.nan
@@ -162,7 +161,7 @@ def _move_radio(
 def _covered(
     finite: Bool[np.ndarray, "ny nx"], matrix: Float[np.ndarray, "2 3"]
 ) -> Bool[np.ndarray, "ny nx"]:
-    """Returns the pixels that show mostly finite ones."""
+    """Returns the pixels that are made mostly of finite ones."""
     weight = cv2.warpAffine(
         finite.astype(np.float32), matrix, finite.shape[::-1], flags=cv2.INTER_LINEAR
     )

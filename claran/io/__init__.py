@@ -1,1 +1,1 @@
-"""Files written whole, names of outputs, resuming, parallel work."""
+"""Atomic writes, names of files, resuming, parallel work."""

@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Atomic writes: a file is complete or does not exist."""
 
 import os
 from collections.abc import Callable
@@ -9,11 +9,13 @@ __all__ = ["flush", "replace_file"]
 
 
 def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
-    """Has a file written under another name, then renamed: it is whole or the old one.
+    """Writes a file under another name and renames it.
+
+    If writing fails, an existing file is unchanged.
 
     Args:
-        path: The file; its folder is made if need be.
-        write: Writes to the path it is given, which has the same ending.
+        path: The file; its folder is created if it does not exist.
+        write: Writes to the path that it is given, with the same ending.
     """
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -26,9 +28,9 @@ def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
 
 
 def flush(path: Path) -> None:
-    """Waits until a file, or the names in a folder, are on the disk."""
+    """Waits until a file, or the names of the files in a folder, are on the disk."""
     if os.name == "nt":
-        return  # Windows opens no folders, and flushes files when they close.
+        return  # Windows cannot open folders, and flushes files when they are closed.
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""Apply a function to many items on all cores, in order and in bounded memory."""
+"""Parallel map on all cores, in order and with bounded memory."""
 
 import collections
 import multiprocessing
@@ -15,11 +15,11 @@ __all__ = ["cores", "parallel_map"]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-AHEAD = 8  # Items per worker that may wait, so that memory stays bounded.
+AHEAD = 8  # Items per worker that may wait, to bound the memory.
 
 
 def cores() -> int:
-    """Returns how many cores this process may use."""
+    """Returns the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -33,28 +33,27 @@ def parallel_map(
 ) -> Iterator[Result]:
     """Yields `function(item)` for each item, in order.
 
-    Workers are fresh interpreters. They import the module of `function`, but neither
-    the caller's main module nor JAX. They end when the caller ends, even if it is
-    killed.
+    Workers are new interpreters. They import the module of `function`, but neither the
+    caller's main module nor JAX. They end with the caller, even if it is killed.
 
     Args:
-        function: A function at the top of a module.
-        items: Any number of items; at most `AHEAD` per worker are drawn in advance.
-        workers: Number of processes; None for one per core. With 0 or 1 everything
+        function: A function at the top level of a module.
+        items: Any number of items; at most `AHEAD` per worker are taken in advance.
+        workers: Number of processes; None for one per core. With 0 or 1 the function
             runs in the calling process.
     """
     workers = cores() if workers is None else workers
     if workers < 2:
         yield from map(function, items)
         return
-    import loky  # noqa: PLC0415 - 0.05 s, and detection needs `cores` alone
+    import loky  # noqa: PLC0415 - takes 0.05 s; detection only needs `cores`
 
     waiting = collections.deque()
-    # The other end is held by this process alone, and so closes when it is killed.
+    # Only this process holds the other end, which closes when it is killed.
     alive, held = multiprocessing.Pipe(duplex=False)
-    # Loky is what joblib runs on. `joblib.Parallel` itself does not do here: its
-    # generator drew all of 1,000 items while the caller was still at the first
-    # (`pre_dispatch=16`), and closing one generator stopped another one's workers.
+    # Loky is the basis of joblib. `joblib.Parallel` itself is no alternative: its
+    # generator took all of 1,000 items while the caller was still at the first
+    # (`pre_dispatch=16`), and closing one generator stopped the workers of another.
     pool = loky.ProcessPoolExecutor(
         workers, initializer=_start_worker, initargs=(alive,), env=_one_thread()
     )
@@ -76,7 +75,7 @@ def parallel_map(
 def _one_thread() -> dict[str, str]:
     """Returns environment variables that give each worker one thread.
 
-    Variables that the user has set are left alone. Libraries read them when they are
+    Variables that the user has set are not changed. Libraries read them when they are
     loaded. With one thread per core in each process a simulated field took 26 ms
     instead of 7.
     """
@@ -89,6 +88,6 @@ def _start_worker(alive: connection.Connection) -> None:
 
 
 def _end_with(alive: connection.Connection) -> None:
-    """Ends this process when its parent is gone, which loky does not notice."""
+    """Ends this process when its parent has ended, which loky does not notice."""
     connection.wait([alive])
     os._exit(1)

@@ -1,4 +1,4 @@
-"""Which files a user means, and which belong together."""
+"""Names of files: patterns, pairs of radio and infrared images, names of fields."""
 
 import glob
 import os
@@ -20,20 +20,20 @@ __all__ = [
 FITS_ENDINGS = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fits.fz")
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 
-# What a file's name may say after the name of its field.
+# Words after the name of the field in the name of a file.
 KINDS = re.compile(r"(?:^|[-_. ])(radio|infrared|ir|wise|w1)$", re.IGNORECASE)
 
 
 def expand(names: Iterable[str], endings: tuple[str, ...] | None) -> list[Path]:
-    """Returns the files that are meant, in order; those of a folder are sorted.
+    """Returns the files of the given names, in order; files in a folder are sorted.
 
     Args:
         names: Files, folders, patterns (`*`, `?`, `[...]`), or `@list.txt`, a text file
             with one of these on each line.
-        endings: Which files of a folder count; None for all that are pictures or FITS.
+        endings: Endings of the files to take from a folder; None for FITS and pictures.
 
     Raises:
-        ImageError: A name stands for no file; says which.
+        ImageError: There is no file of a name.
     """
     endings = endings or FITS_ENDINGS + PICTURE_ENDINGS
     paths: list[Path] = []
@@ -42,10 +42,12 @@ def expand(names: Iterable[str], endings: tuple[str, ...] | None) -> list[Path]:
             try:
                 lines = Path(name[1:]).read_text("utf-8").splitlines()
             except (OSError, UnicodeDecodeError) as error:
-                raise ImageError(f"{name[1:]}: cannot be read ({error}).") from None
+                raise ImageError(
+                    f"{name[1:]}: cannot be read as a list of files ({error})."
+                ) from None
             listed = [line.strip() for line in lines if line.strip()]
             if not listed:
-                raise ImageError(f"{name[1:]}: lists no file.")
+                raise ImageError(f"{name[1:]}: is empty; write a file on each line.")
             paths += expand(listed, endings)
         elif Path(name).is_dir():
             inside = [path for path in Path(name).iterdir() if path.is_file()]
@@ -53,7 +55,9 @@ def expand(names: Iterable[str], endings: tuple[str, ...] | None) -> list[Path]:
                 path for path in inside if path.name.lower().endswith(endings)
             )
             if not found:
-                raise ImageError(f"{name}: no {', '.join(endings)} in this folder.")
+                raise ImageError(
+                    f"{name}: no {', '.join(endings)} in this folder; give another one."
+                )
             paths += found
         elif Path(name).is_file():
             paths.append(Path(name))
@@ -69,8 +73,8 @@ def expand(names: Iterable[str], endings: tuple[str, ...] | None) -> list[Path]:
 def pair_infrared(radio: Sequence[Path], infrared: Sequence[Path]) -> dict[Path, Path]:
     """Returns the infrared file of each radio file.
 
-    One and one belong together. Of more, those with one name, apart from the ending
-    and from words like `_radio`, `_infrared`, `_ir`, `_w1`, `_wise` at its end.
+    A single radio and a single infrared file are a pair. Otherwise they are paired by
+    name, without its ending and without `_radio`, `_infrared`, `_ir`, `_w1` or `_wise`.
 
     Raises:
         ImageError: A radio file has no infrared file, or more than one.
@@ -87,15 +91,15 @@ def pair_infrared(radio: Sequence[Path], infrared: Sequence[Path]) -> dict[Path,
         if len(own) != 1:
             what = "no file" if not own else f"{len(own)} files"
             raise ImageError(
-                f"{path}: {what} among the infrared ones for it; name it "
-                f"{field_name(path)}_infrared.png, once."
+                f"{path}: {what} among the infrared images (--ir) for it; name one "
+                f"{field_name(path)}_infrared.png."
             )
         pairs[path] = own[0]
     return pairs
 
 
 def field_name(path: Path) -> str:
-    """Returns the name of the field that a file shows.
+    """Returns the name of the field in a file.
 
     >>> field_name(Path("fits/J1234+5607_radio.fits.gz"))
     'J1234+5607'
@@ -107,9 +111,10 @@ def field_name(path: Path) -> str:
 
 
 def table_names(paths: Sequence[Path]) -> dict[Path, str]:
-    """Returns what each file is called in a table: its name.
+    """Returns the name of each file in a table.
 
-    Where two have one name, all are called by their paths below the folder of all.
+    If two files have the same name, all are named by their paths in the folder that
+    they have in common.
     """
     names = {path: path.name for path in paths}
     if len(set(names.values())) == len(names):

@@ -16,22 +16,22 @@ __all__ = ["PartialResults", "code_fingerprint", "settings_differ"]
 
 Result = TypeVar("Result")
 PACKAGE = Path(__file__).parents[1]
-SECONDS = 30.0  # Between parts: as much as an interruption costs.
+SECONDS = 30.0  # Between parts; an interruption loses as much.
 
 
 class PartialResults(Generic[Result]):
-    """Results of the first items of a list, in parts that are files of NumPy's `.npz`.
+    """Results of the first items of a list, in a folder of NumPy's `.npz` files.
 
-    A part is whole or not there. Each says what it was made with: with other settings
-    the run starts afresh. Damage, which the format's checksums show, costs the parts
-    from there on.
+    Each file is written atomically and contains the settings. With other settings the
+    run starts again. If a file is damaged, as its checksums show, this and the later
+    files are not used.
 
     Args:
-        folder: Holds the parts and nothing else; made when there is one.
-        settings: All that decides the results; plain values for JSON.
-        pack: Turns results into arrays without Python objects.
-        unpack: Turns these arrays into the results.
-        tell: Takes messages for the user.
+        folder: Folder of the files and nothing else; created with the first file.
+        settings: All settings that the results depend on; values for JSON.
+        pack: Converts results to arrays without Python objects.
+        unpack: Converts these arrays to the results.
+        tell: Receives messages for the user.
     """
 
     def __init__(
@@ -46,9 +46,9 @@ class PartialResults(Generic[Result]):
         self.folder = folder
         self.settings = dict(settings)
         self.results: list[Result] = []
-        """Of the first items."""
+        """Results of the first items."""
         self.seconds = 0.0
-        """How long it took to make them."""
+        """Time it took to make them."""
         self._pack = pack
         self._parts = 0
         self._read(unpack, tell)
@@ -56,7 +56,7 @@ class PartialResults(Generic[Result]):
         self._written, self._kept = self._began, len(self.results)
 
     def add(self, result: Result) -> None:
-        """Takes the result of the next item; writes a part every now and then."""
+        """Adds the result of the next item; writes a file every 30 seconds."""
         self.results.append(result)
         now = time.monotonic()
         self.seconds = self._before + now - self._began
@@ -64,7 +64,7 @@ class PartialResults(Generic[Result]):
             self.write()
 
     def write(self) -> None:
-        """Writes the results that no part holds yet."""
+        """Writes the results that are in no file yet."""
         if self._kept == len(self.results):
             return
         about = {"settings": self.settings, "seconds": self.seconds}
@@ -75,7 +75,7 @@ class PartialResults(Generic[Result]):
         self._kept, self._written = len(self.results), time.monotonic()
 
     def remove(self) -> None:
-        """Removes the folder, once the run has ended."""
+        """Removes the folder, when the run has ended."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self) -> Path:
@@ -95,15 +95,15 @@ class PartialResults(Generic[Result]):
                 about = json.loads(str(arrays.pop("about")))
                 settings, seconds = about["settings"], float(about["seconds"])
                 results = unpack(arrays)
-            except Exception as error:  # A damaged archive has a dozen ways to fail.
-                tell(f"{path}: damaged ({error}); the run resumes before it.")
+            except Exception as error:  # A damaged archive fails in many ways.
+                tell(f"{path}: damaged ({error}); resuming before it.")
                 break
             if settings_differ(self.folder, settings, self.settings, tell):
                 break
             self.results += results
             self.seconds = seconds
             self._parts += 1
-        for path in self.folder.glob("part-*.npz"):  # Of no use.
+        for path in self.folder.glob("part-*.npz"):  # Unusable.
             if path.name >= self._path().name:
                 path.unlink()
 
@@ -114,23 +114,23 @@ def settings_differ(
     now: Mapping[str, Any],
     tell: Callable[[str], None],
 ) -> bool:
-    """Returns whether partial results were made with other settings; says which.
+    """Returns whether partial results were made with other settings; reports which.
 
     Args:
-        folder: For the message.
-        begun: All that decided the results when they were begun.
-        now: The same of today.
-        tell: Takes the message for the user.
+        folder: Folder of the results, for the message.
+        begun: Settings of the partial results.
+        now: Settings of this run.
+        tell: Receives the message for the user.
     """
     names = sorted({*begun, *now})
     changed = [name for name in names if begun.get(name) != now.get(name)]
     if changed:
-        tell(f"{folder}: begun with another {', '.join(changed)}; starts afresh.")
+        tell(f"{folder}: made with another {', '.join(changed)}; starting again.")
     return bool(changed)
 
 
 def code_fingerprint(folder: Path = PACKAGE) -> str:
-    """Returns a hash of all Python files in a folder; the version may be the same."""
+    """Returns a hash of all Python files in a folder."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*.py")):
         digest.update(f"{path.relative_to(folder)}\0".encode())

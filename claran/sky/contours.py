@@ -1,4 +1,4 @@
-"""Stretch and contours of a radio image, as Radio Galaxy Zoo and ClaRAN do.
+"""Stretch and contours of a radio image, as in Radio Galaxy Zoo and ClaRAN.
 
 Positions are pixels of the FITS array frame, y up, where pixel `i` covers `[i, i + 1]`
 (the convention of `claran.ops.boxes`): the center of the first pixel is (0.5, 0.5).
@@ -22,14 +22,14 @@ LOG_EXPONENT = 1000.0  # SAOImage DS9's default.
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Component:
-    """An island of emission: its outline and the contours of higher levels in it.
+    """An island of emission: its outline and the contours of higher levels inside.
 
     Attributes:
-        lines: float64, (n, 2) each: `(x, y)` of the points, x along columns, y along
+        lines: float64, `(n, 2)` each: `(x, y)` of the points, x along columns, y along
             rows, see the top of this module. A closed line repeats its first point at
-            the end; one that meets the image's edge or a blank pixel is open. The
-            first line is the outline.
-        levels: For each line the index of its level; 0 is the outline's.
+            the end. A line that ends at the edge or at a blank pixel is open. The first
+            line is the outline.
+        levels: Index of the level of each line; 0 for the outline.
         bbox: `(x0, y0, x1, y1)` of the outline.
     """
 
@@ -39,10 +39,13 @@ class Component:
 
 
 def log_minmax(values: Float[np.ndarray, "ny nx"]) -> Float[np.ndarray, "ny nx"]:
-    """Returns the image on DS9's scale "log" between its extremes: 0 to 1.
+    """Returns the image on DS9's scale "log" between its extremes, from 0 to 1.
 
-    `log(1000 x + 1) / log(1001)` of `x = (v - min) / (max - min)`, the stretch of
-    ClaRAN's D1 pictures. Non-finite pixels become NaN; a constant image becomes 0.
+    It is `log(1000 x + 1) / log(1001)` with `x = (v - min) / (max - min)`, the stretch
+    of ClaRAN's D1 pictures. Non-finite pixels become NaN; a constant image becomes 0.
+
+    Args:
+        values: The image, in any unit.
     """
     finite = np.isfinite(values)
     scaled = np.where(finite, values, np.nan)
@@ -58,9 +61,15 @@ def contour_levels(
 ) -> Float[np.ndarray, "{count}"]:
     """Returns the levels `sigma * start * ratio**k`, in the unit of `sigma`.
 
-    They are absolute, the median of the image is not added. The defaults are those of
-    ClaRAN's D3 and D4; Radio Galaxy Zoo's own start at `9 / sqrt(3)`, with the ratio
+    They are absolute: the median of the image is not added. The defaults are those of
+    ClaRAN's D3 and D4. Radio Galaxy Zoo's levels start at `9 / sqrt(3)` with the ratio
     `sqrt(3)`.
+
+    Args:
+        sigma: Noise of the image.
+        start: Lowest level, in units of the noise.
+        ratio: Ratio of neighboring levels.
+        count: Number of levels.
 
     Raises:
         ValueError: The levels would not be positive and increasing.
@@ -81,20 +90,21 @@ def contours(
 ) -> tuple[Component, ...]:
     """Returns the components above the first level, each with its contours.
 
-    The lines are those of Radio Galaxy Zoo: a cell between four pixel centers is cut
-    into four triangles that meet in its middle. There are none in cells with a blank
-    pixel, so that lines which meet one stay open. Every line at the first level is
-    the outline of a component (a hole in an island is one too). A line of a higher
-    level belongs to each component whose bbox holds its start strictly inside. An open
-    line starts on an edge: a component that the image's edge cuts has no higher ones.
+    The lines are those of Radio Galaxy Zoo: a cell between four pixel centers is
+    divided into four triangles that meet in its center. In cells with a blank pixel
+    there are no lines, so that lines that reach one are open. Each line of the first
+    level is the outline of a component, also around a hole in an island. A line of a
+    higher level belongs to each component with the start of the line strictly inside
+    its bbox. An open line starts at an edge, so that a component at the edge of the
+    image may have no higher ones.
 
     Args:
         values: The image; NaN and infinity are blank.
-        levels: Increasing, in the unit of `values`.
-        min_extent: Components whose bbox has a diagonal of up to this many pixels are
-            left out. 0 keeps all, as the pictures ClaRAN was trained on (Radio Galaxy
-            Zoo means to drop those up to 4.8 arcsec, which costs point sources below
-            7 sigma).
+        levels: Increasing levels, in the unit of `values`.
+        min_extent: Components are left out if the diagonal of their bbox is at most as
+            long, in pixels. 0 keeps all, as in the pictures that ClaRAN was trained on.
+            Radio Galaxy Zoo drops those up to 4.8 arcsec, and with them point sources
+            below 7 sigma.
 
     Raises:
         ValueError: The levels do not increase.
@@ -139,6 +149,6 @@ def contours(
 
 
 def _start(line: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "2"]:
-    """Returns an end of an open line, the leftmost point of a closed one."""
+    """Returns the first point of an open line, the leftmost of a closed one."""
     closed = (line[0] == line[-1]).all()
     return line[line[:, 0].argmin()] if closed else line[0]

@@ -1,9 +1,8 @@
-"""FITS images and pictures in, with one exception class for everything unreadable."""
+"""Reading of FITS images and pictures."""
 
 import dataclasses
 import math
 import os
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from astropy.wcs.utils import wcs_to_celestial_frame
 from jaxtyping import Bool, Float32, Shaped, UInt8
 
 from claran.errors import ImageError
+from claran.io.silencing import without_warnings
 from claran.sky.beams import Beam, read_beam
 
 __all__ = [
@@ -38,18 +38,19 @@ Source = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class SkyImage:
-    """One plane of a FITS image, in the FITS array frame: row 0 first, y up.
+    """A plane of a FITS image in the FITS array frame: row 0 first, y up.
 
     Attributes:
-        values: float32, (ny, nx), in `unit`; blank pixels are NaN.
-        wcs: Celestial WCS of the two axes; None if there is none that works.
-        pixel_arcsec: Side of a square of one pixel's area; None if unknown. Follows
-            from the WCS unless given.
-        name: File name, for messages and tables; "array" if there is no file.
-        unit: `BUNIT` as the file spells it, unchecked: headers are often wrong, and
-            detection needs only the ratio to the noise. "" if there is none.
-        beam: Full widths of the major and the minor axis in arcsec, position angle in
-            degrees; None if the header has none, see `claran.sky.beams.read_beam`.
+        values: float32, `(ny, nx)`, in `unit`; blank pixels are NaN.
+        wcs: Celestial WCS of the two axes; None without a valid one.
+        pixel_arcsec: Side of a square with the area of a pixel; from the WCS unless
+            given; None if unknown.
+        name: File name, for messages and tables; "array" without a file.
+        unit: `BUNIT` as in the header, unchecked: headers are often wrong, and
+            detection needs only the signal-to-noise. "" without one.
+        beam: Full widths at half maximum of the major and the minor axis in arcsec, and
+            position angle in degrees; None without a beam in the header, see
+            `claran.sky.beams.read_beam`.
     """
 
     values: Float32[np.ndarray, "ny nx"]
@@ -78,26 +79,26 @@ def read_sky_image(
 ) -> SkyImage:
     """Returns the image in a FITS file, an HDU or an array.
 
-    Of several HDUs it takes the first that holds an image. Axes of length 1 beyond two
-    are dropped, infinite values become NaN, and so do blocks of zeros, with which
-    mosaics are padded. A header without a celestial WCS, or with a broken one, or one
-    in a frame that Astropy does not know, is no error: the result has none.
+    Of several HDUs the first with an image is taken. Axes of length 1 beyond two are
+    dropped. Infinite values become NaN, and so do blocks of zeros, the padding of
+    mosaics. The result has no WCS if the header has none, or an invalid one, or one in
+    a frame unknown to Astropy.
 
     Args:
-        source: Path (`.fits`, `.fits.gz`), HDU, HDUList or array; masked pixels of an
-            array become NaN, the unit of a Quantity is kept.
-        wcs: Replaces the WCS of the header; its first two axes are used.
-        name: Replaces the file name.
+        source: Path (`.fits`, `.fits.gz`), HDU, HDUList or array. Masked pixels of an
+            array become NaN; the unit of a Quantity is kept.
+        wcs: WCS to replace that of the header; its first two axes are used.
+        name: Name to replace that of the file.
 
     Raises:
-        ImageError: The file is missing, damaged, not FITS, or holds no image of two
-            axes with at least one finite pixel.
+        ImageError: The file is missing, damaged, not FITS, or has no image of two axes
+            with at least one finite pixel.
         ValueError: `wcs` is not celestial.
     """
     if wcs is not None:
         wcs = celestial_axes(wcs)
-    with warnings.catch_warnings(), np.errstate(over="ignore"):
-        warnings.simplefilter("ignore")  # Old headers: FITSFixed, Verify, BLANK ...
+    # Old headers: FITSFixed, Verify, BLANK ...
+    with without_warnings(), np.errstate(over="ignore"):
         if isinstance(source, (str, os.PathLike)):
             path = Path(source)
             label, default = str(path), path.name
@@ -127,8 +128,11 @@ def read_sky_image(
 def celestial_axes(wcs: WCS) -> WCS:
     """Returns the first two axes of a WCS.
 
+    Args:
+        wcs: WCS of any number of axes.
+
     Raises:
-        ValueError: They are not celestial, or in a frame that Astropy does not know.
+        ValueError: They are not celestial, or in a frame unknown to Astropy.
     """
     axes = wcs.sub(2)
     if not _is_celestial(axes):
@@ -140,13 +144,16 @@ def celestial_axes(wcs: WCS) -> WCS:
 
 
 def read_picture(path: str | os.PathLike) -> UInt8[np.ndarray, "h w 3"]:
-    """Returns a PNG, JPEG or TIFF picture in OpenCV's order: BGR, row 0 on top.
+    """Returns a PNG, JPEG or TIFF picture as BGR, row 0 on top.
 
-    Grey becomes three equal channels, transparency is dropped, 16 bits become the
-    upper 8.
+    Gray becomes three equal channels, transparency is dropped, and 16 bits are reduced
+    to the upper 8.
+
+    Args:
+        path: The file.
 
     Raises:
-        ImageError: The file is missing or not a picture OpenCV can decode.
+        ImageError: The file is missing, or OpenCV cannot decode it.
     """
     try:
         content = np.fromfile(path, np.uint8)
@@ -155,20 +162,20 @@ def read_picture(path: str | os.PathLike) -> UInt8[np.ndarray, "h w 3"]:
     picture = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
     if picture is None:
         raise ImageError(
-            f"{path}: not a picture (PNG, JPEG, TIFF), or damaged; a FITS file goes "
-            "through read_sky_image."
+            f"{path}: not a picture (PNG, JPEG, TIFF), or damaged; the name of a FITS "
+            "file must end in .fits."
         )
     return np.asarray(picture, np.uint8)
 
 
 def _read_file(path: Path) -> tuple[np.ndarray, fits.Header]:
     try:
-        # Without memory mapping, as big-endian, scaled or zipped data is copied anyway.
+        # Without memory mapping: big-endian, scaled or compressed data are copied.
         with path.open("rb") as file, fits.open(file, memmap=False) as hdus:
             return _first_image(hdus, str(path))
     except ImageError:
         raise
-    except Exception as error:  # Astropy has a dozen ways to fail on a damaged file.
+    except Exception as error:  # Astropy fails in many ways on a damaged file.
         if isinstance(error, OSError) and error.errno is not None:
             raise _unreadable(path, error) from None
         raise ImageError(
@@ -193,8 +200,8 @@ def _first_image(hdus: Any, label: str) -> tuple[np.ndarray, fits.Header]:
                 ) from None
             return data, hdu.header
     raise ImageError(
-        f"{label}: holds no image in its {len(hdus)} HDU(s), or a damaged one; give a "
-        "file with an image in it."
+        f"{label}: has no image in its {len(hdus)} HDU(s), or a damaged one; give a "
+        "file with an image."
     )
 
 
@@ -212,8 +219,8 @@ def _plane(raw: Shaped[np.ndarray, "..."], label: str) -> Float32[np.ndarray, "n
             f"`data[{', '.join('0' * (raw.ndim - 2))}]`, and give its `wcs=`."
         )
     if raw.dtype.kind not in "buif":
-        raise ImageError(f"{label}: holds {raw.dtype} values; give real numbers.")
-    # A copy in native byte order, of a plain array: no mask, no unit.
+        raise ImageError(f"{label}: has {raw.dtype} values; give real numbers.")
+    # A copy in native byte order, without mask and unit.
     values = np.array(np.ma.getdata(raw), np.float32).reshape(raw.shape[-2:])
     mask = np.ma.getmaskarray(raw).reshape(values.shape)
     values[mask | ~np.isfinite(values)] = np.nan
@@ -226,9 +233,9 @@ def _plane(raw: Shaped[np.ndarray, "..."], label: str) -> Float32[np.ndarray, "n
 
 
 def _padding(values: Float32[np.ndarray, "ny nx"]) -> Bool[np.ndarray, "ny nx"]:
-    """Returns which pixels are in squares of three by three exact zeros.
+    """Returns the pixels in squares of 3 x 3 exact zeros, which are padding.
 
-    None if half of the image is: that is a model without noise, not a padded image.
+    None are if they fill half of the image: then it is a model without noise.
     """
     zeros = (values == 0).view(np.uint8)
     squares = cv2.morphologyEx(
@@ -243,12 +250,12 @@ def _wrong_shape(label: str, shape: tuple[int, ...]) -> str:
 
 
 def _celestial(header: Any) -> WCS | None:
-    """Returns the WCS of the first two axes if it maps the image onto the sky."""
+    """Returns the WCS of the first two axes; None if it is not valid."""
     try:
         wcs = WCS(header, naxis=2)
         center = [0.5 * header["NAXIS1"], 0.5 * header["NAXIS2"]]
         works = _is_celestial(wcs) and np.isfinite(wcs.wcs_pix2world([center], 0)).all()
-    except Exception:  # A broken header has a dozen ways to fail.
+    except Exception:  # A broken header fails in many ways.
         return None
     return wcs if works and _pixel_area(wcs) > 0 else None
 
@@ -256,8 +263,8 @@ def _celestial(header: Any) -> WCS | None:
 def _pixel_area(wcs: WCS) -> float:
     """Returns the area of a pixel, square degrees.
 
-    As Astropy's `proj_plane_pixel_area`, which copies the WCS: 0.6 ms of the 3 that
-    reading a field takes.
+    The same as Astropy's `proj_plane_pixel_area`, which copies the WCS: this takes 0.6
+    of the 3 ms to read a field.
     """
     return abs(float(np.linalg.det(wcs.pixel_scale_matrix)))
 
@@ -266,7 +273,7 @@ def _is_celestial(wcs: WCS) -> bool:
     try:
         wcs.wcs.set()
         wcs_to_celestial_frame(wcs)
-    except ValueError:  # Such as RADESYS = 'J2000', which nobody defines.
+    except ValueError:  # Such as RADESYS = 'J2000', which does not exist.
         return False
-    # Astropy takes ecliptic longitudes for right ascensions.
+    # Astropy mistakes ecliptic longitudes for right ascensions.
     return wcs.has_celestial and wcs.wcs.lngtyp in ("RA", "GLON")

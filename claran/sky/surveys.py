@@ -1,4 +1,4 @@
-"""Radio surveys as values: restoring beam, pixel, noise and frequency of each."""
+"""Radio surveys: beam, pixel, noise and frequency of each."""
 
 import dataclasses
 import math
@@ -14,16 +14,17 @@ __all__ = ["FIRST", "SURVEYS", "Survey", "find_survey", "read_survey"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Survey:
-    """What a survey's images have in common; an image's own header comes first.
+    """Properties of a survey's images, used if the header of an image lacks them.
 
     Attributes:
-        name: Name, as tables and messages have it.
-        beam_major_arcsec: Full width at half maximum of the restoring beam.
-        beam_minor_arcsec: The same along the minor axis.
+        name: Name, for tables and messages.
+        beam_major_arcsec: Full width at half maximum of the restoring beam along the
+            major axis.
+        beam_minor_arcsec: Full width at half maximum along the minor axis.
         beam_angle_deg: Position angle of the major axis, from north through east.
         pixel_arcsec: Side of a pixel.
         noise_jy: Typical noise, Jy/beam.
-        frequency_hz: Center of the band.
+        frequency_hz: Center of the band, Hz.
 
     Raises:
         ValueError: A width, a pixel, a noise or a frequency is not positive and finite,
@@ -93,14 +94,17 @@ SURVEYS = {
     # SKA Data Challenge 1 at 560 MHz, 1,000 h; Bonaldi et al. 2021, MNRAS 500, 3821.
     "sdc1": _round("SDC1", 1.5, 0.6, 2.5e-7, 5.6e8),
 }
-"""Surveys by the name that `--survey` has for them."""
+"""Surveys by name, for `--survey` and `find_survey`."""
 
 
 def find_survey(name: str | os.PathLike) -> Survey:
-    """Returns the survey of a name, or of a TOML file; see `read_survey`.
+    """Returns the survey of a name or of a TOML file.
+
+    Args:
+        name: One of `SURVEYS`, or a path; see `read_survey`.
 
     Raises:
-        ImageError: There is no such survey or file, or the file is not right.
+        ImageError: There is no such survey or file, or the file is invalid.
     """
     known = SURVEYS.get(str(name).lower())
     if known is not None:
@@ -108,15 +112,15 @@ def find_survey(name: str | os.PathLike) -> Survey:
     if Path(name).suffix.lower() == ".toml":
         return read_survey(name)
     raise ImageError(
-        f"survey {str(name)!r}: not one of {', '.join(SURVEYS)}, and not a .toml file "
-        "that describes another."
+        f"survey {str(name)!r}: must be one of {', '.join(SURVEYS)}, or a .toml file "
+        "that describes another survey."
     )
 
 
 def read_survey(path: str | os.PathLike) -> Survey:
-    """Returns the survey that a TOML file describes.
+    """Returns the survey described in a TOML file.
 
-    Its keys are the attributes of `Survey`; a round beam may be given as `beam_arcsec`:
+    Its keys are the attributes of `Survey`, with `beam_arcsec` for a round beam:
 
         name = "MINE"
         beam_arcsec = 8.0
@@ -124,9 +128,12 @@ def read_survey(path: str | os.PathLike) -> Survey:
         noise_jy = 1e-5
         frequency_hz = 1.3e9
 
+    Args:
+        path: The file.
+
     Raises:
-        ImageError: The file cannot be read, lacks a key, has another one, or a value
-            makes no sense.
+        ImageError: The file cannot be read, lacks a key, has an unknown key, or a value
+            is out of range.
     """
     try:
         values = tomllib.loads(Path(path).read_text("utf-8"))
@@ -135,11 +142,13 @@ def read_survey(path: str | os.PathLike) -> Survey:
     try:
         return Survey(**_checked(values))
     except ValueError as error:
-        raise ImageError(f"{path}: does not describe a survey: {error}") from None
+        raise ImageError(
+            f"{path}: is no valid description of a survey: {error}"
+        ) from None
 
 
 def _checked(values: dict[str, Any]) -> dict[str, Any]:
-    """Returns the arguments of `Survey`, all of them there and of the right kind."""
+    """Returns the arguments of `Survey`, checked for names and types."""
     if "beam_arcsec" in values:
         axes = ("beam_major_arcsec", "beam_minor_arcsec")
         for axis in axes:

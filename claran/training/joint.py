@@ -35,8 +35,8 @@ _SEED_STATE = "seed_generator_state"
 class JointTraining(keras.Model):
     """A network with its losses; `compile` it with an optimizer, then `fit`.
 
-    The data are batches of `claran.fields.batches.Batch` without `names`. The logs are
-    the four losses, their sum `loss`, and `gradient_norm` before clipping, as means
+    The data are batches of `claran.fields.batch_rows.Batch` without `names`. The logs
+    are the four losses, their sum `loss`, and `gradient_norm` before clipping, as means
     over the epoch, and the `learning_rate` of the last step. Saved weights include the
     states of all random generators.
 
@@ -81,7 +81,7 @@ class JointTraining(keras.Model):
         """Returns the four losses, means over the batch.
 
         Args:
-            batch: See `claran.fields.batches.Batch`.
+            batch: See `claran.fields.batch_rows.Batch`.
             training: Whether dropout is on, and the number of proposals as in training.
         """
         info = batch["image_info"]

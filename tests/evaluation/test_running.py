@@ -229,7 +229,7 @@ def test_an_interrupted_run_resumes(engine, source, tmp_path, monkeypatch):
     told.clear()
     evaluate_detector(engine, other, tmp_path / "other", options=FEW, tell=told.append)
     folder = tmp_path / "other" / "unfinished"
-    assert told[0] == f"{folder}: begun with another data; starts afresh."
+    assert told[0] == f"{folder}: made with another data; starting again."
     assert not folder.exists()
 
 

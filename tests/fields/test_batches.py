@@ -214,7 +214,7 @@ def test_smaller_fields_lie_in_the_upper_left(make_field):
 
 
 def test_empty_source_is_refused():
-    with pytest.raises(ValueError, match="`source` must hold at least one field"):
+    with pytest.raises(ValueError, match="`source` must have at least one field"):
         validation_batches([], INPUTS)
 
 

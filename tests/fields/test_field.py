@@ -100,7 +100,7 @@ def test_noise_that_is_given_is_not_measured(image, calls):
 @pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf])
 def test_impossible_noise_is_refused(image, value):
     with pytest.raises(
-        ValueError, match=f"f: `noise` must be above 0 and finite, got {value}; leave"
+        ValueError, match=f"f: `noise` must be positive and finite, got {value}; leave"
     ):
         Field("f", image=image, noise=value)
 
@@ -181,9 +181,13 @@ def test_a_picture_has_no_noise_and_no_islands():
 
 
 def test_a_field_of_nothing_is_refused(image):
-    with pytest.raises(ValueError, match="f: a field needs `image` or `picture`"):
+    with pytest.raises(
+        ValueError, match="f: give `image`, `picture` or both; got neither"
+    ):
         Field("f")
-    with pytest.raises(ValueError, match="f: a field needs `image` or `picture`"):
+    with pytest.raises(
+        ValueError, match="f: give `image`, `picture` or both; got neither"
+    ):
         Field("f", image=image).replace(image=None)
 
 

@@ -147,7 +147,7 @@ def test_a_wcs_that_is_not_celestial_is_refused(values):
 
 @pytest.mark.parametrize("beam", [0.0, -1.0, np.nan, np.inf])
 def test_an_impossible_beam_is_refused(radio, beam):
-    message = f"`beam_arcsec` must be above 0 and finite, got {beam}"
+    message = f"`beam_arcsec` must be positive and finite, got {beam}"
     with pytest.raises(ValueError, match=message):
         read_field(radio, beam_arcsec=beam)
 
@@ -156,7 +156,7 @@ def test_a_beam_in_arcsec_needs_pixels_in_arcsec(values):
     image = SkyImage(values=values, name="bare.fits")
     assert with_beam(image, None) is image
     with pytest.raises(
-        ImageError, match=r"bare\.fits: has no WCS, so that a beam in ar"
+        ImageError, match=r"bare\.fits: has no WCS, so that the width of a beam"
     ):
         with_beam(image, 5.0)
 
@@ -183,7 +183,7 @@ def test_pictures(picture, tmp_path):
 )  # fmt: skip
 def test_other_arrays_are_no_pictures(array):
     with pytest.raises(
-        ValueError, match=r"a picture must be uint8 \(height, width, 3\), got "
+        ValueError, match=r"`source` must be a uint8 picture \(height, width, 3\), got "
     ):
         read_picture_field(array)
 

@@ -85,7 +85,7 @@ def test_parts_are_few(tmp_path):
 
 def test_other_settings_start_afresh_and_are_named(folder):
     partial, (message,) = reopen(folder, {"beam": 5.4, "model": "m", "device": "c"})
-    assert message == f"{folder}: begun with another beam, device; starts afresh."
+    assert message == f"{folder}: made with another beam, device; starting again."
     assert partial.results == [] and partial.seconds == 0
     assert parts(folder) == []
     assert reopen(folder)[1] == []  # They have gone.
@@ -105,7 +105,7 @@ def test_damage_costs_the_parts_from_there_on(folder, damage):
     second.write_bytes(content)
     partial, (message,) = reopen(folder)
     assert message.startswith(f"{second}: damaged (")
-    assert message.endswith("the run resumes before it.")
+    assert message.endswith("resuming before it.")
     assert_holds(partial, [0.5, 0.25])
     assert parts(folder) == ["part-000000.npz"]
     partial.add(np.array([9.0]))
@@ -145,7 +145,7 @@ def test_settings_differ_says_which(tmp_path):
     assert not settings_differ(tmp_path, {"a": None}, {}, told.append)
     assert told == []
     assert settings_differ(tmp_path, {"b": 1, "c": 2}, {"a": 1, "c": 2}, told.append)
-    assert told == [f"{tmp_path}: begun with another a, b; starts afresh."]
+    assert told == [f"{tmp_path}: made with another a, b; starting again."]
 
 
 def test_code_is_what_its_files_hold(tmp_path):

@@ -179,7 +179,7 @@ def test_wcs_must_be_celestial(values):
             id="cube",
         ),
         pytest.param(np.full((4, 5), np.nan), "has no finite pixel; cut", id="NaN"),
-        pytest.param(np.ones((2, 2), complex), "holds complex128 values", id="complex"),
+        pytest.param(np.ones((2, 2), complex), "has complex128 values", id="complex"),
         pytest.param(fits.PrimaryHDU(), r"no image in its 1 HDU", id="empty HDU"),
         pytest.param(fits.HDUList(), r"no image in its 0 HDU", id="no HDU"),
     ],

@@ -14,6 +14,7 @@ from claran.simulation.endless import SimulatedFields
 from claran.simulation.observation import FIRST, FIRST_WIDE
 from claran.simulation.populations import BALANCED
 from claran.training import session as sessions
+from claran.training import session_inputs
 from claran.training.recipes import FINE_TUNING, RECIPES
 from claran.training.run_record import TrainingError
 from claran.training.session import TrainingSession, train_detector
@@ -50,12 +51,12 @@ class TestStart:
         "model, start, message",
         [
             ("claran_first", "imagenet", "claran_first has no VGG16; give --start=pre"),
-            ("claran_v0.1", "pretrained", "claran_v0.1 comes without weights to begin"),
+            ("claran_v0.1", "pretrained", "claran_v0.1 has no trained weights"),
             ("my.keras", "pretrained", r"a preset \(claran_v0.1, claran_first\); my.k"),
             (
                 "my.keras",
                 "imagenet",
-                "my.keras begins with its own weights: leave",
+                "my.keras has its own weights: leave",
             ),
             ("my.keras", "random", "--start=random is for a preset"),
         ],
@@ -127,7 +128,7 @@ class TestAugmentation:
         }
 
         def choose(recipe, model, source):
-            chosen = sessions._augmentation(
+            chosen = session_inputs.choose_augmentation(
                 RECIPES[recipe], models[model], sources[source]
             )
             return [repr(transform) for transform in chosen]
@@ -158,10 +159,9 @@ class TestSize:
     """Rows and columns of the batches' images."""
 
     @pytest.fixture
-    def size(self, tmp_path):
-        session = TrainingSession(output=tmp_path, slots=4)
-        return lambda model, source: sessions._batch_size_in_pixels(
-            session, model, source, print
+    def size(self):
+        return lambda model, source: session_inputs.find_image_size(
+            model, source, slots=4, tell=print
         )
 
     def test_channels_are_as_large_as_the_largest_field(

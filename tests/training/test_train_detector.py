@@ -110,7 +110,7 @@ def test_thresholds_classes_and_half_precision(small, labelled, tmp_path):
     source = dataclasses.replace(labelled, class_names=names)
     _, (line,) = trained(session, source)
     assert "new heads for the classes compact, 1_2" in line
-    assert line.endswith(f"it had {', '.join(RGZ_CLASSES)}.")
+    assert line.endswith(f"its classes were {', '.join(RGZ_CLASSES)}.")
     model = load_model(tmp_path / "best.keras")
     assert model.class_names == names
     assert model.network.decoder.iou_threshold == 0.4
@@ -136,7 +136,7 @@ def test_scores_are_made_probabilities(small, labelled, d1_path, tmp_path, monke
             assert temperature == 1 and told == []
         else:
             assert temperature not in (1, 2)
-            expected = f"Scores are probabilities at a temperature of {temperature}."
+            expected = f"Calibrated scores: a temperature of {temperature}."
             assert told == [expected]
 
 
