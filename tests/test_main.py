@@ -64,9 +64,7 @@ class TestChannels:
         assert "FIRST's, 5.4 arcsec, in 2 of 3 fields; --survey or --beam" in output
         status, output, errors = claran(*predict, "--beam=5.4", model=channels_path)
         assert status == 1 and "assumed" not in output and "in 2 fields" in output
-        assert (
-            "Skipped: c_radio.fits: has no WCS, so that the width of a beam" in errors
-        )
+        assert "Skipped: c_radio.fits: has no WCS, so that the width" in errors
 
     def test_one_field(self, claran, channels_path):
         demo = ["--mode=demo", "--radio=radio/a_radio.fits", "--score_threshold=0.01"]

@@ -228,7 +228,7 @@ def test_the_classical_finder_on_real_fields(claran, real_data):
     "arguments, message",
     [
         (["--data=nowhere"], "nowhere: no such file"),
-        (["--data=fields", "--split=half"], "cannot give the split 'half'"),
+        (["--data=fields", "--split=half"], "has no split 'half'"),
         (["--data=fields", "--split=test[:0]"], "no field in --split=test[:0]"),
         (["--data=fields", "--split=all", "--output=found.ecsv"], "must be a folder"),
         (

@@ -217,7 +217,7 @@ def table_format(path: str | os.PathLike) -> str:
     suffix = Path(path).suffix
     if suffix not in FORMATS:
         raise ValueError(
-            f"{path}: the name of a table must end in one of {', '.join(FORMATS)}."
+            f"{path}: must end in one of {', '.join(FORMATS)}, the formats of tables."
         )
     return FORMATS[suffix]
 

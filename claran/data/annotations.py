@@ -1,7 +1,7 @@
-"""Labels of a field, whatever the file they come from, and what was wrong with them.
+"""Labels of fields, independent of the format of their file, and their problems.
 
-The formats have their own modules: `annotations_csv` (a table), `annotations_coco`
-(COCO JSON) and `annotations_voc` (PASCAL VOC XML).
+The formats are read in `annotations_csv` (a table), `annotations_coco` (COCO JSON) and
+`annotations_voc` (PASCAL VOC XML).
 """
 
 import collections
@@ -19,20 +19,21 @@ __all__ = ["Annotations", "FieldLabels", "LabelledObject", "Report", "gather"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class LabelledObject:
-    """One radio source of a field; positions in the frame of `FieldLabels`.
+    """A labelled radio source; positions in the frame of its `FieldLabels`.
 
     Attributes:
-        box: `(x0, y0, x1, y1)`, edges.
-        code: Class, as the file spells it.
-        consensus: Share of volunteers who agree, 0 to 1; NaN if unknown.
+        box: `(x0, y0, x1, y1)`, edges in pixels.
+        code: Class, as in the file.
+        consensus: Fraction of volunteers who agree, 0 to 1; NaN if unknown.
         components: Number of islands of emission; 0 if unknown.
         peaks: Number of brightness peaks; 0 if unknown.
         component_sky: Right ascension and declination of each component's brightest
             peak, degrees.
-        host_sky: Right ascension and declination of the host galaxy, degrees.
-        host: The host galaxy's pixel `(x, y)`.
-        ignore: Neither to be learnt nor to be punished: VOC's "difficult", COCO's
-            "iscrowd", sources outside the classes.
+        host_sky: Right ascension and declination of the host galaxy, degrees; None if
+            unknown.
+        host: Position of the host galaxy, `(x, y)` in pixels; None if unknown.
+        ignore: Whether the source is ignored: it is neither a source to find nor
+            background. VOC's "difficult", COCO's "iscrowd", sources of other classes.
     """
 
     box: Float32[np.ndarray, "4"]
@@ -50,21 +51,21 @@ class LabelledObject:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class FieldLabels:
-    """The labels of one image.
+    """The labels of a field.
 
-    Boxes are edges in pixels, pixel `i` covers `[i, i + 1]` (see
-    `claran.ops.boxes`), in the frame of the file they come from: the FITS array with
-    row 0 lowest if `y_up`, else a picture with row 0 on top.
+    Boxes are edges in pixels, pixel `i` covers `[i, i + 1]` (see `claran.ops.boxes`),
+    in the frame of the file: the FITS array with row 0 lowest if `y_up`, else a picture
+    with row 0 on top.
 
     Attributes:
-        name: Name of the field, the key of all that belongs to it.
-        image: File name of the image, or of the radio image, as the labels give it; ""
-            if they do not.
-        infrared: File name of the infrared image, likewise.
-        objects: The sources; none is a labelled field without a source.
-        y_up: See above.
-        split: "train", "validation" or "test"; "" if the labels do not say.
-        shape: (height, width) of the image as the labels state it, or None.
+        name: Unique name of the field.
+        objects: The sources; may be empty.
+        y_up: Whether y is up.
+        image: File name of the image, or of the radio image, in the labels; "" if not
+            given.
+        infrared: File name of the infrared image in the labels; "" if not given.
+        split: "train", "validation" or "test"; "" if not given.
+        shape: `(height, width)` of the image in the labels; None if not given.
     """
 
     name: str
@@ -87,7 +88,10 @@ class FieldLabels:
 
 
 class Report:
-    """Counts what was wrong with a data set, by kind, and keeps some of the messages.
+    """Counts the problems of a data set by kind, and keeps some of the messages.
+
+    Args:
+        keep: Number of messages to keep of each kind.
 
     >>> report = Report()
     >>> report.add("malformed", "table.csv, line 7: no box")
@@ -101,21 +105,29 @@ class Report:
         self._keep = keep
 
     def add(self, kind: str, message: str) -> None:
-        """Counts one more of a kind; the first few messages of each are kept."""
+        """Adds a problem.
+
+        Args:
+            kind: Kind of the problem, such as "malformed".
+            message: Description; the first few of each kind are kept.
+        """
         self.counts[kind] += 1
         kept = self.messages.setdefault(kind, [])
         if len(kept) < self._keep:
             kept.append(message)
 
     def merge(self, other: "Report") -> None:
-        """Adds all that another report holds."""
+        """Adds the problems of another report."""
         for kind, messages in other.messages.items():
             room = self._keep - len(self.messages.setdefault(kind, []))
             self.messages[kind] += messages[: max(room, 0)]
         self.counts.update(other.counts)
 
+    def __repr__(self) -> str:
+        return f"<Report: {dict(self.counts)}>"
+
     def to_dict(self) -> dict[str, dict[str, Any]]:
-        """Returns counts and messages by kind, ready for JSON."""
+        """Returns counts and messages by kind, for JSON."""
         return {
             kind: {"count": count, "first": self.messages[kind]}
             for kind, count in sorted(self.counts.items())
@@ -123,7 +135,7 @@ class Report:
 
     def __str__(self) -> str:
         if not self.counts:
-            return "nothing wrong"
+            return "no problems"
         parts = []
         for kind, count in sorted(self.counts.items()):
             kept = self.messages[kind]
@@ -137,9 +149,9 @@ class Annotations:
     """All labels of a data set.
 
     Attributes:
-        classes: The class list; the background is not in it.
-        fields: One entry for each image.
-        report: What was wrong, and so is not in `fields`.
+        classes: Names of the classes, without background.
+        fields: The labels of each field.
+        report: Problems, which are not in `fields`.
     """
 
     classes: tuple[str, ...]
@@ -150,18 +162,18 @@ class Annotations:
 def gather(
     fields: Iterable[FieldLabels], classes: Sequence[str] | None, report: Report
 ) -> Annotations:
-    """Returns the fields with every box once and every class in the list.
+    """Returns the fields with each box once, and the classes.
 
-    Of two equal boxes in a field the first stays; the other is counted as
-    "duplicated", or as "conflicting" if its class is another one. An object whose class
-    is not in a given list is counted as "unknown class" and stays as one to ignore: it
-    is a source, so that it must not be learnt as background.
+    The second of two equal boxes in a field is dropped, and reported as "duplicated",
+    or as "conflicting" if its class differs. An object of a class that is not in
+    `classes` is reported as "unknown class" and ignored: it is a source, so that it
+    must not be learned as background.
 
     Args:
-        fields: As read.
-        classes: The class list; None for the six of Radio Galaxy Zoo if they are
-            enough, else for all that occur, sorted.
-        report: Gets what is wrong.
+        fields: The fields, as read.
+        classes: Names of the classes; None for the six of Radio Galaxy Zoo if there are
+            no others, else for all that occur, sorted.
+        report: Receives the problems.
     """
     unique = [_without_duplicates(field, report) for field in fields]
     if classes is None:

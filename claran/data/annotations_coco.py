@@ -1,4 +1,4 @@
-"""Labels in COCO's JSON: boxes and key points in pixels of a picture, y down."""
+"""Labels in COCO's JSON: boxes and keypoints in pixels of a picture, y down."""
 
 import json
 import math
@@ -26,29 +26,31 @@ def read_coco(
 ) -> Annotations:
     """Returns the labels in a COCO file; its `bbox` is x, y, width, height.
 
-    A field's name is its image's file name without the ending. One key point is taken
-    for the host galaxy's pixel. What makes no sense is counted as "malformed" and left
-    out; a second entry for one image as "duplicated", and an image without a box, which
-    stays, as "unlabelled".
+    The name of a field is the file name of its image without the ending. A single
+    keypoint is the pixel of the host galaxy. Invalid entries are left out and reported
+    as "malformed", second entries for an image as "duplicated". An image without a box
+    is kept and reported as "unlabelled".
 
     Args:
         path: The JSON file.
-        classes: The class list; None for the file's categories in the order of their
-            numbers.
+        classes: Names of the classes; None for the file's categories, in the order of
+            their numbers.
 
     Raises:
-        ImageError: The file cannot be read, is not COCO, or lists no image.
+        ImageError: The file cannot be read, is not COCO, or has no valid image.
     """
     path = Path(path)
     images, categories, annotations = _load(path)
     report = Report()
     fields = _fields(images, report)
     if not fields:
-        raise ImageError(f"{path}: lists no usable image; {report}.")
+        raise ImageError(f"{path}: has no valid image; {report}.")
     names = {
         entry["id"]: str(entry["name"])
         for entry in categories
-        if isinstance(entry, dict) and {"id", "name"} <= set(entry)
+        if isinstance(entry, dict)
+        and {"id", "name"} <= set(entry)
+        and isinstance(entry["id"], int)
     }
     objects: dict[int | str, list[LabelledObject]] = {number: [] for number in fields}
     for entry in annotations:
@@ -58,7 +60,7 @@ def read_coco(
         except KeyError as error:
             what = f"{error} is missing or unknown"
             report.add("malformed", f"annotation {_identity(entry)}: {what}")
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             report.add("malformed", f"annotation {_identity(entry)}: {error}")
     for number, field in fields.items():
         if not objects[number]:
@@ -81,12 +83,14 @@ def _load(path: Path) -> list[list[Any]]:
     if not isinstance(content, dict) or not all(
         isinstance(content.get(part), list) for part in parts
     ):
-        raise ImageError(f"{path}: is not COCO; it needs lists of {', '.join(parts)}.")
+        raise ImageError(
+            f"{path}: is not COCO; it must have the lists {', '.join(parts)}."
+        )
     return [content[part] for part in parts]
 
 
 def _fields(images: list[Any], report: Report) -> dict[int | str, dict[str, Any]]:
-    """Returns name, image and shape of the fields by the images' numbers."""
+    """Returns name, image and shape of each field by the number of its image."""
     fields: dict[int | str, dict[str, Any]] = {}
     names: set[str] = set()
     for entry in images:
@@ -94,10 +98,11 @@ def _fields(images: list[Any], report: Report) -> dict[int | str, dict[str, Any]
             number, file = entry["id"], str(entry["file_name"])
             size = entry.get("height"), entry.get("width")
             shape = None if None in size else (int(size[0]), int(size[1]))
-        except (KeyError, TypeError, ValueError):
+            known = number in fields or Path(file).stem in names
+        except (KeyError, TypeError, ValueError, OverflowError):
             report.add("malformed", f"image {entry!r}: needs id and file_name")
             continue
-        if number in fields or Path(file).stem in names:
+        if known:
             report.add("duplicated", f"image {number}, {file}")
             continue
         names.add(Path(file).stem)
@@ -108,13 +113,13 @@ def _fields(images: list[Any], report: Report) -> dict[int | str, dict[str, Any]
 def _read_object(
     entry: dict[str, Any], names: dict[int, str]
 ) -> tuple[int | str, LabelledObject]:
-    """Returns the image's number and the object."""
+    """Returns the number of the image, and the object."""
     x, y, width, height = (float(value) for value in entry["bbox"])
     if not (math.isfinite(x + y) and 0 < width < math.inf and 0 < height < math.inf):
         raise ValueError(f"its bbox must be x, y, width, height, got {entry['bbox']}")
     host = None
     if entry.get("num_keypoints") == 1 and len(entry.get("keypoints", ())) == 3:
-        # Key points are numbers of pixels, counted from zero: take the pixel's centre.
+        # Keypoints are numbers of pixels, counted from zero: take the pixel's center.
         column, row, _ = entry["keypoints"]
         host = float(column) + 0.5, float(row) + 0.5
     return entry["image_id"], LabelledObject(

@@ -1,23 +1,23 @@
-"""Labels in a table of comma-separated values, one line for each source.
+"""Labels in a table of comma-separated values, with one line for each source.
 
-Columns, in any order; others are not read:
+Columns, in any order; others are ignored:
 
 | column | |
 |---|---|
 | `first_id` or `name` | name of the field; required |
 | `box_x0, box_y0, box_x1, box_y1` | edges in pixels of the FITS array, row 0 lowest, \
 the upper ones exclusive; required |
-| `cls` | class; without it `num_cpnts` and `num_peaks` make it, as "2_3" |
+| `cls` | class; by default made of `num_cpnts` and `num_peaks`, such as "2_3" |
 | `num_cpnts`, `num_peaks` | number of components and of peaks |
 | `cl` or `consensus` | consensus level, 0 to 1 |
 | `peak_ras`, `peak_decs` | brightest peak of each component, degrees, ";" between |
-| `host_ra`, `host_dec` | host galaxy, degrees; empty or "nan" if none is seen |
-| `ignore` | 1 for a source that is neither to be learnt nor to be punished |
+| `host_ra`, `host_dec` | host galaxy, degrees; empty or "nan" if unknown |
+| `ignore` | 1 for a source that is neither a source to find nor background |
 | `split` | "train", "validation" or "test" |
-| `training` | 1 for train, 0 for test; read if there is no `split` |
-| `image`, `infrared` | file names, where they do not follow from the field's name |
+| `training` | 1 for train, 0 for test; used if there is no `split` |
+| `image`, `infrared` | file names, if they differ from the name of the field |
 
-A field without a source has one line with its name, all else empty.
+A field without a source has one line with its name and nothing else.
 """
 
 import csv
@@ -50,18 +50,18 @@ FLAGS = {
 def read_csv(
     path: str | os.PathLike, *, classes: Sequence[str] | None = None
 ) -> Annotations:
-    """Returns the labels of a table; its columns are at the top of this module.
+    """Returns the labels of a table; see the top of this module for its columns.
 
-    A line that makes no sense is counted as "malformed" and left out. Where the lines
-    of a field name several splits, the field goes to the last of train, validation and
-    test, and is counted as "conflicting".
+    An invalid line is left out and reported as "malformed". If the lines of a field
+    have several splits, the field is in the last of train, validation and test, and is
+    reported as "conflicting".
 
     Args:
         path: The table, in UTF-8.
-        classes: The class list; see `claran.data.annotations.gather`.
+        classes: Names of the classes; see `claran.data.annotations.gather`.
 
     Raises:
-        ImageError: The file cannot be read, lacks a column, or has no usable line.
+        ImageError: The file cannot be read, lacks a column, or has no valid line.
     """
     path = Path(path)
     try:
@@ -85,7 +85,7 @@ def read_csv(
         objects.setdefault(name, []).extend([entry] if entry else [])
         splits.setdefault(name, set()).add(split)
     if not objects:
-        raise ImageError(f"{path}: has no usable line; {report}.")
+        raise ImageError(f"{path}: has no valid line; {report}.")
     fields = [
         FieldLabels(
             name=name,
@@ -115,13 +115,13 @@ def _check_columns(path: Path, columns: Sequence[str]) -> None:
 
 def _read_row(row: dict[str, str]) -> tuple[str, LabelledObject | None, str]:
     """Returns the field's name, its source if the line has one, and the split."""
-    # DictReader gives None where a line is short, and puts what is over under None.
+    # DictReader gives None if a line is short, and the key None if it is long.
     if None in row or None in row.values():
         raise ValueError("has more or fewer columns than the first line")
     row = {key: value.strip() for key, value in row.items()}
     name = row.get("first_id") or row.get("name")
     if not name:
-        raise ValueError("names no field")
+        raise ValueError("has no name of a field")
     split = _split(row)
     if not any(row[key] for key in BOX) and not row.get("cls"):
         return name, None, split
@@ -159,7 +159,7 @@ def _number(row: dict[str, str], key: str) -> float:
 
 def _count(row: dict[str, str], key: str) -> int:
     value = _number(row, key) if row.get(key) else 0.0
-    if not (value >= 0 and value == int(value)):
+    if not (0 <= value < np.inf and value == int(value)):
         raise ValueError(f"{key} must be a whole number, got {row[key]!r}")
     return int(value)
 
@@ -172,10 +172,7 @@ def _flag(row: dict[str, str], key: str) -> bool:
 
 
 def _positions(row: dict[str, str]) -> Float64[np.ndarray, "c 2"]:
-    axes = [
-        [float(part) for part in row.get(key, "").split(";") if part.strip()]
-        for key in ("peak_ras", "peak_decs")
-    ]
+    axes = [_degrees(row, key) for key in ("peak_ras", "peak_decs")]
     if len(axes[0]) != len(axes[1]):
         raise ValueError("peak_ras and peak_decs differ in length")
     if any(abs(dec) > 90 for dec in axes[1]):
@@ -183,9 +180,17 @@ def _positions(row: dict[str, str]) -> Float64[np.ndarray, "c 2"]:
     return np.array(axes, np.float64).T.reshape(-1, 2)
 
 
+def _degrees(row: dict[str, str], key: str) -> list[float]:
+    text = row.get(key, "")
+    try:
+        return [float(part) for part in text.split(";") if part.strip()]
+    except ValueError:
+        raise ValueError(f"{key} must be numbers with ;, got {text!r}") from None
+
+
 def _host(row: dict[str, str]) -> tuple[float, float] | None:
     host = _number(row, "host_ra"), _number(row, "host_dec")
-    # Surveys write -99 or -999 where there is none.
+    # Surveys have -99 or -999 if there is none.
     return host if np.isfinite(host).all() and abs(host[1]) <= 90 else None
 
 

@@ -1,6 +1,6 @@
 """Labels in PASCAL VOC's XML, one file for each picture, y down.
 
-VOC counts pixels from one and its boxes include the last: as edges they are
+VOC counts pixels from one, and its boxes include the last pixel: the edges are
 `(xmin - 1, ymin - 1, xmax, ymax)`.
 """
 
@@ -30,36 +30,37 @@ def read_voc(
 
     Args:
         folder: The folder.
-        classes: The class list; see `claran.data.annotations.gather`.
+        classes: Names of the classes; see `claran.data.annotations.gather`.
 
     Raises:
-        ImageError: The folder is missing, or no file in it is VOC.
+        ImageError: The folder is missing, or has no VOC file.
     """
     paths = sorted(Path(folder).glob("*.xml"))
     if not paths:
-        raise ImageError(f"{folder}: no such folder, or no .xml in it.")
+        raise ImageError(f"{folder}: no such folder, or no .xml file in it.")
     report = Report()
     fields = [parse_voc(path.read_bytes(), path.stem, report) for path in paths]
     usable = [field for field in fields if field is not None]
     if not usable:
-        raise ImageError(f"{folder}: no file in it is PASCAL VOC; {report}.")
+        raise ImageError(f"{folder}: has no PASCAL VOC file; {report}.")
     return gather(usable, classes, report)
 
 
 def parse_voc(content: bytes, name: str, report: Report) -> FieldLabels | None:
-    """Returns the labels in one XML file; None, counted as "malformed", if it is none.
+    """Returns the labels in an XML file; None if it is not a VOC file.
 
-    An object that makes no sense is counted as "malformed" and left out. A file without
-    an object is counted as "unlabelled"; its field stays, without a source.
+    Such a file, or an invalid object, is left out and reported as "malformed". A field
+    without objects is kept and reported as "unlabelled".
 
     Args:
-        content: The file.
+        content: Content of the file.
         name: Name of the field.
-        report: Gets what is wrong.
+        report: Receives the problems.
     """
     try:
         root = ElementTree.fromstring(content)
-    except ElementTree.ParseError as error:
+    # The last two are for encodings that are unknown or not supported.
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
         report.add("malformed", f"{name}.xml: not XML ({error})")
         return None
     if root.tag != "annotation":
@@ -93,7 +94,7 @@ def _read_object(node: ElementTree.Element) -> LabelledObject:
             "its box must satisfy 0 < xmin <= xmax and 0 < ymin <= ymax, got "
             f"{[x0, y0, x1, y1]}"
         )
-    # The original reads names in lower case; its own have no letters.
+    # The original converts names to lower case, but its own have no letters.
     code = (node.findtext("name") or "").strip()
     if not code:
         raise ValueError("has no name")
@@ -117,4 +118,6 @@ def _shape(root: ElementTree.Element) -> tuple[int, int] | None:
         height, width = (_number(root, f"size/{key}") for key in ("height", "width"))
     except ValueError:
         return None
-    return (int(height), int(width)) if height > 0 and width > 0 else None
+    if not (0 < height < np.inf and 0 < width < np.inf):
+        return None
+    return int(height), int(width)

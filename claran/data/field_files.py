@@ -1,4 +1,4 @@
-"""One labelled field out of its files: images read, boxes cut, positions in pixels."""
+"""Reading of a labelled field from its files."""
 
 import dataclasses
 import re
@@ -18,7 +18,8 @@ from claran.fields.field import Field
 from claran.fields.objects import Objects
 from claran.io.paths import FITS_ENDINGS
 from claran.sky.images import SkyImage, read_picture, read_sky_image
-from claran.sky.pictures import infrared_field, picture_to_array
+from claran.sky.infrared_pictures import infrared_field
+from claran.sky.pictures import picture_to_array
 from claran.sky.surveys import Survey
 
 __all__ = [
@@ -30,23 +31,24 @@ __all__ = [
     "sky_place",
 ]
 
-JANSKY = {"mjy": 1e-3, "ujy": 1e-6}  # Units of headers that are not Jy, per beam.
+JANSKY = {"mjy": 1e-3, "ujy": 1e-6}  # Units of headers other than Jy, in Jy.
 
 Problems = list[tuple[str, str]]
-"""What was wrong: kinds and messages of a `Report`."""
+"""Kinds and messages of problems, for a `Report`."""
 
 Place = tuple[tuple[float, float] | None, float]
-"""A field's center, degrees (None if unknown), and its longer side, arcmin (0 then)."""
+"""Center of a field, degrees, or None; and its longer side, arcmin, or 0."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class FieldFiles:
-    """The labels of a field and where its images are.
+    """The labels of a field and the paths of its images.
 
     Attributes:
-        labels: Its labels.
-        radio: Radio FITS file; None for a field that is nothing but a picture.
-        picture: Infrared picture or FITS file; without `radio` the picture itself.
+        labels: Labels of the field.
+        radio: Radio FITS file; None for a field that is only a picture.
+        picture: Infrared picture or FITS file, if any; without `radio` the picture of
+            the field.
     """
 
     labels: FieldLabels
@@ -55,10 +57,12 @@ class FieldFiles:
 
 
 class Loaded(NamedTuple):
-    """A field in memory, and its labels as they were read."""
+    """A field, and its labels as they were read."""
 
     field: Field
-    labelled: tuple[LabelledObject, ...]  # Boxes cut to the image; one an object.
+    labelled: tuple[
+        LabelledObject, ...
+    ]  # With boxes clipped to the image.
 
 
 def load_field(
@@ -68,17 +72,17 @@ def load_field(
     survey: Survey | None = None,
     noise: float | None = None,
 ) -> tuple[Loaded | None, Problems]:
-    """Returns the field, radio in Jy/beam, and what was wrong.
+    """Returns the field, with the radio image in Jy/beam, and its problems.
 
-    It is None if the radio image, or the picture without one, cannot be used. An
-    infrared image that cannot be is left out. An object of a class outside of the list
-    is ignored.
+    The field is None if its radio image, or its picture if it is only a picture, cannot
+    be used. An infrared image that cannot be used is left out. Objects of other classes
+    are ignored.
 
     Args:
         files: Labels and images.
-        classes: The class list.
-        survey: What the header does not say; see `Field`.
-        noise: See `Field`.
+        classes: Names of the labels 1, 2 ...
+        survey: Survey of the image; see `Field`.
+        noise: Noise of the image, Jy/beam; see `Field`.
     """
     try:
         if files.radio is None:
@@ -89,7 +93,12 @@ def load_field(
 
 
 def sky_place(name: str, radio: SkyImage | None) -> Place:
-    """Returns where a field is, from its WCS or else from its name."""
+    """Returns the place of a field on the sky, from its WCS or else its name.
+
+    Args:
+        name: Name of the field.
+        radio: Its radio image; None without.
+    """
     if radio is None or radio.wcs is None or radio.pixel_arcsec is None:
         return position_from_name(name), 0.0
     ny, nx = radio.values.shape
@@ -125,11 +134,11 @@ def _load_pair(
         noise=noise,
     )
     try:
-        field.noise  # noqa: B018 - an image without noise is found out now.
+        field.noise  # noqa: B018 - fails for an image without noise.
     except ImageError:
         raise ImageError(
-            f"{path}: most of its pixels have one value, so that it has no noise to "
-            "measure; make blank pixels NaN."
+            f"{path}: cannot estimate the noise, as over half of the pixels share one "
+            "value; set blank pixels to NaN."
         ) from None
     return Loaded(field, labelled), problems + cut
 
@@ -173,7 +182,7 @@ def _objects(
 
 
 def _positions(objects: Sequence[LabelledObject], wcs: WCS | None) -> dict[str, Any]:
-    """Returns hosts and components in pixels, edges; what is unknown is NaN or left."""
+    """Returns hosts (NaN if unknown) and components in pixels, edges."""
     host = np.full((len(objects), 2), np.nan, np.float32)
     places, owners = [np.empty((0, 2))], []
     for number, entry in enumerate(objects):
@@ -201,7 +210,7 @@ def _to_pixels(wcs: WCS, sky: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 
 def _inside(
     labels: FieldLabels, shape: tuple[int, int]
 ) -> tuple[tuple[LabelledObject, ...], Problems]:
-    """Returns the objects with all boxes cut to the image, and what was cut."""
+    """Returns the objects with boxes clipped to the image, and the problems."""
     height, width = shape
     limits = np.array([width, height, width, height], np.float32)
     objects, problems = [], []
@@ -224,7 +233,7 @@ def _infrared(radio: SkyImage, path: Path) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def _to_jansky(unit: str) -> float:
-    """Returns the factor that makes Jy of a header's unit; 1 of any but mJy and uJy.
+    """Returns the factor from a header's unit to Jy; 1 for all but mJy and uJy.
 
     >>> _to_jansky("mJy/beam"), _to_jansky("uJy beam-1"), _to_jansky("MJy/sr")
     (0.001, 1e-06, 1.0)

@@ -1,6 +1,6 @@
-"""Find the labelled fields in a user's folder: FITS with a table, COCO, PASCAL VOC.
+"""Labelled fields in a user's folder: FITS files with a table, COCO, or PASCAL VOC.
 
-These are the layouts. Pictures and FITS files may lie in subfolders of any depth:
+The layouts are as follows. Pictures and FITS files may be in subfolders of any depth:
 
 | labels | images |
 |---|---|
@@ -8,8 +8,8 @@ These are the layouts. Pictures and FITS files may lie in subfolders of any dept
 | `FOLDER/NAME.json`, COCO | pictures in FOLDER |
 | `FOLDER/*.xml` or `FOLDER/Annotations/*.xml`, VOC | pictures in FOLDER |
 
-If VOC's lists `FOLDER/ImageSets/Main/train.txt`, `val.txt` (or `validation.txt`) and
-`test.txt` exist, they give the splits.
+The lists of VOC `FOLDER/ImageSets/Main/train.txt`, `val.txt` (or `validation.txt`) and
+`test.txt`, if they exist, give the splits.
 """
 
 import dataclasses
@@ -43,14 +43,14 @@ def find_pairs(
 
     Args:
         folder: Folder of the table and the images.
-        classes: Class list; see `claran.data.annotations.gather`.
+        classes: Names of the classes; see `claran.data.annotations.gather`.
 
     Raises:
         ImageError: There is no table, or no labelled field has an image.
     """
     table = folder / TABLE
     if not table.is_file():
-        raise ImageError(f"{table}: no such file; put the table of boxes there.")
+        raise ImageError(f"{table}: no such file; write the table of boxes there.")
     labels = read_csv(table, classes=classes)
     report = labels.report
     radio, infrared = _index_pairs(folder, report)
@@ -69,7 +69,7 @@ def find_pairs(
     if not found:
         raise ImageError(
             f"{folder}: none of the {len(labels.fields)} fields in {TABLE} has a FITS "
-            "file of its name; README.md shows the layout."
+            "file of its name; see README.md for the layout."
         )
     return found, labels
 
@@ -81,7 +81,7 @@ def find_coco(
 
     Args:
         path: The `.json` file.
-        classes: Class list; None for the categories of the file.
+        classes: Names of the classes; None for the categories of the file.
 
     Raises:
         ImageError: The file cannot be used, or none of its images exists.
@@ -97,7 +97,7 @@ def find_voc(
 
     Args:
         folder: Folder in VOC's layout; see the top of this module.
-        classes: Class list; None for the classes that the files name.
+        classes: Names of the classes; None for the classes in the files.
 
     Raises:
         ImageError: There is no VOC file, or none has a picture.
@@ -116,7 +116,7 @@ def find_voc(
 
 
 def voc_folder(folder: Path) -> Path | None:
-    """Returns the folder of the VOC files, here or below; None if there are none."""
+    """Returns the folder of the VOC files, `folder` or its `Annotations`, or None."""
     places = (folder / "Annotations", folder)
     return next((place for place in places if any(place.glob("*.xml"))), None)
 
@@ -124,13 +124,13 @@ def voc_folder(folder: Path) -> Path | None:
 def divide(
     files: Sequence[FieldFiles], places: Sequence[Place], report: Report
 ) -> dict[str, list[FieldFiles]]:
-    """Returns the fields of each split; splits without a field are left out.
+    """Returns the fields of each split, without empty splits.
 
     Args:
         files: The fields. Splits in their labels are kept; see
             `claran.data.sky_splits.complete_splits`.
         places: Position and size of each field on the sky.
-        report: Takes the problems found.
+        report: Receives the problems.
     """
     names = [field.labels.name for field in files]
     known = dict(zip(names, places, strict=True))
@@ -185,7 +185,7 @@ def _choose(folder: Path, named: str, found: Path | None) -> Path | None:
 
 
 def _with_pictures(folder: Path, labels: Annotations) -> list[FieldFiles]:
-    """Returns the fields with a picture in the folder; reports the others."""
+    """Returns the fields with a picture in the folder, and reports the others."""
     pictures = _index_pictures(folder, labels.report)
     found = []
     for field in labels.fields:
@@ -198,7 +198,7 @@ def _with_pictures(folder: Path, labels: Annotations) -> list[FieldFiles]:
     if not found:
         raise ImageError(
             f"{folder}: none of {len(labels.fields)} labelled pictures is there; "
-            f"{labels.report}. For FITS files, put the labels into {TABLE}."
+            f"{labels.report}. For FITS files, write the labels to {TABLE}."
         )
     return found
 
@@ -217,7 +217,7 @@ def _index_pictures(folder: Path, report: Report) -> dict[str, Path]:
 def _picture(
     folder: Path, field: FieldLabels, pictures: Mapping[str, Path]
 ) -> Path | None:
-    # Labels come from others: a path that leads out of the folder is not followed.
+    # Labels may come from others: paths that lead out of the folder are not followed.
     named = folder / field.image
     inside = named.resolve().is_relative_to(folder.resolve())
     if inside and named.suffix.lower() in PICTURE_ENDINGS and named.is_file():
@@ -237,7 +237,7 @@ def _read_lists(folder: Path, report: Report) -> dict[str, str]:
         except (OSError, UnicodeDecodeError) as error:
             raise ImageError(f"{path}: cannot be read as a list ({error}).") from None
         for name in names:
-            # The later list wins, so that no test field is trained on.
+            # The later list is used, so that no test field is trained on.
             if splits.get(name, split) != split:
                 report.add("conflicting", f"{name}: is in {splits[name]} and {split}")
             splits[name] = split

@@ -1,4 +1,4 @@
-"""Fields out of a prepared data set of TensorFlow Datasets."""
+"""Fields from a prepared data set of TensorFlow Datasets."""
 
 import dataclasses
 import os
@@ -17,14 +17,14 @@ __all__ = ["Records", "from_record", "open_prepared"]
 
 
 class Records:
-    """The fields of one split, decoded as they are read.
+    """The fields of a split, decoded when they are read.
 
     Args:
         records: TFDS's data source, or any sequence of decoded examples with the
             features of `datasets/rgz/README.md`.
-        labels: The label of each class of the data set, from 1; 0 for one that is to be
-            ignored. None for the data set's own order.
-        survey: What the records do not say; see `claran.fields.field.Field`.
+        labels: Label of each class of the data set, from 1; 0 for an ignored class.
+            None for the order of the data set.
+        survey: Survey of the images; see `claran.fields.field.Field`.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ def open_prepared(folder: str | os.PathLike, split: str) -> tuple[Any, tuple[str
     """Returns TFDS's data source of a split, and the names of the classes.
 
     Args:
-        folder: Holds `dataset_info.json`, such as `DIR/rgz/pairs/1.1.0`.
+        folder: Folder with `dataset_info.json`, such as `DIR/rgz/pairs/1.1.0`.
         split: "train", "validation", "test", "all", or a part such as "train[:100]".
 
     Raises:
@@ -62,14 +62,14 @@ def open_prepared(folder: str | os.PathLike, split: str) -> tuple[Any, tuple[str
         names = tuple(builder.info.features["objects"]["labels"].feature.names)
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise ValueError(
-            f"{folder}: holds no prepared data set ({error}); give the folder with its "
+            f"{folder}: has no prepared data set ({error}); give the folder with its "
             "dataset_info.json, or make it with --mode=prepare."
         ) from None
     try:
         return builder.as_data_source(split), names
     except (OSError, ValueError, NotImplementedError) as error:
         raise ValueError(
-            f"{folder}: cannot give the split {split!r} ({error}); it has "
+            f"{folder}: has no split {split!r} ({error}); it has "
             f"{', '.join(builder.info.splits)}."
         ) from None
 
@@ -82,14 +82,14 @@ def from_record(
 ) -> Field:
     """Returns the field of a decoded example.
 
-    Labels count from 1 instead of 0, and pictures are BGR instead of RGB. Objects of a
-    class outside of the list are ignored. A ready-made picture (D1, D3, D4) is a field
-    without a radio image.
+    Labels count from 1 instead of 0, and pictures are BGR instead of RGB. Objects of
+    ignored classes are ignored. A record of a picture (D1, D3, D4) is a field without a
+    radio image.
 
     Args:
-        record: With the features of `datasets/rgz/README.md`.
-        classes: See `Records`.
-        survey: What the record does not say.
+        record: Example with the features of `datasets/rgz/README.md`.
+        classes: Label of each class, see `Records`.
+        survey: Survey of the image; see `claran.fields.field.Field`.
     """
     name = record["name"]
     name = name.decode() if isinstance(name, bytes) else str(name)

@@ -1,8 +1,8 @@
-"""Train, validation and test by position on the sky, so that no two share a galaxy.
+"""Train, validation and test splits by position on the sky.
 
-Fields that lie close together may show the same galaxy. They are linked into groups,
-and all fields of a group go to one split. A hash of the group's first name chooses the
-split, so that the same list gives the same splits on every machine.
+Fields that are close together may show the same galaxy. They are linked into groups,
+and all fields of a group are in one split. The split follows from a hash of the first
+name in the group, so that the same list gives the same splits on every machine.
 """
 
 import collections
@@ -21,12 +21,12 @@ from claran.data.annotations import Report
 
 __all__ = ["complete_splits", "group_by_sky", "position_from_name"]
 
-# Fields of 3' do not overlap if their centers are more than 4.3' apart. The rest leaves
-# room for a galaxy that reaches from one field into the next.
+# Fields of 3' do not overlap if their centers are more than 4.3' apart. The rest is for
+# galaxies that extend from one field into the next.
 LINK_ARCMIN = 6.0
 CUTS = {"validation": 0.1, "test": 0.2}
-# Right ascension and declination as jparser takes them, with three decimals at most. It
-# finds nothing in a name with more.
+# Right ascension and declination for jparser, with at most three decimals. It does not
+# find positions with more.
 NAME = re.compile(r"(J\d{6}\.?\d{0,3})\d*([+-]\d{6}\.?\d{0,3})")
 
 
@@ -59,7 +59,7 @@ def group_by_sky(
 ) -> list[int]:
     """Returns for each position the index of the first position of its group.
 
-    Two positions are in one group if a chain of positions joins them with no step
+    Two positions are in one group if a chain of positions connects them with no step
     longer than `link_arcmin`.
 
     Args:
@@ -91,28 +91,27 @@ def complete_splits(
     *,
     link_arcmin: float = LINK_ARCMIN,
 ) -> dict[str, str]:
-    """Returns the split of each field: the given one, or one that is drawn.
+    """Returns the split of each field, given or chosen.
 
-    - No field has a split: a tenth of the groups becomes validation, a fifth test.
-    - Some fields have a split, but none is validation: a tenth of the train groups
+    - If no field has a split, a tenth of the groups becomes validation, a fifth test.
+    - If some fields have a split, but none is validation, a tenth of the train groups
       without a test field becomes validation.
-    - Some fields are validation: all given splits stay.
+    - If some fields are validation, all given splits are kept.
 
-    A field without a split is train unless it is drawn for another one. A published
-    division is kept even where a train field has a test field in its group; each such
-    field is reported as "train beside test".
+    Other fields without a split are train. Given splits are kept even if a train field
+    has a test field in its group; each such field is reported as "train beside test".
 
     Args:
         given: "train", "validation", "test" or "" by name.
         positions: Right ascension and declination in degrees by name; a field without
             a position is a group of its own.
-        report: Takes the problems found.
+        report: Receives the problems.
         link_arcmin: See `group_by_sky`; twice the side of a field is a good value.
 
     Returns:
         "train", "validation" or "test" by name.
     """
-    ordered = sorted(given)  # The order of the list must not matter.
+    ordered = sorted(given)  # The result must not depend on the order.
     places = [positions.get(name, (np.nan, np.nan)) for name in ordered]
     groups = group_by_sky(
         np.array(places, np.float64).reshape(-1, 2), link_arcmin=link_arcmin

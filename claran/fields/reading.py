@@ -19,7 +19,7 @@ from claran.sky.images import (
     read_picture,
     read_sky_image,
 )
-from claran.sky.pictures import infrared_field
+from claran.sky.infrared_pictures import infrared_field
 from claran.sky.surveys import Survey
 
 __all__ = ["read_field", "read_infrared", "read_picture_field", "with_beam"]

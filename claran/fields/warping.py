@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Float32, Int, UInt8
 
 from claran.fields.field import Field
 from claran.fields.outlines import components, outlines
-from claran.sky.pictures import MEAN_INFRARED
+from claran.sky.infrared_pictures import MEAN_INFRARED
 
 __all__ = ["about_center", "rotation", "warp"]
 

@@ -112,8 +112,8 @@ def find_survey(name: str | os.PathLike) -> Survey:
     if Path(name).suffix.lower() == ".toml":
         return read_survey(name)
     raise ImageError(
-        f"survey {str(name)!r}: must be one of {', '.join(SURVEYS)}, or a .toml file "
-        "that describes another survey."
+        f"survey {str(name)!r}: not one of {', '.join(SURVEYS)}, and not a .toml file "
+        "with the description of another survey."
     )
 
 
@@ -142,9 +142,7 @@ def read_survey(path: str | os.PathLike) -> Survey:
     try:
         return Survey(**_checked(values))
     except ValueError as error:
-        raise ImageError(
-            f"{path}: is no valid description of a survey: {error}"
-        ) from None
+        raise ImageError(f"{path}: does not describe a survey: {error}") from None
 
 
 def _checked(values: dict[str, Any]) -> dict[str, Any]:

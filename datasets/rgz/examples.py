@@ -13,7 +13,7 @@ from claran.data.annotations import LabelledObject
 from claran.data.field_files import FieldFiles, Problems, load_field
 from claran.errors import ImageError
 from claran.sky.images import SkyImage
-from claran.sky.pictures import MEAN_INFRARED
+from claran.sky.infrared_pictures import MEAN_INFRARED
 
 __all__ = [
     "as_rgb_png",

@@ -180,7 +180,7 @@ def test_csv_keeps_a_field_without_a_source(write_csv):
     [
         ("F,1_1,1,2,3", "has more or fewer columns"),
         ("F,1_1,1,2,3,4,5", "has more or fewer columns"),
-        (",1_1,1,2,3,4", "names no field"),
+        (",1_1,1,2,3,4", "has no name of a field"),
         ("F,1_1,1,x,3,4", "box_y0 must be a number, got 'x'"),
         ("F,1_1,1,,3,4", "must satisfy x0 < x1 and y0 < y1, got .1.0, nan, 3.0, 4.0."),
         ("F,1_1,3,2,1,4", "must satisfy x0 < x1 and y0 < y1"),
@@ -207,7 +207,7 @@ def test_csv_counts_malformed_lines(write_csv, line, message):
 )
 def test_csv_counts_malformed_extras(write_csv, column, value, message):
     path = write_csv(f"F,1_1,1,2,3,4,{value}", header=f"{HEADER},{column}")
-    with pytest.raises(ImageError, match=f"no usable line; 1 malformed .*{message}"):
+    with pytest.raises(ImageError, match=f"no valid line; 1 malformed .*{message}"):
         read_csv(path)
 
 
@@ -277,8 +277,8 @@ def test_coco_counts_bad_images(write_coco):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"images": {}}, "is not COCO; it needs lists of images, categories, annot"),
-        ({"images": []}, "lists no usable image"),
+        ({"images": {}}, "is not COCO; it must have the lists images, categories"),
+        ({"images": []}, "has no valid image"),
     ],
 )
 def test_other_json_is_refused(write_coco, changes, message):
@@ -343,7 +343,7 @@ def test_voc_folder_without_voc_is_refused(tmp_path):
     with pytest.raises(ImageError, match=r"no such folder, or no [.]xml in it"):
         read_voc(tmp_path)
     (tmp_path / "a.xml").write_text("")
-    with pytest.raises(ImageError, match="no file in it is PASCAL VOC; 1 malformed"):
+    with pytest.raises(ImageError, match="has no PASCAL VOC file; 1 malformed"):
         read_voc(tmp_path)
 
 
@@ -376,4 +376,4 @@ def test_report_keeps_the_first_messages_and_counts_all():
     other.merge(report)
     assert str(other) == "6 malformed (line 0; line 1; ...)"
     assert other.to_dict() == {"malformed": {"count": 6, "first": ["line 0", "line 1"]}}
-    assert str(Report()) == "nothing wrong"
+    assert str(Report()) == "no problems"

@@ -112,5 +112,5 @@ def test_records_decode_as_they_are_read(record):
 
 
 def test_folder_without_a_data_set_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"holds no prepared data set .* --mode=prep"):
+    with pytest.raises(ValueError, match=r"has no prepared data set .* --mode=prep"):
         open_prepared(tmp_path, "train")

@@ -260,12 +260,12 @@ def test_parts_and_sums_of_splits(tmp_path):
 def test_unknown_split_is_refused(tmp_path):
     folder = write_pairs(tmp_path / "own", splits=["train"] * 5 + ["validation"])
     with pytest.raises(
-        ValueError, match=r"cannot give the split 'test' .* train \(5\), validation"
+        ValueError, match=r"has no split 'test' .* train \(5\), validation"
     ):
         open_source(folder, "test")
     builder = prepare("rgz/pairs", data_dir=tmp_path / "data", manual_dir=folder)
     with pytest.raises(
-        ValueError, match=r"cannot give the split 'test' .* it has train, validation"
+        ValueError, match=r"has no split 'test' .* it has train, validation"
     ):
         open_source(builder.data_path, "test")
 
@@ -394,7 +394,7 @@ def test_nothing_usable_is_refused(tmp_path):
     folder = write_pairs(tmp_path / "own")
     for path in folder.glob("*.fits"):
         path.write_bytes(b"x")
-    with pytest.raises(ImageError, match="own: no usable field; 6 unusable image"):
+    with pytest.raises(ImageError, match="own: has no usable field; 6 unusable image"):
         open_source(folder)
     coco = write_coco(tmp_path / "coco")
     shutil.rmtree(coco.parent / "images")
@@ -404,7 +404,7 @@ def test_nothing_usable_is_refused(tmp_path):
         open_source(coco)
     (tmp_path / "odd").mkdir()
     (tmp_path / "odd/dataset_info.json").write_text("{}")
-    with pytest.raises(ValueError, match="odd: holds no prepared data set"):
+    with pytest.raises(ValueError, match="odd: has no prepared data set"):
         open_source(tmp_path / "odd")
 
 

@@ -179,9 +179,7 @@ class TestChannels:
         assert assumed.meta["ASSUMED"] == "no beam: assumed FIRST's, 5.4 arcsec"
 
     def test_a_beam_needs_the_size_of_a_pixel(self, detector, field):
-        with pytest.raises(
-            ImageError, match=r"array: has no WCS, so that the width of a beam"
-        ):
+        with pytest.raises(ImageError, match=r"array: has no WCS, so that the width"):
             detector.detect(field.data, beam_arcsec=5.4)
 
     def test_a_wcs_may_be_given(self, detector, field):
@@ -193,9 +191,7 @@ class TestChannels:
 
     def test_no_pictures(self, detector, infrared):
         picture = read_picture_field(infrared)
-        with pytest.raises(
-            ValueError, match="is a picture, but the network needs a radio"
-        ):
+        with pytest.raises(ValueError, match="is a picture, but the network needs"):
             list(detector.engine.detect([picture], score_threshold=0))
 
     def test_saved_and_loaded(self, detector, field, tmp_path):

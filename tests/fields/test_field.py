@@ -181,13 +181,9 @@ def test_a_picture_has_no_noise_and_no_islands():
 
 
 def test_a_field_of_nothing_is_refused(image):
-    with pytest.raises(
-        ValueError, match="f: give `image`, `picture` or both; got neither"
-    ):
+    with pytest.raises(ValueError, match="f: give `image`, `picture` or both"):
         Field("f")
-    with pytest.raises(
-        ValueError, match="f: give `image`, `picture` or both; got neither"
-    ):
+    with pytest.raises(ValueError, match="f: give `image`, `picture` or both"):
         Field("f", image=image).replace(image=None)
 
 

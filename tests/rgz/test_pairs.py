@@ -115,7 +115,7 @@ def test_folder_without_a_table_or_an_image_is_refused(pairs_folder, tmp_path):
     (tmp_path / "no").mkdir()
     (tmp_path / "no/a.fits").write_bytes(b"")
     with pytest.raises(
-        ImageError, match=r"annotations\.csv: no such file; put the table"
+        ImageError, match=r"annotations\.csv: no such file; write the table"
     ):
         prepare("rgz/pairs", data_dir=tmp_path / "data", manual_dir=tmp_path / "no")
     (pairs_folder / "annotations.csv").rename(tmp_path / "no/annotations.csv")

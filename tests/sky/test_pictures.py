@@ -9,6 +9,7 @@ from claran.errors import ImageError
 from claran.sky import contours as radio
 from claran.sky import pictures as fusion
 from claran.sky.images import SkyImage, read_picture, read_sky_image
+from claran.sky.infrared_pictures import MEAN_INFRARED, infrared_picture
 
 PLAIN = (40, 90, 200)
 
@@ -78,7 +79,7 @@ def test_d4_keeps_the_hull(field, plain):
     picture = fusion.fuse(field, plain, method="D4")
     assert picture[22, 30].tolist() == list(PLAIN)  # Between the two.
     for row, column in ((0, 0), (0, 59), (39, 0), (39, 59)):
-        assert (picture[row, column] == fusion.MEAN_INFRARED).all()
+        assert (picture[row, column] == MEAN_INFRARED).all()
 
 
 def test_sigma_level_and_min_extent(field, plain):
@@ -90,14 +91,14 @@ def test_sigma_level_and_min_extent(field, plain):
 def test_no_contours(rng, plain):
     quiet = SkyImage(values=rng.uniform(-1, 1, (40, 60)).astype(np.float32))
     assert (fusion.fuse(quiet, plain, method="D3") == plain).all()
-    assert (fusion.fuse(quiet, plain, method="D4") == fusion.MEAN_INFRARED).all()
+    assert (fusion.fuse(quiet, plain, method="D4") == MEAN_INFRARED).all()
 
 
 def test_picture_of_another_size(field):
     large = np.full((120, 120, 3), PLAIN, np.uint8)
     picture = fusion.fuse(field, large, method="D4")
     assert picture.shape == (120, 120, 3)
-    rows, columns = (picture != fusion.MEAN_INFRARED).any(axis=2).nonzero()
+    rows, columns = (picture != MEAN_INFRARED).any(axis=2).nonzero()
     box = np.array([[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]])
     x0, y0, x1, y1 = fusion.picture_to_array(box.astype(float), (40, 60), (120, 120))[0]
     assert ((x0 + x1) / 2, (y0 + y1) / 2) == pytest.approx((15.5, 30.5), abs=1)
@@ -133,7 +134,8 @@ def test_refuses_picture(field, picture):
 def test_refuses_no_noise(plain, fill):
     image = SkyImage(values=np.full((40, 60), fill, np.float32), name="x.fits")
     with pytest.raises(
-        ImageError, match=r"x.fits: has no noise .* blank pixels to NaN"
+        ImageError,
+        match=r"x.fits: has no noise for .* blank pixels to NaN",
     ):
         fusion.fuse(image, plain, method="D4")
 
@@ -165,7 +167,7 @@ def test_uncovered_sky_gets_the_mean_color(rng):
     field = SkyImage(values=values, wcs=tangent_plane(40, 40, 1.8))
     infrared = SkyImage(values=values[:20, :20], wcs=tangent_plane(20, 20, 1.8))
     picture = fusion.fuse(field, infrared, method="D3", sigma_level=100.0)
-    mean = (picture == fusion.MEAN_INFRARED).all(axis=2)
+    mean = (picture == MEAN_INFRARED).all(axis=2)
     assert mean[:9].all() and mean[:, 31:].all() and not mean[12:28, 12:28].any()
 
 
@@ -208,16 +210,16 @@ def test_infrared_colors(rng):
     values = rng.normal(size=(100, 100))
     add_star(values, 20, 30)
     values[0, 0], values[0, 1] = np.nan, np.inf
-    picture = fusion.infrared_picture(values)
-    assert (picture[99, :2] == fusion.MEAN_INFRARED).all()
+    picture = infrared_picture(values)
+    assert (picture[99, :2] == MEAN_INFRARED).all()
     assert (picture[69, 20] > [200, 240, 250]).all()
     median = np.median(picture.reshape(-1, 3).astype(int), axis=0)
-    assert np.abs(median - fusion.MEAN_INFRARED).max() < 25
+    assert np.abs(median - MEAN_INFRARED).max() < 25
 
 
 @pytest.mark.parametrize("fill", [3.0, np.nan])
 def test_infrared_without_noise(fill):
-    picture = fusion.infrared_picture(np.full((4, 5), fill))
+    picture = infrared_picture(np.full((4, 5), fill))
     assert (
         picture.shape == (4, 5, 3)
         and len(np.unique(picture.reshape(-1, 3), axis=0)) == 1
@@ -323,7 +325,7 @@ def test_golden_without_contours(golden, expected):
     image, infrared = golden_pair(golden, expected, 3)
     assert (fusion.fuse(image, infrared, method="D3") == infrared).all()
     picture = fusion.fuse(image, infrared, method="D4")
-    assert (picture == fusion.MEAN_INFRARED).all()
+    assert (picture == MEAN_INFRARED).all()
 
 
 def test_published_d1_picture(real_data):
@@ -353,8 +355,8 @@ def test_real_pairs(real_data, name):
     picture = fusion.fuse(image, read_sky_image(path), method="D3", sigma_level=1e6)
     assert picture.shape == (*image.values.shape, 3)
     mean = picture.reshape(-1, 3).mean(axis=0)
-    np.testing.assert_allclose(mean, fusion.MEAN_INFRARED, atol=10)
-    covered = (picture != fusion.MEAN_INFRARED).any(axis=2).mean()
+    np.testing.assert_allclose(mean, MEAN_INFRARED, atol=10)
+    covered = (picture != MEAN_INFRARED).any(axis=2).mean()
     assert covered == pytest.approx(0.53 if "_11" in name else 1.0, abs=0.02)
     fusion.fuse(image, read_sky_image(path), method="D4")
 
