@@ -85,8 +85,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    # Without the modules that this file imports.
-    hidden = {"Any", "TYPE_CHECKING", "importlib", "os", "sys"}
-    shown = {name for name in globals() if not name.startswith("_")} - hidden
-    special = {"__all__", "__doc__", "__file__", "__name__", "__path__", "__version__"}
-    return sorted({*shown, *_HOMES, *special})
+    return sorted(__all__)

@@ -28,9 +28,10 @@ import numpy as np
 from absl import app, flags, logging
 
 from claran import accelerator
-from claran.detection.detector import Detector
+from claran.detection.engine import Engine
+from claran.detection.presets import claran_v01
+from claran.fields.field import Field
 from claran.io.atomic import replace_file
-from claran.models.presets import claran_v01
 from claran.ops.nms import nms
 from claran.ops.sampler import sample_rois
 
@@ -93,25 +94,27 @@ def network(batches: list[int], precision: str, *, peers: bool) -> str:
     keras.config.set_dtype_policy(policy)
     model = claran_v01()
     keras.config.set_dtype_policy("float32")
-    detector = Detector(model, trained=False)
-    backbone = jax.jit(model.backbone.stateless_call)
+    features = model.network.backbone
+    backbone = jax.jit(features.stateless_call)
     values = [
         [variable.value for variable in variables]
         for variables in (
-            model.backbone.trainable_variables,
-            model.backbone.non_trainable_variables,
+            features.trainable_variables,
+            features.non_trainable_variables,
         )
     ]
     rng = np.random.default_rng(0)
     rows = []
     for batch in batches:
-        pictures = list(rng.integers(0, 256, (batch, 132, 132, 3), np.uint8))
+        pictures = rng.integers(0, 256, (batch, 132, 132, 3), np.uint8)
+        fields = [Field("", picture=picture) for picture in pictures]
+        engine = Engine(model, batch_size=batch)
         images = jax.device_put(rng.uniform(0, 255, (batch, SIZE, SIZE, 3)))
         images = images.astype("float32")
         tasks: dict[str, Task] = {
             "convolutions of VGG16": lambda: backbone(*values, images),  # noqa: B023
             "end to end": lambda: list(
-                detector.detect_pictures(pictures, batch_size=batch)  # noqa: B023
+                engine.detect(fields, score_threshold=0.05)  # noqa: B023
             ),
         }
         if peers and batch == 1 and _has_torch():

@@ -18,11 +18,14 @@ from absl import app, flags
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from claran.detection.detections import Detections
 from claran.evaluation.average_precision import COCO_IOU, average_precision
+from claran.evaluation.catalogs import detected_catalog, true_catalog
 from claran.evaluation.matches import match_coco
 from claran.evaluation.metrics import evaluate, mean_average_precision
 from claran.evaluation.prediction_files import coco_files
-from claran.evaluation.truth import FieldDetections, FieldTruth, catalog
+from claran.fields.field import Field
+from claran.fields.objects import Objects
 from claran.labels import RGZ_CLASSES
 
 flags.DEFINE_integer("fields", 4603, "Fields; 4,603 as in ClaRAN's test set.")
@@ -30,25 +33,26 @@ flags.DEFINE_integer("found", 8, "Detections in a field.", lower_bound=0)
 flags.DEFINE_integer("rounds", 3, "The median of so many is shown.", lower_bound=1)
 FLAGS = flags.FLAGS
 
+PICTURE = np.zeros((132, 132, 3), np.uint8)  # One for all fields: nobody looks at it.
 LABELS = range(1, len(RGZ_CLASSES) + 1)
 
 
-def field(rng: np.random.Generator) -> tuple[FieldTruth, FieldDetections]:
+def make_field(rng: np.random.Generator) -> tuple[Field, Detections]:
     """Returns a field of 132 pixels; half of what is found lies near a source."""
     count = 1 + int(rng.uniform() < 0.055)
     corner = rng.uniform(0, 90, (count, 2))
     boxes = np.concatenate([corner, corner + rng.uniform(8, 40, (count, 2))], axis=1)
     labels = rng.integers(1, len(RGZ_CLASSES) + 1, count)
-    truth = FieldTruth(name="", boxes=boxes, labels=labels, shape=(132, 132))
+    objects = Objects(boxes=boxes, labels=labels, ignored=np.zeros(count, bool))
     near = boxes[rng.integers(0, count, FLAGS.found)]
     away = 20 * (rng.uniform(size=(FLAGS.found, 1)) < 0.5)
     shift = np.tile(rng.normal(0, 1 + away, (FLAGS.found, 2)), 2)
-    found = FieldDetections(
+    found = Detections(
         boxes=near + shift + rng.normal(0, 1, near.shape),
         labels=rng.integers(1, len(RGZ_CLASSES) + 1, FLAGS.found),
         scores=rng.uniform(0.05, 1, FLAGS.found),
     )
-    return truth, found
+    return Field("", picture=PICTURE, objects=objects), found
 
 
 def median_seconds(run: Callable[[], Any]) -> tuple[float, Any]:
@@ -64,8 +68,8 @@ def median_seconds(run: Callable[[], Any]) -> tuple[float, Any]:
 def main(_: list[str]) -> None:
     """Prints the table."""
     rng = np.random.default_rng(0)
-    truths, found = zip(*(field(rng) for _ in range(FLAGS.fields)), strict=True)
-    truth_file, results = coco_files(truths, found, RGZ_CLASSES)
+    fields, found = zip(*(make_field(rng) for _ in range(FLAGS.fields)), strict=True)
+    truth_file, results = coco_files(fields, found, RGZ_CLASSES)
     coco: Any = COCO()
     coco.dataset = truth_file
 
@@ -77,9 +81,9 @@ def main(_: list[str]) -> None:
         return float(judge.eval["precision"][..., 0, -1].mean())
 
     def ours() -> float:
-        true, detected = catalog(truths), catalog(found)
+        true, detected = true_catalog(fields), detected_catalog(found)
         options: dict[str, Any] = {
-            "field_count": len(truths), "iou_thresholds": COCO_IOU,
+            "field_count": len(fields), "iou_thresholds": COCO_IOU,
         }  # fmt: skip
         matches = [match_coco(true, detected, label, **options) for label in LABELS]
         aps = [
@@ -94,10 +98,10 @@ def main(_: list[str]) -> None:
     our_time, our_ap = median_seconds(ours)
     if abs(our_ap - their_ap) > 1e-9:
         raise SystemExit(f"COCO's AP is {their_ap}, ours {our_ap}.")
-    voc = median_seconds(lambda: mean_average_precision(truths, found, len(LABELS)))[0]
-    every = median_seconds(lambda: evaluate(truths, found, RGZ_CLASSES))[0]
+    voc = median_seconds(lambda: mean_average_precision(fields, found, len(LABELS)))[0]
+    every = median_seconds(lambda: evaluate(fields, found, RGZ_CLASSES))[0]
     print(  # noqa: T201
-        f"{len(truths)} fields, {len(results)} detections, {os.cpu_count()} cores; "
+        f"{len(fields)} fields, {len(results)} detections, {os.cpu_count()} cores; "
         f"medians of {FLAGS.rounds}, seconds:\n"
         f"COCO AP, pycocotools                     {their_time:8.2f}\n"
         f"COCO AP                                  {our_time:8.2f}  "

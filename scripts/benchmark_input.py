@@ -15,20 +15,15 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from absl import app, flags
 
 from claran.data.sources import open_source
 from claran.fields.augmentation import AddNoise, DropInfrared, Move
 from claran.fields.batches import PipelineOptions, Source, Transform, training_batches
-from claran.fields.field import Element
 from claran.fields.channels import Channels
 from claran.fields.framing import Picture
-from claran.fields.preprocessing import Inputs
-from claran.labels import RGZ_CLASSES
-from claran.simulation.infrared_sky import picture
-from claran.simulation.observation import FIRST
-from claran.simulation.simulated_field import simulate
+from claran.fields.preprocessing import Preprocessor
+from claran.simulation.endless import SimulatedFields
 
 flags.DEFINE_string("data", None, "Data with labels; without it, simulated fields.")
 flags.DEFINE_integer("fields", 200, "Simulated fields, in memory.", lower_bound=1)
@@ -38,47 +33,42 @@ flags.DEFINE_multi_integer("workers", [0, 1, 2], "Worker processes.")
 flags.DEFINE_boolean("step", False, "Compare with the training steps of the presets.")
 FLAGS = flags.FLAGS
 
-INPUTS: dict[str, Inputs] = {
-    "D4, 600 px": Picture(size=600),
-    "D4, 132 px": Picture(size=132),
-    "channels, 132 px": Channels(size=132),
-}
-# As large as in training; the fields of 132 pixels with a beam of 4 fill 101 of them.
-STEPS: dict[str, Inputs] = {
-    "claran_v0.1": Picture(size=600),
-    "claran_first": Channels(size=128, beam=3.0),
+SAMPLED = 64  # Fields that are looked at for the size of the batches.
+INPUTS: dict[str, Preprocessor] = {
+    "D4, 600 px": Picture(image_size=600),
+    "D4, 132 px": Picture(image_size=132),
+    "channels, 132 px": Channels(beam_pixels=None, image_size=132),
 }
 
 
-def simulated(seed: int) -> Element:
-    """Returns a simulated field, as `claran.data.records` would from a data set."""
-    field = simulate(np.random.default_rng(seed), survey=FIRST)
-    codes = {code: label for label, code in enumerate(RGZ_CLASSES, start=1)}
-    boxes = np.array([source.box for source in field.sources], np.float32)
-    return Element(
-        name=f"SIM{seed:07d}",
-        radio=field.radio,
-        noise=field.sigma,
-        beam=FIRST.beam_arcsec / FIRST.pixel_arcsec,
-        infrared=np.ascontiguousarray(picture(field.infrared)[::-1]),
-        boxes=boxes.reshape(-1, 4),
-        labels=np.array([codes.get(s.code, 0) for s in field.sources], np.int32),
-        ignored=np.array([source.ignore for source in field.sources], bool),
-    )
-
-
-def augmentation(inputs: Inputs) -> list[Transform]:
+def augmentation(preprocessor: Preprocessor) -> list[Transform]:
     """Returns what training with the modern recipe does to its fields."""
-    drop = [DropInfrared()] if isinstance(inputs, Channels) else []
+    drop = [DropInfrared()] if isinstance(preprocessor, Channels) else []
     return [Move(shift=8), AddNoise(), *drop]
 
 
+def input_size(source: Source, preprocessor: Preprocessor) -> tuple[int, int]:
+    """Returns rows and columns of batches that hold the first fields of a source."""
+    fields = (source[i] for i in range(min(SAMPLED, len(source))))
+    rows, columns = zip(*(preprocessor.shape(field) for field in fields), strict=True)
+    return preprocessor.size(max(rows), max(columns))
+
+
 def rate(
-    source: Source, inputs: Inputs, augment: Sequence[Transform], *, workers: int
+    source: Source,
+    preprocessor: Preprocessor,
+    augment: Sequence[Transform],
+    *,
+    workers: int,
 ) -> float:
     """Returns fields a second."""
-    options = PipelineOptions(batch_size=FLAGS.batch_size, workers=workers)
-    with training_batches(source, inputs, augment=augment, options=options) as batches:
+    options = PipelineOptions(
+        batch_size=FLAGS.batch_size, workers=workers,
+        size=input_size(source, preprocessor),
+    )  # fmt: skip
+    with training_batches(
+        source, preprocessor, augment=augment, options=options
+    ) as batches:
         for _ in range(2 + 4 * workers):
             next(batches)
         count, start = 0, time.perf_counter()
@@ -88,20 +78,21 @@ def rate(
     return count / passed
 
 
-def step_rate(source: Source, inputs: Inputs, preset: str) -> float:
+def step_rate(source: Source, model: Any, preset: str) -> float:
     """Returns fields a second of a preset's training step, on one batch in memory."""
     # Not at the top: these bring JAX, which the worker processes must not have.
     import jax  # noqa: PLC0415
 
-    from claran.models.presets import PRESETS  # noqa: PLC0415
     from claran.training.joint import JointTraining  # noqa: PLC0415
     from claran.training.recipes import RECIPES  # noqa: PLC0415
 
     recipe = RECIPES[preset]
-    joint = JointTraining(PRESETS[preset](), rpn=recipe.rpn, head=recipe.head)
+    joint = JointTraining(model.network, rpn=recipe.rpn, head=recipe.head)
     joint.compile(optimizer=recipe.make_optimizer())
-    options = PipelineOptions(batch_size=recipe.batch_size)
-    with training_batches(source, inputs, options=options) as batches:
+    options = PipelineOptions(
+        batch_size=recipe.batch_size, size=input_size(source, model.preprocessor)
+    )
+    with training_batches(source, model.preprocessor, options=options) as batches:
         batch: Any = dict(next(batches))
     del batch["names"]
     joint.train_on_batch(batch)  # Compiles.
@@ -115,15 +106,17 @@ def step_rate(source: Source, inputs: Inputs, preset: str) -> float:
 def compare(source: Source) -> None:
     """Prints, for each preset, the speed of its input, of its step, and their ratio."""
     from claran import accelerator  # noqa: PLC0415 - as above
+    from claran.detection.presets import PRESETS  # noqa: PLC0415
     from claran.training.recipes import RECIPES  # noqa: PLC0415
 
     accelerator.use_accelerator("cpu")
     print(f"{'preset':<14}{'input':>9}{'step':>9}{'ratio':>8}", flush=True)  # noqa: T201
-    for preset, inputs in STEPS.items():
+    for preset, make in PRESETS.items():
+        model = make()
         flip = RECIPES[preset].moves == "flip"
-        augment = [Move(step=360)] if flip else augmentation(inputs)
-        fed = rate(source, inputs, augment, workers=2)
-        trained = step_rate(source, inputs, preset)
+        augment = [Move(step=360)] if flip else augmentation(model.preprocessor)
+        fed = rate(source, model.preprocessor, augment, workers=2)
+        trained = step_rate(source, model, preset)
         print(  # noqa: T201
             f"{preset:<14}{fed:>9.1f}{trained:>9.2f}{fed / trained:>8.1f}", flush=True
         )
@@ -134,18 +127,19 @@ def main(_: list[str]) -> None:
     if FLAGS.data:
         source = open_source(FLAGS.data, "train")
     else:
-        source = [simulated(seed) for seed in range(FLAGS.fields)]
+        simulated = SimulatedFields(FLAGS.fields)
+        source = [simulated[i] for i in range(len(simulated))]
     where = FLAGS.data or "in memory"
     if FLAGS.step:
         compare(source)
         return
     print(f"{len(source)} fields ({where}), {os.cpu_count()} cores; fields a second:")  # noqa: T201
     print(f"{'input':<18}{'workers':>8}{'plain':>9}{'augmented':>11}")  # noqa: T201
-    for name, inputs in INPUTS.items():
+    for name, preprocessor in INPUTS.items():
         for workers in FLAGS.workers:
             plain, augmented = (
-                rate(source, inputs, augment, workers=workers)
-                for augment in ([], augmentation(inputs))
+                rate(source, preprocessor, augment, workers=workers)
+                for augment in ([], augmentation(preprocessor))
             )
             print(f"{name:<18}{workers:>8}{plain:>9.0f}{augmented:>11.0f}", flush=True)  # noqa: T201
 

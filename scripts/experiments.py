@@ -22,19 +22,21 @@ from absl import app, flags
 from jaxtyping import Array, Float
 
 from claran.data.sources import open_source
-from claran.detection.engine import BatchDetector, network_inputs
+from claran.detection.detection_model import DetectionModel
+from claran.detection.engine import Engine
+from claran.detection.finisher import COUNT_TRUST
+from claran.detection.loading import load_model
+from claran.detection.presets import claran_first, claran_v01
 from claran.evaluation.bootstrap import Estimate
 from claran.evaluation.metrics import EvaluationOptions, evaluate
-from claran.evaluation.truth import read_truths
 from claran.fields.augmentation import DropInfrared
 from claran.fields.batches import Source
-from claran.fields.field import Element
-from claran.fields.channels import Channels
-from claran.fields.preprocessing import Inputs, NetworkInput
+from claran.fields.channels import Channels, ChannelScene
+from claran.fields.field import Field
+from claran.fields.preprocessing import Bounds, View
 from claran.io.atomic import replace_file
 from claran.layers.roi_sampler import RoiSampler
 from claran.models.faster_rcnn import FasterRcnn
-from claran.models.presets import COUNT_TRUST, claran_first, claran_v01
 from claran.ops import sampler
 from claran.simulation.endless import SIMULATED, SimulatedFields
 from claran.training.recipes import COMPACT, Recipe
@@ -44,15 +46,26 @@ from claran.training.trainer import BEST, TrainingOptions, train
 import keras  # isort: skip
 
 TEST_SEED = 1_000_003  # Of no training and no validation.
+SAMPLED = 64  # Fields that are looked at for the size of the batches.
 
 
 class WithoutContours(Channels):
-    """The channels, but the one of the contours is empty."""
+    """The channels, but the one of the contours is empty.
 
-    def __call__(self, element: Element) -> NetworkInput:
-        seen = super().__call__(element)
-        seen.image[..., 1] = 0
-        return seen
+    A saved model has plain channels in its place.
+    """
+
+    def __call__(self, field: Field) -> ChannelScene:
+        return SceneWithoutContours(*super().__call__(field))
+
+
+class SceneWithoutContours(ChannelScene):
+    """What `WithoutContours` makes of a field."""
+
+    def view(self, bounds: Bounds | None = None) -> View:
+        view = super().view(bounds)
+        view.image[..., 1] = 0
+        return view
 
 
 @keras.saving.register_keras_serializable(package="claran_experiments")
@@ -95,27 +108,26 @@ class TurningSampler(RoiSampler):
 class Changed:
     """The fields of a source after a change, which is a function of the module's."""
 
-    def __init__(self, source: Source, change: Callable[[Element], Element]) -> None:
+    def __init__(self, source: Source, change: Callable[[Field], Field]) -> None:
         self.source = source
         self.change = change
 
     def __len__(self) -> int:
         return len(self.source)
 
-    def __getitem__(self, index: int) -> Element:
-        return self.change(self.source[index].copy())
+    def __getitem__(self, index: int) -> Field:
+        return self.change(self.source[index])
 
 
-def one_class(field: Element) -> Element:
+def one_class(field: Field) -> Field:
     """Returns the field with all sources of the first class: grouping is left."""
-    field["labels"] = np.minimum(field["labels"], 1)
-    return field
+    labels = np.minimum(field.objects.labels, 1)
+    return field.replace(objects=dataclasses.replace(field.objects, labels=labels))
 
 
-def bare(field: Element) -> Element:
+def bare(field: Field) -> Field:
     """Returns the field without infrared."""
-    field["infrared"] = None
-    return field
+    return field.replace(picture=None)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -124,7 +136,7 @@ class Variant:
 
     Attributes:
         rows: Names of its rows in the table, and how far each trusts in counting.
-        network: Makes the network.
+        model: Makes the detector.
         change: Of the fields to train on; None for none.
         without_contours: Whether that channel is empty.
         drop_infrared: Probability in training.
@@ -132,35 +144,35 @@ class Variant:
     """
 
     rows: Mapping[str, float]
-    network: Callable[[], FasterRcnn] = claran_first
-    change: Callable[[Element], Element] | None = None
+    model: Callable[[], DetectionModel] = claran_first
+    change: Callable[[Field], Field] | None = None
     without_contours: bool = False
     drop_infrared: float = 0.5
     recipe: Recipe = COMPACT
 
 
-def turning() -> FasterRcnn:
-    """Returns the network with a sampler that turns."""
-    plain = claran_first()
+def turning() -> DetectionModel:
+    """Returns the detector with a sampler that turns."""
+    model = claran_first()
+    plain = model.network
     layer = TurningSampler(size=plain.sampler.size, stride=plain.sampler.stride)
     channels = plain.backbone.output_shape[-1]
     layer.build((None, None, None, channels))
-    return FasterRcnn(
+    network = FasterRcnn(
         name="turning", backbone=plain.backbone, rpn=plain.rpn,
         proposals=plain.proposals, sampler=layer, head=plain.head,
-        detections=plain.detections, class_names=plain.class_names,
-        image_size=plain.image_size, fusion=plain.fusion, beam=plain.beam,
-        count_trust=plain.count_trust,
+        decoder=plain.decoder, image_size=plain.image_size,
     )  # fmt: skip
+    return model.with_network(network)
 
 
-def original(fusion: str) -> Variant:
+def original(method: str) -> Variant:
     """Returns ClaRAN's network on small pictures, with narrow heads."""
-    name = f"VGG16 on {fusion} at 132 px, heads of 512 units, from random weights"
+    name = f"VGG16 on {method} at 132 px, heads of 512 units, from random weights"
     return Variant(
         rows={name: 0.0, f"{name}, then counted": COUNT_TRUST},
-        network=functools.partial(
-            claran_v01, image_size=132, fusion=fusion, head_width=512,
+        model=functools.partial(
+            claran_v01, image_size=132, method=method, head_width=512,
             anchor_scales=(0.5, 1, 2, 4, 8),
         ),
         drop_infrared=0.0,
@@ -186,15 +198,15 @@ VARIANTS = {
     ),
     "no_pyramid": Variant(
         rows={"without top-down path": COUNT_TRUST},
-        network=functools.partial(claran_first, top_down=False),
+        model=functools.partial(claran_first, top_down=False),
     ),
     "rotation": Variant(
-        rows={"sampler turns each RoI": COUNT_TRUST}, network=turning
+        rows={"sampler turns each RoI": COUNT_TRUST}, model=turning
     ),
     "fine": Variant(
         rows={"twice the pixels, 200 instead of 100 for 3'": COUNT_TRUST},
-        network=functools.partial(
-            claran_first, image_size=256, beam=6.0,
+        model=functools.partial(
+            claran_first, image_size=256, beam_pixels=6.0,
             anchor_sizes=(16, 32, 64, 128, 180),
         ),
     ),
@@ -218,13 +230,20 @@ def fields(count: int, seed: int) -> SimulatedFields:
     return SimulatedFields(count, seed=seed, **SIMULATED["simulated/first"])
 
 
-def inputs_of(variant: Variant, network: FasterRcnn, source: Source) -> Inputs:
-    """Returns what the network of a variant sees of some fields."""
-    count = min(len(source), 64)
-    inputs = network_inputs(network, read_truths([source[i] for i in range(count)]))
-    if variant.without_contours and isinstance(inputs, Channels):
-        return WithoutContours(size=inputs.size, beam=inputs.beam)
-    return inputs
+def make_model(variant: Variant) -> DetectionModel:
+    """Returns the untrained detector of a variant."""
+    model = variant.model()
+    if variant.without_contours:
+        channels: Any = model.preprocessor
+        model.preprocessor = WithoutContours(**dataclasses.asdict(channels))
+    return model
+
+
+def input_size(model: DetectionModel, source: Source) -> tuple[int, int]:
+    """Returns rows and columns of batches that hold the first fields of a source."""
+    some = (source[i] for i in range(min(len(source), SAMPLED)))
+    rows, columns = zip(*map(model.preprocessor.shape, some), strict=True)
+    return model.preprocessor.size(max(rows), max(columns))
 
 
 def run(name: str, folder: Path) -> dict[str, Any]:
@@ -233,24 +252,28 @@ def run(name: str, folder: Path) -> dict[str, Any]:
     recipe = dataclasses.replace(variant.recipe, steps=_STEPS.value)
     source = fields(recipe.steps * recipe.batch_size, _SEED.value)
     keras.utils.set_random_seed(_SEED.value)
-    network = variant.network()
+    model = make_model(variant)
     drop = [DropInfrared(probability=variant.drop_infrared)]
     result = train(
-        network, Changed(source, variant.change) if variant.change else source,
-        inputs_of(variant, network, source),
+        model, Changed(source, variant.change) if variant.change else source,
         recipe=recipe, augment=drop if variant.drop_infrared else [],
-        options=TrainingOptions(output=folder, seed=_SEED.value, save_every=200),
+        options=TrainingOptions(
+            output=folder, seed=_SEED.value, save_every=200,
+            size=input_size(model, source),
+        ),
         settings={"variant": name},
     )  # fmt: skip
-    trained: Any = keras.saving.load_model(folder / BEST, compile=False)
+    trained = load_model(folder / BEST)
+    trained.preprocessor = model.preprocessor
     tests: dict[str, Source] = {"simulated": fields(_FIELDS.value, TEST_SEED)}
-    if trained.fusion == "channels":
+    if isinstance(trained.preprocessor, Channels):
         tests["radio alone"] = Changed(tests["simulated"], bare)
-    if trained.fusion != "D4" and Path(_REAL.value).is_dir():  # Has no infrared.
+    # The real fields have no infrared.
+    if not trained.preprocessor.needs_infrared and Path(_REAL.value).is_dir():
         tests["real"] = open_source(Path(_REAL.value), "all")
     rows = {
         row: {
-            test: measure(variant, trained, fields_of_test, trust)
+            test: measure(trained, fields_of_test, trust)
             for test, fields_of_test in tests.items()
         }
         for row, trust in variant.rows.items()
@@ -259,19 +282,19 @@ def run(name: str, folder: Path) -> dict[str, Any]:
     return about | {"variant": name, "rows": rows}
 
 
-def measure(
-    variant: Variant, network: FasterRcnn, source: Source, trust: float
-) -> dict[str, Estimate]:
+def measure(model: DetectionModel, source: Source, trust: float) -> dict[str, Estimate]:
     """Returns mean AP and association on some fields, trusting so far in counting."""
-    network.count_trust = trust
-    truths = read_truths(source, workers=1)  # Others do not know a script's classes.
-    found = list(
-        BatchDetector(network).detect(
-            source, truths, inputs_of(variant, network, source), score_threshold=0.01
-        )
-    )
+    finisher: Any = model.finisher
+    model.finisher = dataclasses.replace(finisher, count_trust=trust)
+    measured, found = [], []
+    engine = Engine(model)
+    numbers = range(len(source))
+    for one in engine.detect(numbers, source.__getitem__, score_threshold=0.01):
+        assert one.field is not None  # noqa: S101 - nothing is skipped.
+        measured.append(one.field.without_pixels())
+        found.append(one.detections)
     options = EvaluationOptions(score_threshold=0.5)
-    result = evaluate(truths, found, network.class_names, options=options)
+    result = evaluate(measured, found, model.class_names, options=options)
     return {
         "AP": result.mean_common,
         "association": result.associated["two or more components"],

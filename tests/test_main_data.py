@@ -110,3 +110,9 @@ def test_errors(claran, arguments, message):
     assert status == 1
     assert complaint.startswith("claran: ")
     assert message in complaint
+
+
+@pytest.mark.parametrize("flag", ["--survey=vlass", "--beam=3"])
+def test_a_data_set_keeps_what_the_headers_say(claran, assert_fails, flag):
+    found = claran("--mode=prepare", "--data=rgz/simulated_small", flag)
+    assert_fails(found, f"{flag.partition('=')[0]}: a data set keeps what the headers")

@@ -76,6 +76,12 @@ def simulate() -> None:
 
 def prepare() -> None:
     """Makes a data set; prints its contents and the problems of its files."""
+    for name in ("survey", "beam"):
+        if FLAGS[name].value is not None:
+            raise UsageError(
+                f"--{name}: a data set keeps what the headers say; give --{name} to "
+                "train, eval or preview instead."
+            )
     builder = data_set()
     say(rgz().summary(builder))
 

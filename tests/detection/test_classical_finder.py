@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 
 from claran.data.sources import open_source
+from claran.detection.classical_engine import ClassicalEngine
 from claran.detection.classical_finder import find_sources
-from claran.evaluation.metrics import EvaluationOptions, evaluate
-from claran.evaluation.truth import FieldDetections, read_truths
-from claran.fields.field import signal_to_noise
-from claran.labels import RGZ_CLASSES
-from claran.sky.islands import find_all_peaks, find_islands, smallest_island
+from claran.evaluation.metrics import EvaluationOptions
+from claran.evaluation.running import evaluate_detector
+from claran.sky.islands import find_all_peaks, find_islands
 
 
 def sky(*spots, shape=(80, 90), seed=0):
@@ -124,26 +123,10 @@ def test_senseless_values_are_refused(options, message):
 
 def test_average_precision_on_real_fields(real_data):
     source = open_source(real_data / "rgz_first_dev", "all")
-    truths = read_truths(source)
-    found = []
-    for i in range(len(source)):
-        field = source[i]
-        pixel = field["pixel_arcsec"]
-        sources = find_sources(
-            signal_to_noise(field), pixel_arcsec=pixel,
-            smallest=smallest_island(5.4 / pixel),
-        )  # fmt: skip
-        known = sources.labels > 0
-        found.append(
-            FieldDetections(
-                boxes=sources.boxes[known],
-                labels=sources.labels[known],
-                scores=sources.scores[known],
-            )
-        )
-    result = evaluate(
-        truths, found, RGZ_CLASSES, options=EvaluationOptions(resample_count=1)
-    )
+    result = evaluate_detector(
+        ClassicalEngine(), source, options=EvaluationOptions(resample_count=1),
+        tell=lambda _: None,
+    )  # fmt: skip
     # One source moves the third digit.
     assert [round(one.ap.value, 3) for one in result.classes] == [
         0.544, 0.445, 0.911, 0.321, 0.709, 0.832,

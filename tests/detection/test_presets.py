@@ -58,6 +58,8 @@ class TestImport:
         assert import_claran(checkpoint).class_names == RGZ_CLASSES
 
     def test_other_classes_must_be_named(self, checkpoint):
-        message = r"6 classes without background; name that many .*, got 2: FR-I, FR-II"
+        message = (
+            r"has 6 classes without background; give as many .*, got 2: FR-I, FR-II"
+        )
         with pytest.raises(WeightsError, match=message):
             import_claran(checkpoint, class_names=["FR-I", "FR-II"])

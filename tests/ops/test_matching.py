@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from claran.ops.matching import IGNORED, NEGATIVE, POSITIVE, match
 
-TINY = 0.125  # A step that float32 holds exactly, so that ties are exact.
+TINY = 0.125  # Steps that float32 holds exactly, so that equal overlaps are equal.
 
 
-def slow_match(overlaps, valid, positive, negative, rescue, candidates):
+def slow_match(overlaps, valid, positive, negative, allow_low_quality, candidates):
     found = []
     for i, row in enumerate(overlaps):
         if not candidates[i]:
@@ -27,7 +27,7 @@ def slow_match(overlaps, valid, positive, negative, rescue, candidates):
             label = NEGATIVE
         if best >= positive:
             label = POSITIVE
-        if rescue:
+        if allow_low_quality:
             for j, overlap in enumerate(row):
                 rivals = [r[j] for r, c in zip(overlaps, candidates, strict=True) if c]
                 if valid[j] and overlap > 0 and overlap == max(rivals):
@@ -51,18 +51,18 @@ def problems(draw, rows=6, columns=3):
     return overlaps, np.array(drawn[rows:]), np.array(drawn[:rows])
 
 
-@pytest.mark.parametrize("rescue", [False, True], ids=["", "rescue"])
+@pytest.mark.parametrize("low_quality", [False, True], ids=["", "low-quality"])
 @given(problem=problems())
-def test_equals_the_loop(rescue, problem):
+def test_equals_the_loop(low_quality, problem):
     overlaps, valid, candidates = problem
-    options = {"positive": 0.75, "negative": 0.25, "rescue": rescue}
+    options = {"positive": 0.75, "negative": 0.25, "allow_low_quality": low_quality}
     found = compiled(**options)(overlaps, valid, candidates=candidates)
     expected = slow_match(overlaps, valid, candidates=candidates, **options)
     np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize(
-    "overlaps, rescue, best, label",
+    "overlaps, low_quality, best, label",
     [
         pytest.param([[0.5]], False, [0], [POSITIVE], id="at-positive"),
         pytest.param([[0.25]], False, [0], [IGNORED], id="at-negative"),
@@ -73,40 +73,54 @@ def test_equals_the_loop(rescue, problem):
             True,
             [0, 0],
             [POSITIVE] * 2,
-            id="rescue-all-equal",
+            id="low-quality-all-equal",
         ),
-        pytest.param([[0.0]], True, [0], [NEGATIVE], id="rescue-no-overlap"),
-        pytest.param(  # Positive because of object 1, but still assigned to object 0.
-            [[0.375, 0.125], [0.5, 0]], True, [0, 0], [POSITIVE] * 2, id="rescue-other"
+        pytest.param([[0.0]], True, [0], [NEGATIVE], id="low-quality-no-overlap"),
+        pytest.param(  # Row 0 qualifies by object 1 and is assigned to object 0.
+            [[0.375, 0.125], [0.5, 0]],
+            True,
+            [0, 0],
+            [POSITIVE] * 2,
+            id="low-quality-other",
         ),
     ],
 )
-def test_thresholds_and_ties(wrap, overlaps, rescue, best, label):
-    run = wrap(functools.partial(match, positive=0.5, negative=0.25, rescue=rescue))
+def test_thresholds_and_ties(wrap, overlaps, low_quality, best, label):
+    run = wrap(
+        functools.partial(
+            match, positive=0.5, negative=0.25, allow_low_quality=low_quality
+        )
+    )
     overlaps = jnp.array(overlaps, jnp.float32)
     found = run(overlaps, jnp.ones(overlaps.shape[1], bool))
     assert [x.tolist() for x in found] == [best, label]
     assert all(x.dtype == jnp.int32 for x in found)
 
 
-@pytest.mark.parametrize("rescue", [False, True], ids=["", "rescue"])
+@pytest.mark.parametrize("low_quality", [False, True], ids=["", "low-quality"])
 @pytest.mark.parametrize("objects", [0, 2])
-def test_without_an_object_all_candidates_are_background(wrap, objects, rescue):
-    run = wrap(functools.partial(match, positive=0.7, negative=0.3, rescue=rescue))
+def test_without_an_object_all_candidates_are_background(wrap, objects, low_quality):
+    run = wrap(
+        functools.partial(
+            match, positive=0.7, negative=0.3, allow_low_quality=low_quality
+        )
+    )
     candidates = jnp.array([True, False, True])
     found = run(jnp.ones((3, objects)), jnp.zeros(objects, bool), candidates=candidates)
     assert [x.tolist() for x in found] == [[0] * 3, [NEGATIVE, IGNORED, NEGATIVE]]
 
 
 def test_no_rows(wrap):
-    run = wrap(functools.partial(match, positive=0.7, negative=0.3, rescue=True))
+    run = wrap(
+        functools.partial(match, positive=0.7, negative=0.3, allow_low_quality=True)
+    )
     best, label = run(jnp.zeros((0, 2)), jnp.ones(2, bool))
     assert best.shape == label.shape == (0,)
 
 
 def test_padded_objects_change_nothing(rng):
     overlaps = jnp.asarray(rng.uniform(0, 1, (20, 3)), jnp.float32)
-    run = compiled(positive=0.7, negative=0.3, rescue=True)
+    run = compiled(positive=0.7, negative=0.3, allow_low_quality=True)
     padded = jnp.pad(overlaps, ((0, 0), (0, 2)), constant_values=1.0)
     for plain, more in zip(
         run(overlaps, jnp.ones(3, bool)),
@@ -119,7 +133,7 @@ def test_padded_objects_change_nothing(rng):
 def test_batches_by_vmap(rng):
     overlaps = jnp.asarray(rng.uniform(0, 1, (4, 8, 3)), jnp.float32)
     valid = jnp.arange(3)[None] < jnp.arange(4)[:, None]
-    run = compiled(positive=0.7, negative=0.3, rescue=True)
+    run = compiled(positive=0.7, negative=0.3, allow_low_quality=True)
     found = jax.vmap(run)(overlaps, valid)
     expected = [run(o, v) for o, v in zip(overlaps, valid, strict=True)]
     np.testing.assert_array_equal(found, np.swapaxes(expected, 0, 1))
