@@ -1,1 +1,1 @@
-"""Detections as catalogs: tables with units and positions on the sky."""
+"""Catalogs of detections: tables with units and positions on the sky."""

@@ -1,1 +1,1 @@
-"""What each mode of the command line does, with the flags it has of its own."""
+"""The modes of the command line, with their flags."""

@@ -129,7 +129,7 @@ def simulated_fields(count: int, split: str) -> SimulatedFields:
     """
     if split not in SPLITS:
         raise UsageError(
-            f"--split={split}: --data={FLAGS.data} has {', '.join(SPLITS)}; give one."
+            f"--split={split}: --data={FLAGS.data} has {', '.join(SPLITS)}."
         )
     return SimulatedFields(
         count, seed=FLAGS.seed + SPLITS[split], **SIMULATED[FLAGS.data]

@@ -1,1 +1,1 @@
-"""FITS and pictures in, network inputs out: NumPy, Astropy and OpenCV only."""
+"""Reading of labelled data, with NumPy, Astropy and OpenCV only."""

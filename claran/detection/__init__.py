@@ -1,1 +1,1 @@
-"""From fields to detections: the engine, and what it is made of."""
+"""Detection: the engine, its models, and the detector."""

@@ -1,1 +1,1 @@
-"""How good detections are: average precision, association, calibration, reports."""
+"""Evaluation of detections: average precision, association, calibration, reports."""

@@ -175,7 +175,7 @@ def _catalogs(
     wrong = np.concatenate([true.labels[lost], found.labels[found.labels < 1]])
     wrong = np.concatenate([wrong, found.labels[found.labels > class_count]])
     if len(wrong):
-        raise ValueError(f"Labels must be 1 to {class_count}, got {wrong[0]}.")
+        raise ValueError(f"Labels must be from 1 to {class_count}, got {wrong[0]}.")
     return true, found
 
 

@@ -1,1 +1,1 @@
-"""One small simulated field, radio and infrared, for the demo and the tests."""
+"""A small simulated field, radio and infrared, for the demo and the tests."""

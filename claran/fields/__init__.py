@@ -1,1 +1,1 @@
-"""Fields on their way to a network: images, measurements, objects; NumPy alone."""
+"""Fields and their measurements, up to the input of a network; NumPy only."""

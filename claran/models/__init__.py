@@ -1,1 +1,1 @@
-"""Networks built of Keras layers, and the weights that go into them."""
+"""Networks of Keras layers, and their weights."""

@@ -1,1 +1,1 @@
-"""Images of the sky and what is measured on them; NumPy alone."""
+"""Images of the sky and measurements on them; NumPy only."""

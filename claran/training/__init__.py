@@ -1,1 +1,1 @@
-"""Training: one step of both stages, recipes, checkpoints, several devices."""
+"""Training: joint training of both stages, recipes, checkpoints, several devices."""

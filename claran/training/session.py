@@ -96,7 +96,7 @@ class TrainingSession:
         _ = self.recipe
 
     @property
-    def begins_with(self) -> Start:
+    def initial_weights(self) -> Start:
         """Initial weights: "pretrained", "imagenet" or "random"."""
         model, start = self.model, self.start
         if model not in PRESETS:
@@ -124,7 +124,7 @@ class TrainingSession:
     def recipe(self) -> Recipe:
         """Recipe of the model, with the changes that were given."""
         # The recipe of a preset is for a training from the start.
-        pretrained = self.begins_with == "pretrained"
+        pretrained = self.initial_weights == "pretrained"
         recipe = FINE_TUNING if pretrained else RECIPES[self.model]
         names = ("steps", "batch_size", "learning_rate")
         given = {name: getattr(self, name) for name in names}
@@ -194,7 +194,7 @@ def _train(
         "nms_threshold": model.network.decoder.iou_threshold,
         "rpn_nms_threshold": model.network.proposals.iou_threshold,
         "precision": session.precision,
-        "start": session.begins_with,
+        "start": session.initial_weights,
         "accelerator": jax.default_backend(),
     }
     return train(
@@ -218,10 +218,10 @@ def _model(
     session: TrainingSession, class_names: tuple[str, ...], tell: Callable[[str], None]
 ) -> DetectionModel:
     """Returns the model to train, for these classes."""
-    start = session.begins_with
+    start = session.initial_weights
     if start == "pretrained":
         path = model_file(session.model)
-        assert path is not None  # noqa: S101 - `begins_with` checks it.
+        assert path is not None  # noqa: S101 - `initial_weights` checks it.
         model = load_model(path)
         model.network.decoder.temperature = 1.0  # Fitted again after the training.
     else:

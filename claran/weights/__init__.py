@@ -1,1 +1,1 @@
-"""The trained models that come with claran; see README.md beside this file."""
+"""The trained models that come with claran; see README.md in this folder."""

@@ -164,7 +164,7 @@ def test_pictures_have_no_islands(measured_field):
 @pytest.mark.parametrize(
     "change, message",
     [
-        pytest.param({"fields": []}, "at least one; got 0 and 1", id="none"),
+        pytest.param({"fields": []}, "at least 1, got 0 and 1", id="none"),
         pytest.param({"labels": (4,)}, "from 1 to 3, got 4", id="label"),
         pytest.param({"labels": (0,)}, "from 1 to 3, got 0", id="zero"),
     ],

@@ -1,3 +1,4 @@
+import jax
 import keras
 import numpy as np
 import pytest
@@ -68,3 +69,9 @@ def test_scores_of_a_saved_model_are_calibrated_once(model, source, tmp_path):
     content = path.read_bytes()
     assert calibrate(path, source) is None
     assert path.read_bytes() == content
+
+
+def test_of_several_processes_the_first_calibrates(tmp_path, source, monkeypatch):
+    """The others may be here before the model is written."""
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
+    assert calibrate(tmp_path / "not_yet.keras", source) is None

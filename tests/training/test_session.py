@@ -43,9 +43,9 @@ class TestStart:
             ("my.keras", "auto", "pretrained"),
         ],
     )
-    def test_begins_with(self, tmp_path, model, start, expected):
+    def test_initial_weights(self, tmp_path, model, start, expected):
         session = TrainingSession(output=tmp_path, model=model, start=start)
-        assert session.begins_with == expected
+        assert session.initial_weights == expected
 
     @pytest.mark.parametrize(
         "model, start, message",
