@@ -145,16 +145,8 @@ class Engine:
     ) -> Iterator[tuple[Item, PreparedField | ImageError, list[Any]]]:
         """Yields each item, its prepared field, and the outputs for its windows.
 
-        The error of a field is raised when it is the field's turn: the results before
-        it are not lost.
-
-        Args:
-            items: See `detect`.
-            load: See `detect`.
-            skip_unusable: See `detect`.
-
-        Raises:
-            ImageError: See `detect`.
+        Arguments and exceptions are those of `detect`. The error of a field is raised
+        in its turn, so that the results before it are not lost.
         """
         pool = ThreadPoolExecutor(cores(), thread_name_prefix="claran")
         queue = CallQueue(self.compiled, pool)

@@ -21,7 +21,12 @@ from claran.evaluation.scores import calibration, confusion, score_curve
 from claran.evaluation.subsets import consensus_subsets, crowded_subset, extent_subsets
 from claran.fields.field import Field
 
-__all__ = ["EvaluationOptions", "evaluate", "mean_average_precision"]
+__all__ = [
+    "EvaluationOptions",
+    "class_matches",
+    "evaluate",
+    "mean_average_precision",
+]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -78,12 +83,26 @@ def mean_average_precision(
         detections: Detections in each field.
         class_count: Number of classes.
     """
+    matches = class_matches(fields, detections, class_count)
+    aps = [average_precision(one) for one in matches]
+    return float(mean_over_classes(aps)[0])
+
+
+def class_matches(
+    fields: Sequence[Field], detections: Sequence[Detections], class_count: int
+) -> list[Matches]:
+    """Returns the matches of each class at an IoU of 0.5, by VOC's rule.
+
+    Args:
+        fields: The fields, labelled.
+        detections: Detections in each field.
+        class_count: Number of classes.
+    """
     true, found = true_catalog(fields), detected_catalog(detections)
-    aps = [
-        average_precision(match_voc(true, found, label, field_count=len(fields)))
+    return [
+        match_voc(true, found, label, field_count=len(fields))
         for label in range(1, class_count + 1)
     ]
-    return float(mean_over_classes(aps)[0])
 
 
 def evaluate(

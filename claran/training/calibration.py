@@ -20,8 +20,7 @@ from claran.detection.detection_model import DetectionModel
 from claran.detection.detections import Detections
 from claran.detection.engine import Engine, PreparedField
 from claran.detection.loading import load_model, save_model
-from claran.evaluation.catalogs import detected_catalog, true_catalog
-from claran.evaluation.matches import match_voc
+from claran.evaluation.metrics import class_matches
 from claran.evaluation.scores import pooled
 from claran.fields.batches import Source
 from claran.fields.field import Field
@@ -125,12 +124,7 @@ def detection_loss(
         detections: Detections in each field.
         class_count: Number of classes.
     """
-    true, found = true_catalog(fields), detected_catalog(detections)
-    matches = [
-        match_voc(true, found, label, field_count=len(fields))
-        for label in range(1, class_count + 1)
-    ]
-    scores, hits = pooled(matches)
+    scores, hits = pooled(class_matches(fields, detections, class_count))
     scores = np.clip(scores, 1e-6, 1 - 1e-6)
     likely = np.where(hits > 0, np.log(scores), np.log1p(-scores))
     return float(-likely.sum() / len(fields))

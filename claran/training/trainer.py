@@ -209,16 +209,10 @@ class Keeper(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         seconds = time.monotonic() - self._began
-        before, step = (
-            self.state["step"],
-            min((epoch + 1) * self.options.save_every, self.recipe.steps),
-        )
-        count = (step - before) * self.recipe.batch_size
-        row = {
-            "step": step,
-            **(logs or {}),
-            "images_per_second": round(count / seconds, 2),
-        }
+        step = min((epoch + 1) * self.options.save_every, self.recipe.steps)
+        count = (step - self.state["step"]) * self.recipe.batch_size
+        speed = {"images_per_second": round(count / seconds, 2)}
+        row = {"step": step, **(logs or {}), **speed}
         self.state |= {
             "step": step,
             "data": self.state["data"] | {"next_batch": step},

@@ -337,6 +337,8 @@ def test_bad_files_and_labels_are_counted(tmp_path):
         table.write(f"{NAMES[5]},1_1,0.8,train,,,,,30,-5,35,8\n")
     source = open_source(folder, "all")
     assert [source[i].name for i in range(len(source))] == [NAMES[2], *NAMES[4:]]
+    assert repr(source).startswith("<FieldSource: 3 radio fields, classes 1_1, 1_2")
+    assert repr(source[1].objects) == "<Objects: 1, 0 of them ignored>"
     assert source.report.counts == {
         "missing image": 1, "unusable image": 2, "unusable infrared image": 1,
         "outside the image": 1, "cut by the edge": 1,

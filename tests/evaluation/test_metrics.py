@@ -90,7 +90,10 @@ def test_unlabelled_detections_count_unless_told_otherwise(one_field):
     # A better score than the hit's, where nobody put a label.
     true, found = one_field(found=[*OTHER, *BOX], labels=(1, 1), scores=[0.99, 0.9])
     lenient = dataclasses.replace(FEW, ignore_unlabelled=True)
-    assert evaluate([true], [found], CLASSES, options=FEW).mean.value == 0.5
+    strict = evaluate([true], [found], CLASSES, options=FEW)
+    assert strict.mean.value == 0.5
+    text = "<Evaluation: 1 fields, 1 sources, mean AP 0.500 at an IoU of 0.5>"
+    assert repr(strict) == text
     result = evaluate([true], [found], CLASSES, options=lenient)
     assert result.mean.value == result.coco["AP"].value == 1
     assert result.confusion.sum() == 1
