@@ -51,11 +51,14 @@ print(json.dumps({"seconds": min(times), "GB": peak}))
 
 COUNT = """
 import json, resource, sys, time
+from pathlib import Path
 import numpy as np
-try:
-    from claran.detection.counting import FieldIslands, recount
-except ImportError:
+import claran
+# Not by an `ImportError`: an editable installation finds the modules of this checkout.
+if Path(claran.__file__).with_name("survey").exists():
     from claran.survey.counting import FieldIslands, recount
+else:
+    from claran.detection.counting import FieldIslands, recount
 count = int(sys.argv[1])
 rng = np.random.default_rng(0)
 side = 40 * int(np.ceil(np.sqrt(count)))

@@ -12,10 +12,11 @@ from astropy import units
 from astropy.coordinates import ICRS, SkyCoord
 from astropy.table import QTable
 from astropy.wcs import WCS
-from astropy.wcs.utils import proj_plane_pixel_scales, wcs_to_celestial_frame
+from astropy.wcs.utils import proj_plane_pixel_scales
 from jaxtyping import Float
 
 from claran.io.atomic import replace_file
+from claran.sky.frames import celestial_frame
 
 __all__ = [
     "detection_table",
@@ -121,7 +122,7 @@ def to_icrs(
         return np.zeros(0), np.zeros(0)
     world = np.asarray(wcs.all_pix2world(pixels, 0))
     longitude, latitude = world[:, wcs.wcs.lng], world[:, wcs.wcs.lat]
-    frame = wcs_to_celestial_frame(wcs)
+    frame = celestial_frame(wcs)
     if isinstance(frame, ICRS):
         return _full_turn(longitude), latitude
     equinox = getattr(frame, "equinox", None)

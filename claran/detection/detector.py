@@ -7,13 +7,12 @@ import secrets
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from astropy.table import QTable
 from astropy.wcs import WCS
-from matplotlib.figure import Figure
 
-from claran import __version__, plotting
+from claran import __version__
 from claran.catalog.tables import detection_table, sky_columns
 from claran.detection.detection_model import DetectionModel
 from claran.detection.detections import Detections
@@ -23,6 +22,9 @@ from claran.detection.presets import PRESETS
 from claran.fields.field import Field
 from claran.fields.reading import read_field
 from claran.sky.surveys import Survey
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Detector", "UntrainedWarning", "table_rows"]
 
@@ -249,7 +251,7 @@ class Detector:
         survey: Survey | None = None,
         beam_arcsec: float | None = None,
         score_threshold: float = 0.5,
-    ) -> Figure:
+    ) -> "Figure":
         """Returns a Matplotlib figure of a field with its sources.
 
         Args:
@@ -265,6 +267,9 @@ class Detector:
             ImageError: See `detect`.
             ValueError: See `detect`.
         """
+        # Matplotlib takes a quarter of a second, and who detects may draw nothing.
+        from claran import plotting  # noqa: PLC0415
+
         field = read_field(
             radio, infrared, wcs=wcs, survey=survey, beam_arcsec=beam_arcsec
         )

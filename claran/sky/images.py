@@ -11,12 +11,12 @@ import numpy as np
 from astropy import units
 from astropy.io import fits
 from astropy.wcs import WCS
-from astropy.wcs.utils import wcs_to_celestial_frame
 from jaxtyping import Bool, Float32, Shaped, UInt8
 
 from claran.errors import ImageError
 from claran.io.silencing import without_warnings
 from claran.sky.beams import Beam, read_beam
+from claran.sky.frames import celestial_frame
 
 __all__ = [
     "SkyImage",
@@ -272,7 +272,7 @@ def _pixel_area(wcs: WCS) -> float:
 def _is_celestial(wcs: WCS) -> bool:
     try:
         wcs.wcs.set()
-        wcs_to_celestial_frame(wcs)
+        celestial_frame(wcs)
     except ValueError:  # Such as RADESYS = 'J2000', which does not exist.
         return False
     # Astropy mistakes ecliptic longitudes for right ascensions.
