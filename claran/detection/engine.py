@@ -148,7 +148,9 @@ class Engine:
         Arguments and exceptions are those of `detect`. The error of a field is raised
         in its turn, so that the results before it are not lost.
         """
-        pool = ThreadPoolExecutor(cores(), thread_name_prefix="claran")
+        # One more than there are cores: one of them waits for Python's lock at times.
+        # On two cores 9.0 ms for a file of 100 pixels, 10.4 with as many as cores.
+        pool = ThreadPoolExecutor(cores() + 1, thread_name_prefix="claran")
         queue = CallQueue(self.compiled, pool)
         preparing: collections.deque[tuple[Item, Future[Any]]] = collections.deque()
         waiting: collections.deque[_Waiting] = collections.deque()
