@@ -41,7 +41,7 @@ class Counted:
 @pytest.fixture
 def source(model):
     """Simulated fields in which every second detection of the model is a source."""
-    simulated = SimulatedFields(4, population=BALANCED)
+    simulated = SimulatedFields(12, population=BALANCED)
     fields = []
     numbers = range(len(simulated))
     engine = Engine(model)
