@@ -26,7 +26,7 @@ from claran.commands.model_flags import catalog_score, load_detector
 from claran.detection.detector import Detector
 from claran.detection.prediction import predict_files
 from claran.errors import ImageError
-from claran.fields.field import describe_assumptions
+from claran.fields.field import assumption_note, describe_assumptions
 from claran.fields.reading import read_field, read_picture_field
 from claran.io.atomic import replace_file
 from claran.io.paths import FITS_ENDINGS, PICTURE_ENDINGS, expand, pair_infrared
@@ -81,7 +81,7 @@ def demo() -> None:
     replace_file(figure_path, lambda partial: figure.savefig(partial, format="png"))
     say(format_table(table))
     for assumed in detector.assumptions(field):
-        say(f"Note: {path.name}: {assumed}; give --survey or --beam to change this.")
+        say(assumption_note(f"{path.name}: {assumed}"))
     say(f"{len(table)} found with a score above {threshold:g} in {path.name}.")
     say(f"Figure: {figure_path}")
     say(f"Table:  {table_path}")
@@ -124,7 +124,7 @@ def predict() -> None:
     )
     assumed = describe_assumptions(found.assumed, found.fields)
     if assumed:
-        say(f"Note: {assumed}; give --survey or --beam to change this.")
+        say(assumption_note(assumed))
     say(f"{len(found.table)} detections in {found.fields} fields: {output}")
     if found.skipped:
         count = len(found.skipped)

@@ -21,7 +21,7 @@ from claran.evaluation.output import write_detections, write_evaluation
 from claran.evaluation.prediction_files import read_predictions
 from claran.evaluation.results import Evaluation
 from claran.fields.batches import Source
-from claran.fields.field import Field, describe_assumptions
+from claran.fields.field import Field, assumption_note, describe_assumptions
 from claran.io.parallel import parallel_map
 from claran.io.resuming import PartialResults, code_fingerprint
 from claran.models.weights import model_fingerprint
@@ -179,7 +179,7 @@ def _evaluate(
     assumed = describe_assumptions(counts, len(shown.fields))
     if assumed:
         about = {**about, "assumed": assumed}
-        tell(f"Note: {assumed}; give --survey or --beam to change this.")
+        tell(assumption_note(assumed))
     if output is not None:  # First, as detecting took long.
         write_detections(Path(output), shown, assumed=assumed)
     evaluation = evaluate(

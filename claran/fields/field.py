@@ -24,7 +24,7 @@ from claran.sky.islands import (
 from claran.sky.noise import local_noise, noise
 from claran.sky.surveys import FIRST, Survey
 
-__all__ = ["NOISE_WINDOW_ARCMIN", "Field", "describe_assumptions"]
+__all__ = ["NOISE_WINDOW_ARCMIN", "Field", "assumption_note", "describe_assumptions"]
 
 NOISE_WINDOW_ARCMIN = 3.0
 """Side of the window for the noise, for FIRST's beam: the field of Radio Galaxy Zoo.
@@ -271,6 +271,11 @@ class Field:
                 "file."
             )
         return self.image.values
+
+
+def assumption_note(assumed: str) -> str:
+    """Returns what a command tells its user about `assumed`, with the remedy."""
+    return f"Note: {assumed}; give --survey or --beam to change this."
 
 
 def describe_assumptions(counts: Mapping[str, int], total: int) -> str:

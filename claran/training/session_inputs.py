@@ -10,7 +10,7 @@ from claran.detection.detection_model import DetectionModel
 from claran.fields.augmentation import AddNoise, DropInfrared, Move
 from claran.fields.batches import Transform
 from claran.fields.channels import Channels
-from claran.fields.field import describe_assumptions
+from claran.fields.field import assumption_note, describe_assumptions
 from claran.io.parallel import cores
 from claran.training.recipes import Recipe
 from claran.training.run_record import TrainingError
@@ -78,8 +78,7 @@ def find_image_size(
         rows, columns = max(rows, height), max(columns, width)
         assumed.update(field.assumptions if preprocessor.uses_beam else ())
     if assumed:
-        noted = describe_assumptions(assumed, count)
-        tell(f"Note: {noted}; give --survey or --beam to change this.")
+        tell(assumption_note(describe_assumptions(assumed, count)))
     return preprocessor.size(rows, columns)
 
 
