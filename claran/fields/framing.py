@@ -86,7 +86,9 @@ class Picture:
             )
         picture = field.picture if self.needs_infrared else None
         sigma = field.noise if self.needs_infrared else None
-        return fuse(field.image, picture, method=self.method, noise=sigma)
+        image = field.source_image if self.needs_infrared else field.image
+        assert image is not None  # noqa: S101 - checked above.
+        return fuse(image, picture, method=self.method, noise=sigma)
 
 
 class PictureScene(NamedTuple):

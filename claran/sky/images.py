@@ -11,11 +11,12 @@ import numpy as np
 from astropy import units
 from astropy.io import fits
 from astropy.wcs import WCS
-from jaxtyping import Bool, Float32, Shaped, UInt8
+from jaxtyping import Float32, Shaped, UInt8
 
 from claran.errors import ImageError
 from claran.io.silencing import without_warnings
 from claran.sky.beams import Beam, read_beam
+from claran.sky.blanks import blank_pixels
 from claran.sky.frames import celestial_frame
 
 __all__ = [
@@ -80,9 +81,9 @@ def read_sky_image(
     """Returns the image in a FITS file, an HDU or an array.
 
     Of several HDUs the first with an image is taken. Axes of length 1 beyond two are
-    dropped. Infinite values become NaN, and so do blocks of zeros, the padding of
-    mosaics. The result has no WCS if the header has none, or an invalid one, or one in
-    a frame unknown to Astropy.
+    dropped. Pixels without a measurement become NaN, such as padding and sentinels, see
+    `claran.sky.blanks`. The result has no WCS if the header has none, or an invalid
+    one, or one in a frame unknown to Astropy.
 
     Args:
         source: Path (`.fits`, `.fits.gz`), HDU, HDUList or array. Masked pixels of an
@@ -223,26 +224,13 @@ def _plane(raw: Shaped[np.ndarray, "..."], label: str) -> Float32[np.ndarray, "n
     # A copy in native byte order, without mask and unit.
     values = np.array(np.ma.getdata(raw), np.float32).reshape(raw.shape[-2:])
     mask = np.ma.getmaskarray(raw).reshape(values.shape)
-    values[mask | ~np.isfinite(values)] = np.nan
-    values[_padding(values)] = np.nan
+    values[mask] = np.nan
+    values[blank_pixels(values)] = np.nan
     if np.isnan(values).all():
         raise ImageError(
             f"{label}: has no finite pixel; cut the image where it has data."
         )
     return values
-
-
-def _padding(values: Float32[np.ndarray, "ny nx"]) -> Bool[np.ndarray, "ny nx"]:
-    """Returns the pixels in squares of 3 x 3 exact zeros, which are padding.
-
-    None are if they fill half of the image: then it is a model without noise.
-    """
-    zeros = (values == 0).view(np.uint8)
-    squares = cv2.morphologyEx(
-        zeros, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8),
-        borderType=cv2.BORDER_CONSTANT, borderValue=0,
-    ).astype(bool)  # fmt: skip
-    return squares if squares.mean() < 0.5 else np.zeros_like(squares)
 
 
 def _wrong_shape(label: str, shape: tuple[int, ...]) -> str:
