@@ -33,6 +33,7 @@ NOISE_WINDOW_ARCMIN = 3.0
 Its labels are in units of the noise of such a field.
 """
 
+HIGHEST_RATIO = np.float32(1e9)  # No image has such a dynamic range.
 _NOISE_WINDOW_BEAMS = 60 * NOISE_WINDOW_ARCMIN / FIRST.beam_arcsec
 _FIRST_BEAM_PIXELS = FIRST.beam_arcsec / FIRST.pixel_arcsec
 
@@ -196,7 +197,8 @@ class Field:
 
         See `signal_to_noise`.
         """
-        base, excess = self._window_noise(self._above_background)
+        base, ratio, start = self._in_window_noise()
+        excess = noise_excess(ratio, self.beam_pixels, start=start)
         sigma = base if excess is None else base * excess
         return sigma if isinstance(sigma, np.ndarray) else float(sigma)
 
@@ -211,9 +213,8 @@ class Field:
         Where the noise changes within a window, it is measured in a smaller one, see
         `claran.sky.noise.noise_excess`.
         """
-        values = self._above_background
-        base, excess = self._window_noise(values)
-        ratio = values / base
+        _, ratio, start = self._in_window_noise()
+        excess = noise_excess(ratio, self.beam_pixels, start=start)
         if excess is not None:
             ratio /= excess
         return ratio
@@ -299,20 +300,24 @@ class Field:
     def _noise_window(self) -> float:
         return _NOISE_WINDOW_BEAMS * self.beam_pixels
 
-    def _window_noise(
-        self, values: Float32[np.ndarray, "ny nx"]
+    def _in_window_noise(
+        self,
     ) -> tuple[
-        Float32[np.ndarray, "ny nx"] | np.float32, Float32[np.ndarray, "ny nx"] | None
+        Float32[np.ndarray, "ny nx"] | np.float32, Float32[np.ndarray, "ny nx"], float
     ]:
-        """Returns the noise of wide windows, and its excess in small ones."""
-        whole = np.float32(self.noise)
+        """Returns the noise of wide windows, the ratio to it, and where excess starts.
+
+        In a field of one window it starts later, as labels are in units of the noise of
+        the whole field: at 1.5, islands of a labeled source of FIRST change (of 168).
+        """
+        values, whole = self._above_background, np.float32(self.noise)
         sigma = local_noise(values, self._noise_window)
-        if sigma is None:
-            # Later than below, as labels are in units of the noise of the whole field:
-            # with 1.5 the islands of a labeled source of FIRST change (of 168).
-            ratio = values / whole
-            return whole, noise_excess(ratio, self.beam_pixels, start=1.6)
-        return sigma, noise_excess(values / sigma, self.beam_pixels, start=1.4)
+        base, start = (whole, 1.6) if sigma is None else (sigma, 1.4)
+        # Numbers of a damaged file may overflow.
+        with np.errstate(over="ignore"):
+            ratio = values / base
+        np.clip(ratio, -HIGHEST_RATIO, HIGHEST_RATIO, out=ratio)
+        return base, ratio, start
 
     @property
     def _above_background(self) -> Float32[np.ndarray, "ny nx"]:

@@ -355,3 +355,32 @@ def test_repr(field, image):
     assert repr(both) == "<Field 'g': 64 x 60 px, radio and infrared>"
     picture = Field("p", picture=np.zeros((20, 30, 3), np.uint8))
     assert repr(picture) == "<Field 'p': 30 x 20 px, picture>"
+
+
+def test_damaged_numbers_do_not_overflow(rng):
+    values = rng.normal(size=(40, 50)).astype(np.float32) * np.float32(1e-30)
+    values[5:8, 5:8] = 1e17
+    field = Field("f", image=SkyImage(values=values))
+    assert field.signal_to_noise.max() == np.float32(1e9)
+    assert np.isfinite(field.signal_to_noise).all() and len(field.islands) == 1
+
+
+def test_background_and_noise_map(rng):
+    values = rng.normal(7, 2, (60, 80)).astype(np.float32)
+    field = Field("f", image=SkyImage(values=values))
+    np.testing.assert_allclose(field.background, 7, atol=0.9)
+    np.testing.assert_array_equal(field.source_image.values, values - field.background)
+    assert field.noise_map == pytest.approx(field.noise)
+    flat = Field("f", image=SkyImage(values=values - np.float32(7)))
+    assert flat.background is None and flat.source_image is flat.image
+
+
+def test_noise_map_of_uneven_noise(rng):
+    values = rng.normal(size=(100, 100)).astype(np.float32)
+    values[:, 60:] *= 10
+    field = Field("f", image=SkyImage(values=values))
+    found = field.noise_map
+    assert found[:, 61:] == pytest.approx(10, rel=0.2)
+    np.testing.assert_allclose(
+        field.signal_to_noise, field.source_image.values / found, rtol=1e-5
+    )
