@@ -146,6 +146,9 @@ class TestDemo:
         np.testing.assert_allclose(y + 0.5, (table["y0"] + table["y1"]) / 2, atol=1e-4)
 
 
+PREDICT = ("--mode=predict", "--ir=infrared", "--score_threshold=0.05")
+
+
 @pytest.mark.usefixtures("fields")
 class TestPredict:
     @pytest.mark.parametrize(
@@ -161,9 +164,8 @@ class TestPredict:
     )
     def test_fields(self, claran, radio):
         Path("list.txt").write_text("radio/[ab]*\nradio/c_radio.fits\n")
-        status, output, errors = claran(
-            "--mode=predict", f"--radio={radio}", "--ir=infrared", "--output=out"
-        )
+        given = (f"--radio={radio}", "--output=out")
+        status, output, errors = claran(*PREDICT, *given)
         assert (status, errors) == (0, "")
         table = QTable.read("out/predictions.ecsv")
         assert table.colnames == COLUMNS + SKY
@@ -172,24 +174,24 @@ class TestPredict:
         ]  # fmt: skip
         without_wcs = table["image"] == "c_radio.fits"
         np.testing.assert_array_equal(np.isnan(table["center"].ra), without_wcs)
-        assert f"{len(table)} detections in 3 fields: out/predictions.ecsv" in output
+        said = f"{len(table)} detections in 3 fields: out/predictions.ecsv (a catalog: "
+        assert f"{said}scores above 0.05)\n" in output
 
     def test_fields_of_one_name_are_told_apart(self, claran):
         for field in "xy":
             Path(field).mkdir()
             shutil.copy("radio/a_radio.fits", f"{field}/a.fits")
-        status, _, errors = claran(
-            "--mode=predict", "--radio=x,y", "--output=x.csv", model=None
-        )
+        predict = ("--mode=predict", "--radio=x,y", "--output=x.csv")
+        status, _, errors = claran(*predict, model=None)
         assert (status, errors) == (0, "")
         assert set(QTable.read("x.csv")["image"]) == {"x/a.fits", "y/a.fits"}
 
     @pytest.mark.parametrize("batch_size", [1, 2, 8])
     def test_pictures(self, claran, batch_size):
-        arguments = ("--mode=predict", "--image=infrared", "--output=x.csv")
-        assert claran(*arguments, f"--batch_size={batch_size}")[0] == 0
+        given = ("--image=infrared", "--output=x.csv", f"--batch_size={batch_size}")
+        assert claran("--mode=predict", *given, "--all_hypotheses")[0] == 0
         table = QTable.read("x.csv")
-        assert table.colnames == COLUMNS
+        assert table.colnames == [*COLUMNS, "alternative"]
         assert list(dict.fromkeys(table["image"])) == [
             f"{name}_infrared.png" for name in "abc"
         ]
@@ -197,8 +199,8 @@ class TestPredict:
 
     @pytest.mark.parametrize("ending", ["ecsv", "csv", "fits", "vot", "xml"])
     def test_formats(self, claran, ending):
-        arguments = ("--mode=predict", "--radio=radio", "--ir=infrared")
-        assert claran(*arguments, f"--output=new/x.{ending}")[0] == 0
+        given = ("--radio=radio", f"--output=new/x.{ending}")
+        assert claran(*PREDICT, *given)[0] == 0
         form = {"xml": "votable", "csv": "ascii.csv"}.get(ending)
         table = QTable.read(f"new/x.{ending}", format=form)
         sky = SKY if ending == "ecsv" else ["ra", "dec", *SKY[1:]]
@@ -206,9 +208,8 @@ class TestPredict:
 
     def test_a_bad_file_among_good_ones(self, claran):
         Path("radio/b_radio.fits").write_bytes(b"SIMPLE  = no")
-        status, _, errors = claran(
-            "--mode=predict", "--radio=radio", "--ir=infrared", "--output=x.ecsv"
-        )
+        arguments = (*PREDICT, "--radio=radio", "--output=x.ecsv")
+        status, _, errors = claran(*arguments)
         assert status == 1
         assert "Skipped: radio/b_radio.fits: not a FITS file" in errors
         assert errors.splitlines()[-1] == (
@@ -219,7 +220,7 @@ class TestPredict:
 
     def test_an_interrupted_run_resumes(self, claran, monkeypatch):
         Path("radio/b_radio.fits").write_bytes(b"SIMPLE  = no")
-        arguments = ("--mode=predict", "--radio=radio", "--ir=infrared", "--output")
+        arguments = (*PREDICT, "--radio=radio", "--output")
         claran(*arguments, "whole.ecsv")
         monkeypatch.setattr(resuming, "SECONDS", 0.0)  # A part for each file.
         finished = []
@@ -246,9 +247,8 @@ class TestPredict:
         Path("x.ecsv").write_text("precious")
         for path in Path("radio").iterdir():
             path.write_bytes(b"")
-        status, _, errors = claran(
-            "--mode=predict", "--radio=radio", "--ir=infrared", "--output=x.ecsv"
-        )
+        arguments = (*PREDICT, "--radio=radio", "--output=x.ecsv")
+        status, _, errors = claran(*arguments)
         assert status == 1 and errors.count("Skipped: ") == 3
         assert "claran: None of 3 files could be used" in errors
         assert Path("x.ecsv").read_text() == "precious"
@@ -256,7 +256,7 @@ class TestPredict:
     def test_real_fields_with_and_without_wcs(self, claran, real_data, d1_path):
         status, _, errors = claran(
             "--mode=predict", f"--radio={real_data / 'rgz_subject_fits'}",
-            "--output=x.ecsv", model=d1_path,
+            "--output=x.ecsv", "--all_hypotheses", model=d1_path,
         )  # fmt: skip
         assert (status, errors) == (0, "")
         table = QTable.read("x.ecsv")

@@ -33,7 +33,7 @@ def test_then_predict_gives_the_numbers_of_the_original(claran, checkpoint, gold
         wanted[f"{name}.png"] = np.load(golden / "detect" / f"{name}.npz")
         cv2.imwrite(f"{name}.png", wanted[f"{name}.png"]["image"])
     status, _, errors = claran(
-        "--mode=predict", "--image=*.png", "--output=x.csv",
+        "--mode=predict", "--image=*.png", "--output=x.csv", "--all_hypotheses",
         model="new/model.keras",
     )  # fmt: skip
     assert (status, errors) == (0, "")

@@ -12,14 +12,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from astropy.table import Table
+from astropy.table import QTable, Table, vstack
 
 from claran.catalog.tables import write_table
 from claran.data.sources import open_source
 from claran.detection.detections import Detections
+from claran.detection.detector import Detector
 from claran.evaluation.catalogs import read_fields
 from claran.evaluation.prediction_files import to_table
 
+COLUMNS = ["image", "label", "score", "x0", "y0", "x1", "y1"]
 ON_FIELDS = ("--mode=eval", "--data=fields", "--split=all", "--resamples=20")
 
 
@@ -84,30 +86,65 @@ def test_another_tools_detections(claran, fields):
     assert not list(Path().rglob("*.partial*"))
 
 
-def test_a_model_is_as_good_as_its_predictions(claran, fields):
+@pytest.mark.parametrize("ending", ["ecsv", "csv", "fits", "vot"])
+def test_a_model_is_as_good_as_its_predictions(claran, fields, ending):
+    at = "--score_threshold=0.16"
     status, printed, _ = claran(
-        *ON_FIELDS, "--output=model", "--batch_size=1", "--score_threshold=0.16",
-        "--workers=0",
-    )  # fmt: skip
+        *ON_FIELDS, "--output=model", "--batch_size=1", "--workers=0", at
+    )
     assert status == 0
     assert "random" not in printed  # These weights come from a file.
     metrics = json.loads(Path("model/metrics.json").read_text())
-    assert metrics["about"]["fields"] == str(fields)
+    assert metrics["about"].pop("fields") == str(fields)
     assert sum(metrics["calibration"]["counts"]) > 20
     claran(
         "--mode=predict", "--radio=fields/*_radio.fits", "--ir=fields/*.png",
-        "--output=table.csv",
+        f"--output=table.{ending}", "--all_hypotheses",
     )  # fmt: skip
-    status, _, _ = claran(
-        *ON_FIELDS,
-        "--predictions=table.csv",
-        "--output=table",
-        "--score_threshold=0.16",
+    status, printed, _ = claran(
+        *ON_FIELDS, f"--predictions=table.{ending}", "--output=table", at
     )
-    assert status == 0
+    assert status == 0 and "catalog" not in printed
     table = json.loads(Path("table/metrics.json").read_text())
-    for name in ("mean_ap", "confusion", "right_components"):
-        assert table[name] == metrics[name]
+    if ending == "csv":  # It does not say that this network counts inclusively.
+        for found in (table, metrics):
+            del found["voc_as_claran"], found["options"]["inclusive_boxes"]
+    del table["about"], metrics["about"]
+    assert table == metrics
+    for name in ("table.txt", "confusion.png", "coco/detections.json"):
+        if ending != "csv":
+            assert Path("table", name).read_bytes() == Path("model", name).read_bytes()
+
+
+def test_the_catalog_of_a_model(claran, fields):
+    """The rows of predict are those of Python, and those that eval takes."""
+    for name, more in (("catalog", ()), ("all", ("--all_hypotheses",))):
+        status, printed, _ = claran(
+            "--mode=predict", "--radio=fields/*_radio.fits", f"--output={name}.csv",
+            *more, model=None,
+        )  # fmt: skip
+        assert status == 0
+    catalog, every = (Table.read(f"{name}.csv") for name in ("catalog", "all"))
+    chosen = (every["alternative"] == "False") & (every["score"] > 0.5)
+    assert 1 < len(catalog) == chosen.sum() < len(every)
+    assert f"{len(every)} detections in {fields} fields: all.csv (all hypo" in printed
+    assert f"above 0.01; {len(catalog)} of them, above 0.5, are the catalog" in printed
+    detector = Detector.from_preset("claran_first")
+    paths = sorted(Path("fields").glob("*_radio.fits"))
+    own = vstack([QTable(one[COLUMNS]) for one in detector.detect_many(paths)])
+    for name in COLUMNS:
+        assert list(catalog[name]) == list(every[name][chosen]) == list(own[name])
+
+    claran(*ON_FIELDS, "--output=model", "--workers=0", model=None)
+    _, printed, _ = claran(*ON_FIELDS, "--predictions=catalog.csv", "--output=table")
+    note = "Note: catalog.csv has only detections with scores above 0.5, so that aver"
+    assert printed.count(note) == printed.count("Note") == 1
+    model, table = (
+        json.loads(Path(name, "metrics.json").read_text())
+        for name in ("model", "table")
+    )
+    for name in ("confusion", "right_components", "options", "fields"):
+        assert table[name] == model[name]
 
 
 KILLED = """

@@ -31,11 +31,11 @@ from claran.commands.data_flags import (
     labelled_fields,
     simulated_fields,
 )
-from claran.commands.model_flags import catalog_score, load_detector
+from claran.commands.model_flags import load_detector
 from claran.data.sources import FieldSource
 from claran.detection.classical_engine import ClassicalEngine
-from claran.detection.detector import Detector
 from claran.evaluation.metrics import EvaluationOptions
+from claran.evaluation.prediction_files import read_origin
 from claran.evaluation.running import evaluate_detector, evaluate_predictions
 from claran.io.parallel import cores
 from claran.simulation.endless import SimulatedFields
@@ -73,9 +73,14 @@ def eval() -> None:  # noqa: A001 - the mode's name
         raise UsageError(f"--output must be a folder, but {folder} is a file.")
     about = {"data": FLAGS.data or "", "split": _split()}
     if FLAGS.predictions:
-        source = _source()
+        names = (
+            None
+            if FLAGS.class_names
+            else read_origin(Path(FLAGS.predictions)).class_names
+        )
+        source = _source(names)
         evaluation = evaluate_predictions(
-            FLAGS.predictions, source, folder, options=_options(None),
+            FLAGS.predictions, source, folder, options=_options(),
             about={"predictions": FLAGS.predictions, **about}, workers=FLAGS.workers,
             tell=say,
         )  # fmt: skip
@@ -85,7 +90,7 @@ def eval() -> None:  # noqa: A001 - the mode's name
         engine = detector and detector.engine
         evaluation = evaluate_detector(
             engine or ClassicalEngine(source.class_names), source, folder,
-            options=_options(detector),
+            options=_options(),
             about={"model": FLAGS.model, **about}, workers=_workers(len(source)),
             tell=say,
         )  # fmt: skip
@@ -95,12 +100,11 @@ def eval() -> None:  # noqa: A001 - the mode's name
         say(str(folder / name))
 
 
-def _options(detector: Detector | None) -> EvaluationOptions:
-    network = None if detector is None else detector.model.network
+def _options() -> EvaluationOptions:
+    """Returns the options of the flags; others are those of the detector."""
     return EvaluationOptions(
-        score_threshold=catalog_score(detector),
+        score_threshold=FLAGS.score_threshold,
         ignore_unlabelled=FLAGS.ignore_unlabelled,
-        inclusive_boxes=network is not None and network.decoder.offset == 1,
         resample_count=FLAGS.resamples,
         seed=FLAGS.seed,
     )

@@ -7,7 +7,7 @@ from absl import flags
 from claran.commands.common import say
 from claran.detection.detector import Detector, UntrainedWarning
 
-__all__ = ["catalog_score", "load_detector"]
+__all__ = ["load_detector"]
 
 flags.DEFINE_string(
     "model",
@@ -17,9 +17,9 @@ flags.DEFINE_string(
 flags.DEFINE_float(
     "score_threshold",
     None,
-    "Only detections with a higher score. Default: 0.05 in predict; 0.5 in demo, or "
-    "0.8 for networks that do not count islands, such as claran_v0.1. eval: score "
-    "above which association and confusion are measured; default as in demo.",
+    "Only detections with a higher score. Default: 0.5, or 0.8 for networks that do "
+    "not count islands, such as claran_v0.1; with --all_hypotheses 0.01 or 0.05. eval: "
+    "score above which detections are the catalog, for association and confusion.",
     lower_bound=0.0,
     upper_bound=1.0,
 )
@@ -61,14 +61,3 @@ def load_detector() -> Detector:
     for warning in caught:
         say(f"Note: {warning.message}")
     return detector
-
-
-def catalog_score(detector: Detector | None = None) -> float:
-    """Returns the score above which detections are included in a catalog.
-
-    Args:
-        detector: The detector; None for detections of other tools.
-    """
-    if FLAGS.score_threshold is not None:
-        return FLAGS.score_threshold
-    return 0.5 if detector is None else detector.model.finisher.catalog_threshold

@@ -9,6 +9,10 @@ Many fields, or many pictures, with one table:
   python -m claran.main --mode=predict --image='pictures/*.png' \
       --model=model.keras --output=DIR
 
+The table is a catalog: no two of its rows share an island of emission, and all scores
+are above 0.5 (0.8 for networks that do not count islands). With --all_hypotheses it has
+every detection that --mode=eval takes, also other readings of the same emission.
+
 Partial results are kept in OUTPUT.unfinished until the table is written. After an
 interruption the same command resumes from them, unless a file or a setting has changed.
 """
@@ -16,13 +20,16 @@ interruption the same command resumes from them, unless a file or a setting has 
 import os
 from pathlib import Path
 
+import numpy as np
 from absl import flags
+from astropy.table import QTable
 
 from claran import examples
 from claran.catalog.tables import format_table, table_format, write_table
 from claran.commands import survey_flags
 from claran.commands.common import UsageError, say
-from claran.commands.model_flags import catalog_score, load_detector
+from claran.commands.model_flags import load_detector
+from claran.detection.detections import ALTERNATIVE
 from claran.detection.detector import Detector
 from claran.detection.prediction import predict_files
 from claran.errors import ImageError
@@ -52,6 +59,13 @@ flags.DEFINE_list(
     "Pictures as the network was trained on, instead of --radio and --ir; files as for "
     "--radio.",
 )
+flags.DEFINE_boolean(
+    "all_hypotheses",
+    False,
+    "predict: write every detection, also those that share emission with one of a "
+    "higher score (the column alternative marks them), for the curves of --mode=eval "
+    "--predictions. Default: a catalog.",
+)
 FLAGS = flags.FLAGS
 
 
@@ -59,20 +73,21 @@ def demo() -> None:
     """Detects in one field; writes a figure and a table, and prints the table."""
     if FLAGS.image and (FLAGS.radio or FLAGS.ir):
         raise UsageError("Give either --radio (and --ir) or --image.")
+    if FLAGS.all_hypotheses:
+        raise UsageError(
+            "--all_hypotheses is a flag of --mode=predict; demo shows a catalog."
+        )
     if FLAGS.ir and not FLAGS.radio:
         raise UsageError("--ir needs --radio, the radio image of the same field.")
     survey, beam = survey_flags.survey(), survey_flags.beam()
     detector = load_detector()
-    threshold = catalog_score(detector)
-    if FLAGS.score_threshold is None and not detector.trained:
-        threshold = 0.0  # Random weights give each class about 1/7: show all.
     path, infrared = _demo_files()
     if FLAGS.image:
         field = read_picture_field(path)
     else:
         _check_infrared(detector, infrared)
         field = read_field(path, infrared, survey=survey, beam_arcsec=beam)
-    table = detector.detect(field, score_threshold=threshold)
+    table = detector.detect(field, score_threshold=FLAGS.score_threshold)
     stem = path.name.split(".fit")[0].removesuffix(".png")
     figure_path = Path(FLAGS.output or "demo", f"{stem}_pred.png")
     table_path = figure_path.with_suffix(".ecsv")
@@ -82,7 +97,8 @@ def demo() -> None:
     say(format_table(table))
     for assumed in detector.assumptions(field):
         say(assumption_note(f"{path.name}: {assumed}"))
-    say(f"{len(table)} found with a score above {threshold:g} in {path.name}.")
+    lowest = detector.lowest_score(FLAGS.score_threshold)
+    say(f"{len(table)} found with a score above {lowest:g} in {path.name}.")
     say(f"Figure: {figure_path}")
     say(f"Table:  {table_path}")
 
@@ -115,9 +131,8 @@ def predict() -> None:
         output,
         infrared=infrared,
         pictures=not radio,
-        score_threshold=(
-            0.05 if FLAGS.score_threshold is None else FLAGS.score_threshold
-        ),
+        score_threshold=FLAGS.score_threshold,
+        all_hypotheses=FLAGS.all_hypotheses,
         survey=survey,
         beam_arcsec=beam,
         tell=say,
@@ -125,7 +140,10 @@ def predict() -> None:
     assumed = describe_assumptions(found.assumed, found.fields)
     if assumed:
         say(assumption_note(assumed))
-    say(f"{len(found.table)} detections in {found.fields} fields: {output}")
+    say(
+        f"{len(found.table)} detections in {found.fields} fields: {output} "
+        f"({_rows(detector, found.table)})"
+    )
     if found.skipped:
         count = len(found.skipped)
         others = f" and {count - 1} others" if count > 1 else ""
@@ -133,6 +151,22 @@ def predict() -> None:
             f"{count} of {len(paths)} files could not be used: {found.skipped[0]}"
             f"{others}; the table has the rest."
         )
+
+
+def _rows(detector: Detector, table: QTable) -> str:
+    """Returns which detections are in a table, in words."""
+    lowest = detector.lowest_score(
+        FLAGS.score_threshold, all_hypotheses=FLAGS.all_hypotheses
+    )
+    if not FLAGS.all_hypotheses:
+        return f"a catalog: scores above {lowest:g}"
+    score = detector.model.finisher.catalog_threshold
+    scores, others = np.asarray(table["score"]), np.asarray(table[ALTERNATIVE])
+    count = int((~others & (scores > score)).sum())
+    return (
+        f"all hypotheses with scores above {lowest:g}; {count} of them, above "
+        f"{score:g}, are the catalog"
+    )
 
 
 def _single(name: str) -> Path:

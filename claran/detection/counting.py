@@ -23,6 +23,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.spatial import KDTree
 
+from claran.detection.alternatives import INSIDE, sharing_islands
+from claran.detection.detections import ALTERNATIVE, Detections
 from claran.sky.box_arrays import area, intersection, union_boxes
 from claran.sky.islands import class_code
 
@@ -38,7 +40,6 @@ FAINT = 0.01
 """Score of the network's detections that enter: fainter ones add nothing to a sum."""
 MOST = 12  # Groups that may hang together.
 LEAST_REST = 0.02  # Probability that an island is of no source, at the least.
-INSIDE = 0.5  # Part of an island's box from which a detection holds it.
 TOUCHED = 0.1  # Part that it must hold of one it needs to be of its class.
 
 
@@ -66,7 +67,7 @@ def recount(
     class_names: Sequence[str],
     *,
     trust: float,
-) -> tuple[Float[np.ndarray, "m 4"], Int[np.ndarray, "m"], Float[np.ndarray, "m"]]:
+) -> Detections:
     """Returns detections with counted boxes and classes, by falling score.
 
     A detection holds the islands that are more than half inside, and as many of those
@@ -83,13 +84,17 @@ def recount(
         islands: Of the field.
         class_names: Names of the classes, such as "2_3".
         trust: How often counting gives the right class if the islands are right.
+
+    Returns:
+        The detections; those that share an island with one of a higher score are marked
+        as its alternatives.
     """
     components = np.array([_components(name) for name in class_names], np.int64)
     own = scores > 0
     boxes, labels, scores = boxes[own], labels[own], scores[own]
     rows, held = _held(boxes, islands.boxes, components[labels - 1])
     if not len(rows):
-        return np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0)
+        return Detections.none()
     groups, rows, which = _group(rows, held)
     shares = np.zeros((len(groups), len(class_names)))
     np.maximum.at(shares, (which, labels[rows] - 1), scores[rows])
@@ -109,7 +114,12 @@ def recount(
     score = found[group, index]
     order = np.argsort(-score, kind="stable")
     unions = union_boxes(islands.boxes[members], starts)
-    return unions[group[order]], index[order] + 1, score[order]
+    return Detections(
+        boxes=unions[group[order]],
+        labels=index[order] + 1,
+        scores=score[order],
+        columns={ALTERNATIVE: sharing_islands(groups[g] for g in group[order])},
+    )
 
 
 def group_probabilities(

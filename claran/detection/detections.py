@@ -5,9 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import overload
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
-__all__ = ["Detections"]
+__all__ = ["ALTERNATIVE", "Detections"]
+
+ALTERNATIVE = "alternative"
+"""Column of detections that share emission with one of a higher score."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,6 +80,18 @@ class Detections:
         return cls(
             boxes=np.zeros((0, 4)), labels=np.zeros(0, np.int64), scores=np.zeros(0)
         )
+
+    @property
+    def alternative(self) -> Bool[np.ndarray, "n"]:
+        """Which rows share emission with one of a higher score; none if not known."""
+        known = self.columns.get(ALTERNATIVE)
+        return np.zeros(len(self), bool) if known is None else known
+
+    def catalog(self) -> "Detections":
+        """Returns the rows that are no alternatives, without that column."""
+        rows = self[~self.alternative]
+        further = {k: v for k, v in rows.columns.items() if k != ALTERNATIVE}
+        return dataclasses.replace(rows, columns=further)
 
     def flip_y(self, rows: int) -> "Detections":
         """Returns the detections with the y axis of their boxes reversed.

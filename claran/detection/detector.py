@@ -15,7 +15,7 @@ from astropy.wcs import WCS
 from claran import __version__
 from claran.catalog.tables import detection_table, sky_columns
 from claran.detection.detection_model import DetectionModel
-from claran.detection.detections import Detections
+from claran.detection.detections import ALTERNATIVE, Detections
 from claran.detection.engine import Engine
 from claran.detection.loading import load_model, model_file, save_model
 from claran.detection.presets import PRESETS
@@ -126,9 +126,10 @@ class Detector:
         wcs: WCS | None = None,
         survey: Survey | None = None,
         beam_arcsec: float | None = None,
-        score_threshold: float = 0.5,
+        score_threshold: float | None = None,
+        all_hypotheses: bool = False,
     ) -> QTable:
-        """Returns the sources in a field.
+        """Returns the sources in a field, of which no two share emission.
 
         Args:
             radio: See `claran.read_field`.
@@ -136,7 +137,11 @@ class Detector:
             wcs: See there.
             survey: See there.
             beam_arcsec: See there.
-            score_threshold: Detections with a higher score are returned.
+            score_threshold: Detections with a higher score are returned; None for
+                `lowest_score`.
+            all_hypotheses: Whether to return every detection, also those that share
+                emission with one of a higher score. The column `alternative` marks
+                these; the rows without them, above `CATSCORE`, are the catalog.
 
         Returns:
             See `claran.catalog.tables.detection_table`. Boxes are in pixels of the FITS
@@ -146,16 +151,23 @@ class Detector:
 
         Raises:
             ImageError: A file cannot be read or used.
-            ValueError: The network needs an infrared image and there is none.
+            ValueError: The network needs an infrared image and there is none, or the
+                threshold is not in [0, 1].
         """
         field = read_field(
             radio, infrared, wcs=wcs, survey=survey, beam_arcsec=beam_arcsec
         )
-        (table,) = self.detect_many([field], score_threshold=score_threshold)
+        (table,) = self.detect_many(
+            [field], score_threshold=score_threshold, all_hypotheses=all_hypotheses
+        )
         return table
 
     def detect_many(
-        self, fields: Iterable[Any], *, score_threshold: float = 0.5
+        self,
+        fields: Iterable[Any],
+        *,
+        score_threshold: float | None = None,
+        all_hypotheses: bool = False,
     ) -> Iterator[QTable]:
         """Yields the sources in each of many fields, in order; see `detect`.
 
@@ -164,19 +176,56 @@ class Detector:
 
         Args:
             fields: Paths, HDUs, arrays or fields, see `claran.read_field`.
-            score_threshold: Detections with a higher score are returned.
+            score_threshold: See `detect`.
+            all_hypotheses: See `detect`.
 
         Raises:
             ImageError: See `detect`.
             ValueError: See `detect`.
         """
-        found = self.engine.detect(fields, read_field, score_threshold=score_threshold)
+        lowest = self.lowest_score(score_threshold, all_hypotheses=all_hypotheses)
+        found = self.engine.detect(fields, read_field, score_threshold=lowest)
         for one in found:
             assert one.field is not None  # noqa: S101 - nothing is skipped.
-            yield self.table(one.field, one.detections, score_threshold=score_threshold)
+            yield self.table(
+                one.field,
+                one.detections,
+                score_threshold=lowest,
+                all_hypotheses=all_hypotheses,
+            )
+
+    def lowest_score(
+        self, score_threshold: float | None = None, *, all_hypotheses: bool = False
+    ) -> float:
+        """Returns the score above which detections are in a table.
+
+        Args:
+            score_threshold: The given score; None for that of a catalog, 0.5 where
+                islands are counted and else 0.8, or with `all_hypotheses` for that
+                above which detections are evaluated, 0.01 or 0.05. Of random weights
+                all are shown: they give each class about 1/7.
+            all_hypotheses: See `detect`.
+
+        Raises:
+            ValueError: The score is not in [0, 1].
+        """
+        if score_threshold is not None:
+            if not 0 <= score_threshold <= 1:
+                raise ValueError(
+                    f"`score_threshold` must be in [0, 1], got {score_threshold}."
+                )
+            return score_threshold
+        if all_hypotheses:
+            return self.model.finisher.lowest_score
+        return self.model.finisher.catalog_threshold if self.trained else 0.0
 
     def table(
-        self, field: Field, found: Detections, *, score_threshold: float
+        self,
+        field: Field,
+        found: Detections,
+        *,
+        score_threshold: float,
+        all_hypotheses: bool = False,
     ) -> QTable:
         """Returns detections in a field as a table, see `detect`.
 
@@ -184,15 +233,21 @@ class Detector:
             field: The field.
             found: Detections in it.
             score_threshold: Threshold of their scores, for the metadata.
+            all_hypotheses: See `detect`.
         """
-        found = table_rows(field, found)
+        found = table_rows(field, found, all_hypotheses=all_hypotheses)
         return detection_table(
             [field.name] * len(found),
             self.codes(found),
             found.scores,
             found.boxes,
             columns=found.columns,
-            meta=self.metadata(score_threshold, field.survey, self.assumptions(field)),
+            meta=self.metadata(
+                score_threshold,
+                field.survey,
+                self.assumptions(field),
+                all_hypotheses=all_hypotheses,
+            ),
         )
 
     def codes(self, found: Detections) -> list[str]:
@@ -204,7 +259,12 @@ class Detector:
         return field.assumptions if self.model.preprocessor.uses_beam else ()
 
     def metadata(
-        self, score_threshold: float, survey: Survey | None, assumed: Iterable[str]
+        self,
+        score_threshold: float,
+        survey: Survey | None,
+        assumed: Iterable[str],
+        *,
+        all_hypotheses: bool = False,
     ) -> dict[str, Any]:
         """Returns the metadata of a table, with keys for a FITS header.
 
@@ -212,13 +272,18 @@ class Detector:
             score_threshold: Detections with a higher score are in the table.
             survey: Survey of the fields; None if unknown.
             assumed: Assumptions about the fields.
+            all_hypotheses: Whether alternatives are in the table.
         """
         network = self.model.network
         about = {
             "CLARAN": __version__,
             "MODEL": self.name,
             "MODELSHA": "" if self.file is None else self.fingerprint[:16],
+            "ROWS": "all hypotheses" if all_hypotheses else "catalog",
             "MINSCORE": score_threshold,
+            "CATSCORE": self.model.finisher.catalog_threshold,
+            "CLASSES": ",".join(self.model.class_names),
+            "INCLBOX": network.decoder.offset == 1 or "",
             "NMSIOU": network.decoder.iou_threshold,
             "RPNIOU": network.proposals.iou_threshold,
             "SURVEY": "" if survey is None else survey.name,
@@ -250,7 +315,7 @@ class Detector:
         wcs: WCS | None = None,
         survey: Survey | None = None,
         beam_arcsec: float | None = None,
-        score_threshold: float = 0.5,
+        score_threshold: float | None = None,
     ) -> "Figure":
         """Returns a Matplotlib figure of a field with its sources.
 
@@ -281,17 +346,24 @@ class Detector:
         return plotting.plot_field(field.image, table, background=field.picture)
 
 
-def table_rows(field: Field, found: Detections) -> Detections:
+def table_rows(
+    field: Field, found: Detections, *, all_hypotheses: bool = False
+) -> Detections:
     """Returns detections as tables have them.
 
     Args:
         field: The field.
         found: Detections in it.
+        all_hypotheses: Whether to keep alternatives, and to mark them.
 
     Returns:
         With the columns of `claran.catalog.tables.sky_columns` for a field with a WCS;
         with y down for a field that is only a picture.
     """
+    if all_hypotheses:
+        found = found.with_columns(**{ALTERNATIVE: found.alternative})
+    else:
+        found = found.catalog()
     if not field.has_radio:
         return found.flip_y(field.shape[0])
     if field.wcs is None:

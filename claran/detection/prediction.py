@@ -66,12 +66,13 @@ def predict_files(
     *,
     infrared: Mapping[Any, str | os.PathLike] | None = None,
     pictures: bool = False,
-    score_threshold: float = 0.05,
+    score_threshold: float | None = None,
+    all_hypotheses: bool = False,
     survey: Survey | None = None,
     beam_arcsec: float | None = None,
     tell: Callable[[str], None] = print,
 ) -> Prediction:
-    """Detects in many files and writes one table.
+    """Detects in many files and writes one table: a catalog, or all hypotheses.
 
     A file that cannot be used is named on standard error and skipped. Partial results
     are kept in the folder `OUTPUT.unfinished`, so that an interrupted run can resume:
@@ -84,15 +85,18 @@ def predict_files(
         infrared: Infrared file for each radio file that has one, by its path.
         pictures: Whether the files are pictures as the network was trained on, not
             radio images.
-        score_threshold: Detections with a higher score are kept.
+        score_threshold: Detections with a higher score are kept; None for
+            `Detector.lowest_score`.
+        all_hypotheses: See `claran.Detector.detect`; `evaluate_predictions` then gives
+            the same as `evaluate_detector`.
         survey: See `claran.read_field`.
         beam_arcsec: See `claran.read_field`.
         tell: Receives messages for the user.
 
     Raises:
         ImageError: No file can be used, or `paths` is empty.
-        ValueError: The ending of `output` is not that of a table, or the network cannot
-            use files of this kind.
+        ValueError: The ending of `output` is not that of a table, the threshold is not
+            in [0, 1], or the network cannot use files of this kind.
         OSError: The table cannot be written.
     """
     files, output = [Path(path) for path in paths], Path(output)
@@ -100,12 +104,14 @@ def predict_files(
     table_format(output)
     if not files:
         raise ImageError("`paths` is empty; give at least one file.")
+    lowest = detector.lowest_score(score_threshold, all_hypotheses=all_hypotheses)
     names = table_names(files)
     partial = PartialResults(
         output.with_name(f"{output.name}.unfinished"),
         {
             "list of files": _state([*files, *counterparts.values()]),
-            "--score_threshold": score_threshold,
+            "--score_threshold": lowest,
+            "--all_hypotheses": all_hypotheses,
             "--beam": beam_arcsec,
             "--survey": None if survey is None else dataclasses.asdict(survey),
             **_detector_settings(detector),
@@ -118,11 +124,11 @@ def predict_files(
         _load, names=names, infrared=counterparts, pictures=pictures, survey=survey,
         beam_arcsec=beam_arcsec,
     )  # fmt: skip
-    _detect(detector, files, load, partial, score_threshold=score_threshold, tell=tell)
+    options = {"score_threshold": lowest, "all_hypotheses": all_hypotheses}
+    _detect(detector, files, load, partial, tell=tell, **options)
     prediction = _prediction(
-        detector, [names[path] for path in files], partial.results,
-        survey=survey, score_threshold=score_threshold,
-    )  # fmt: skip
+        detector, [names[path] for path in files], partial.results, survey, **options
+    )
     if not prediction.fields:
         partial.remove()
         raise ImageError(
@@ -168,6 +174,7 @@ def _detect(
     partial: PartialResults[FileResult],
     *,
     score_threshold: float,
+    all_hypotheses: bool,
     tell: Callable[[str], None],
 ) -> None:
     """Adds the results for the files that have none yet."""
@@ -184,7 +191,7 @@ def _detect(
             tqdm.write(f"Skipped: {one.error}", file=sys.stderr)
             partial.add(FileResult(one.detections, False, ""))
             continue
-        rows = table_rows(one.field, one.detections)
+        rows = table_rows(one.field, one.detections, all_hypotheses=all_hypotheses)
         assumed = "; ".join(detector.assumptions(one.field))
         partial.add(FileResult(rows, True, assumed))
 
@@ -193,9 +200,10 @@ def _prediction(
     detector: Detector,
     names: Sequence[str],
     results: Sequence[FileResult],
-    *,
     survey: Survey | None,
+    *,
     score_threshold: float,
+    all_hypotheses: bool,
 ) -> Prediction:
     assumed = collections.Counter(one.assumed for one in results if one.assumed)
     found = Detections.concatenate([one.detections for one in results])
@@ -208,7 +216,9 @@ def _prediction(
         found.scores,
         found.boxes,
         columns=found.columns,
-        meta=detector.metadata(score_threshold, survey, [noted]),
+        meta=detector.metadata(
+            score_threshold, survey, [noted], all_hypotheses=all_hypotheses
+        ),
     )
     return Prediction(
         table=table,

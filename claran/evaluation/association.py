@@ -74,7 +74,8 @@ def associate(
 
     An island belongs to the smallest box that contains it. A source is right if the
     detection with the highest IoU, of any class, has an IoU above 0.5 and the same
-    islands. Only detections above the score threshold are used. If two of them have an
+    islands. Only detections above the score threshold that are no alternatives are used
+    (`Detections.catalog`). If two of them have an
     IoU above 0.5, the one with the lower score is dropped.
 
     Args:
@@ -94,7 +95,7 @@ def associate(
         islands, objects = field.islands.boxes.astype(np.float64), field.objects
         if not len(islands) or not len(objects):
             continue
-        boxes = _distinct(found, score_threshold)
+        boxes = _distinct(found.catalog(), score_threshold)
         wanted = owners(islands, objects.boxes)
         given = owners(islands, boxes)
         best = _best(objects.boxes, boxes)

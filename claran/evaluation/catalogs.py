@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from tqdm.auto import tqdm
 
-from claran.detection.detections import Detections
+from claran.detection.detections import ALTERNATIVE, Detections
 from claran.fields.batches import Source
 from claran.fields.field import Field
 from claran.io.parallel import parallel_map
@@ -31,31 +31,36 @@ def true_catalog(fields: Sequence[Field]) -> Detections:
     Args:
         fields: The fields.
     """
-    parts = [
-        Detections(
-            boxes=field.objects.boxes.astype(np.float64),
-            labels=field.objects.labels.astype(np.int64),
-            scores=np.ones(len(field.objects)),
-            columns={
-                "field": np.full(len(field.objects), number),
-                "ignored": field.objects.ignored,
-            },
-        )
-        for number, field in enumerate(fields)
-    ]
-    return _with_columns(Detections.concatenate(parts))
+    counts = [len(field.objects) for field in fields]
+    rows = Detections.concatenate(
+        [
+            Detections(
+                boxes=field.objects.boxes.astype(np.float64),
+                labels=field.objects.labels.astype(np.int64),
+                scores=np.ones(len(field.objects)),
+            )
+            for field in fields
+        ]
+    )
+    ignored = [field.objects.ignored for field in fields]
+    return rows.with_columns(
+        field=np.repeat(np.arange(len(counts)), counts),
+        ignored=np.concatenate([np.zeros(0, bool), *ignored]),
+    )
 
 
 def detected_catalog(found: Sequence[Detections]) -> Detections:
     """Returns the detections in all fields, ordered by field.
 
     Further columns: `field`, the number of the field, and `ignored`, False here: an
-    ignored detection may hit a source, but is no false alarm if it does not.
+    ignored detection may hit a source, but is no false alarm if it does not; and which
+    detections are alternatives, see `Detections.catalog`.
 
     Args:
         found: Detections in each field.
     """
     counts = [len(one) for one in found]
+    alternative = [np.zeros(0, bool), *(one.alternative for one in found)]
     rows = Detections.concatenate(
         [
             Detections(
@@ -69,6 +74,7 @@ def detected_catalog(found: Sequence[Detections]) -> Detections:
     return rows.with_columns(
         field=np.repeat(np.arange(len(counts)), counts),
         ignored=np.zeros(len(rows), bool),
+        **{ALTERNATIVE: np.concatenate(alternative)},
     )
 
 
@@ -104,9 +110,3 @@ def measured_field(source: Source, number: int) -> Field:
 
 def _read(source: Source, chunk: range) -> list[Field]:
     return [source[i].without_pixels() for i in chunk]
-
-
-def _with_columns(rows: Detections) -> Detections:
-    if rows.columns:
-        return rows
-    return rows.with_columns(field=np.zeros(0, int), ignored=np.zeros(0, bool))

@@ -166,7 +166,7 @@ def _picture(shown: Shown, number: int) -> UInt8[np.ndarray, "h w 3"]:
 def _draw_objects(
     frame: "_Frame", number: int, shown: Shown, score_threshold: float
 ) -> None:
-    objects, found = shown.fields[number].objects, shown.detections[number]
+    objects, found = shown.fields[number].objects, shown.detections[number].catalog()
     names = ["", *(display_name(name) for name in shown.class_names)]
     for box, label, ignored in zip(
         objects.boxes, objects.labels, objects.ignored, strict=True

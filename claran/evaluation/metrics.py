@@ -26,6 +26,7 @@ __all__ = [
     "class_matches",
     "evaluate",
     "mean_average_precision",
+    "settled_options",
 ]
 
 
@@ -34,14 +35,16 @@ class EvaluationOptions:
     """Options of an evaluation.
 
     Attributes:
-        score_threshold: Association and confusion are measured for detections with a
-            higher score.
+        score_threshold: Association and confusion are measured for the catalog of
+            detections with a higher score; None for that of the detector, 0.5 where it
+            is not known.
         ignore_unlabelled: Whether detections that overlap no labelled source, not even
             an ignored one, are no false alarms; for fields in which not all sources are
             labelled.
         inclusive_boxes: Whether the upper edges of detected boxes are numbers of the
-            last pixel inside, as ClaRAN's own evaluation takes those of its network.
-            This affects only `Evaluation.voc`, which reproduces that evaluation.
+            last pixel inside, as ClaRAN's own evaluation takes those of its network;
+            None for what the detector does, False where it is not known. This affects
+            only `Evaluation.voc`, which reproduces that evaluation.
         min_sources: Classes with fewer sources are left out of `mean_common`.
         resample_count: Number of bootstrap resamples for the 95% intervals.
         seed: Seed of the resamples.
@@ -50,15 +53,16 @@ class EvaluationOptions:
         ValueError: A value is out of range.
     """
 
-    score_threshold: float = 0.8
+    score_threshold: float | None = None
     ignore_unlabelled: bool = False
-    inclusive_boxes: bool = False
+    inclusive_boxes: bool | None = None
     min_sources: int = 10
     resample_count: int = 1000
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.score_threshold <= 1:
+        score = self.score_threshold
+        if score is not None and not 0 <= score <= 1:
             raise ValueError(
                 f"`score_threshold` must be in [0, 1], got {self.score_threshold}."
             )
@@ -66,6 +70,29 @@ class EvaluationOptions:
             raise ValueError(
                 f"`resample_count` must be at least 1, got {self.resample_count}."
             )
+
+
+def settled_options(
+    options: EvaluationOptions | None,
+    *,
+    score_threshold: float | None = None,
+    inclusive_boxes: bool | None = None,
+) -> EvaluationOptions:
+    """Returns options without None.
+
+    Args:
+        options: The given ones; None for all defaults.
+        score_threshold: The detector's, where none is given; None if not known.
+        inclusive_boxes: Likewise.
+    """
+    given = options or EvaluationOptions()
+    own = 0.5 if score_threshold is None else score_threshold
+    inclusive = given.inclusive_boxes
+    return dataclasses.replace(
+        given,
+        score_threshold=own if given.score_threshold is None else given.score_threshold,
+        inclusive_boxes=bool(inclusive_boxes) if inclusive is None else inclusive,
+    )
 
 
 def mean_average_precision(
@@ -124,6 +151,8 @@ def evaluate(
         ValueError: There are no fields, or the numbers of `fields` and `detections`
             differ, or a label is not that of a class.
     """
+    options = settled_options(options)
+    threshold = options.score_threshold or 0.0
     true, found = _catalogs(fields, detections, len(class_names))
     if options.ignore_unlabelled:
         found = found.with_columns(ignored=_untouched(true, found))
@@ -140,7 +169,7 @@ def evaluate(
     common = [
         i for i, one in enumerate(voc) if one.positives.sum() >= options.min_sources
     ]
-    association = associate(fields, detections, score_threshold=options.score_threshold)
+    association = associate(fields, detections, score_threshold=threshold)
     return Evaluation(
         class_names=tuple(class_names),
         fields=count,
@@ -172,9 +201,9 @@ def evaluate(
         calibration=calibration(voc),
         confusion=confusion(
             true,
-            found,
+            found.catalog(),
             class_count=len(class_names),
-            score_threshold=options.score_threshold,
+            score_threshold=threshold,
         ),
     )
 

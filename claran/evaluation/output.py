@@ -1,8 +1,10 @@
 """The files of an evaluation."""
 
 import json
+import types
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from claran.catalog.tables import write_table
 from claran.evaluation.gallery import Shown, false_alarms, misses, plot_cases
@@ -15,7 +17,9 @@ from claran.io.atomic import replace_file
 __all__ = ["write_detections", "write_evaluation"]
 
 
-def write_detections(folder: Path, shown: Shown, *, assumed: str = "") -> list[Path]:
+def write_detections(
+    folder: Path, shown: Shown, *, meta: Mapping[str, Any] = types.MappingProxyType({})
+) -> list[Path]:
     """Writes detections as a table, as VOC's text and as COCO's JSON.
 
     An existing file is replaced only when the new one is complete.
@@ -23,14 +27,14 @@ def write_detections(folder: Path, shown: Shown, *, assumed: str = "") -> list[P
     Args:
         folder: Folder of the files; created if it does not exist.
         shown: The fields and their detections.
-        assumed: Assumptions about the fields, for the table's metadata.
+        meta: Metadata of the table.
 
     Returns:
         The path of the table.
     """
     parts = shown.fields, shown.detections, shown.class_names
     table = folder / "detections.ecsv"
-    write_table(to_table(*parts, meta={"ASSUMED": assumed} if assumed else {}), table)
+    write_table(to_table(*parts, meta=meta), table)
     truth, results = coco_files(*parts)
     files = {f"voc/{name}": text for name, text in voc_files(*parts).items()}
     files |= {

@@ -13,17 +13,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from astropy.table import QTable, Table
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from claran.catalog.tables import detection_table, table_format
-from claran.detection.detections import Detections
+from claran.detection.detections import ALTERNATIVE, Detections
 from claran.errors import ImageError
+from claran.evaluation.origin import Origin
 from claran.evaluation.voc_text import format_voc, read_voc_detections
 from claran.fields.field import Field
 from claran.io.paths import field_name
 from claran.sky.pictures import array_to_picture
 
-__all__ = ["Predictions", "coco_files", "read_predictions", "to_table", "voc_files"]
+__all__ = [
+    "Predictions",
+    "coco_files",
+    "read_origin",
+    "read_predictions",
+    "to_table",
+    "voc_files",
+]
 
 COLUMNS = ("image", "label", "score", "x0", "y0", "x1", "y1")
 
@@ -33,6 +41,7 @@ class Predictions(NamedTuple):
 
     fields: list[Detections]  # Detections in each field.
     unknown: int  # Number of detections in other fields.
+    origin: Origin = Origin()
 
 
 def read_predictions(
@@ -56,17 +65,29 @@ def read_predictions(
     if path.is_dir():
         found = read_voc_detections(path, names, class_names)
         down = [True] * len(fields)
-        unknown = 0
+        unknown, origin = 0, Origin()
     else:
         is_coco = path.suffix.lower() == ".json"
         table = _read_coco(path, names, class_names) if is_coco else _read_table(path)
         found, unknown = _by_field(path, table, names, class_names)
+        origin = Origin.of(table.meta or {})
         down = [is_coco or not field.has_radio for field in fields]
     turned = [
         one.flip_y(field.shape[0]) if y_down else one
         for one, field, y_down in zip(found, fields, down, strict=True)
     ]
-    return Predictions(turned, unknown)
+    return Predictions(turned, unknown, origin)
+
+
+def read_origin(path: Path) -> Origin:
+    """Returns what the file says of the detector; nothing but a table says any.
+
+    Raises:
+        ImageError: The table cannot be read.
+    """
+    if path.is_dir() or path.suffix.lower() == ".json":
+        return Origin()
+    return Origin.of(_read_table(path).meta or {})
 
 
 def to_table(
@@ -89,6 +110,8 @@ def to_table(
         for field, found in zip(fields, detections, strict=True)
     ]
     found = Detections.concatenate(turned)
+    known = any(ALTERNATIVE in one.columns for one in turned)
+    columns = {ALTERNATIVE: found.alternative} if known else {}
     counts = [len(one) for one in turned]
     names = np.repeat(np.array([field.name for field in fields], dtype=str), counts)
     return detection_table(
@@ -96,6 +119,7 @@ def to_table(
         [str(class_names[label - 1]) for label in found.labels],
         found.scores,
         found.boxes,
+        columns=columns,
         meta=meta,
     )
 
@@ -179,7 +203,9 @@ def _read_table(path: Path) -> Table:
             f"{path}: has no column {', '.join(missing)}; it needs "
             f"{', '.join(COLUMNS)}, as --mode=predict writes them."
         )
-    table = Table([table[name] for name in COLUMNS])  # Without columns of coordinates.
+    # Without columns of coordinates.
+    names = [*COLUMNS, *({ALTERNATIVE} & set(table.colnames))]
+    table = Table([table[name] for name in names], meta=table.meta)
     table.convert_bytestring_to_unicode()  # FITS tables hold bytes.
     return table
 
@@ -216,11 +242,17 @@ def _by_field(
     numbers = {name: i for i, name in enumerate(class_names, start=1)}
     labels = np.array([numbers.get(code, 0) for code in codes], int)
     values = _values(path, table)
+    columns = _alternative(table)
     order = np.argsort(fields, kind="stable")
     start = np.searchsorted(fields[order], np.arange(len(names) + 1))
     rows = [order[low:high] for low, high in itertools.pairwise(start)]
     return [
-        Detections(boxes=values[own, 1:], labels=labels[own], scores=values[own, 0])
+        Detections(
+            boxes=values[own, 1:],
+            labels=labels[own],
+            scores=values[own, 0],
+            columns={name: column[own] for name, column in columns.items()},
+        )
         for own in rows
     ], int((fields < 0).sum())
 
@@ -241,6 +273,14 @@ def _fields(path: Path, table: Table, names: Sequence[str]) -> Int[np.ndarray, "
             "detections, or another --split."
         )
     return fields
+
+
+def _alternative(table: Table) -> dict[str, Bool[np.ndarray, "n"]]:
+    """Returns the column of alternatives, if there is one; CSV has it as text."""
+    if ALTERNATIVE not in table.colnames:
+        return {}
+    texts = np.array([str(value).lower() for value in table[ALTERNATIVE]], dtype=str)
+    return {ALTERNATIVE: np.isin(texts, ["true", "1"])}
 
 
 def _values(path: Path, table: Table) -> Float[np.ndarray, "n 5"]:

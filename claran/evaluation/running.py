@@ -16,9 +16,10 @@ from claran.detection.detections import Detections
 from claran.detection.engine import Engine
 from claran.evaluation.catalogs import measured_field, read_fields
 from claran.evaluation.gallery import Shown
-from claran.evaluation.metrics import EvaluationOptions, evaluate
+from claran.evaluation.metrics import EvaluationOptions, evaluate, settled_options
+from claran.evaluation.origin import origin_metadata
 from claran.evaluation.output import write_detections, write_evaluation
-from claran.evaluation.prediction_files import read_predictions
+from claran.evaluation.prediction_files import Predictions, read_predictions
 from claran.evaluation.results import Evaluation
 from claran.fields.batches import Source
 from claran.fields.field import Field, assumption_note, describe_assumptions
@@ -26,14 +27,9 @@ from claran.io.parallel import parallel_map
 from claran.io.resuming import PartialResults, code_fingerprint
 from claran.models.weights import model_fingerprint
 
-__all__ = [
-    "LOWEST_SCORE",
-    "LabelledSource",
-    "evaluate_detector",
-    "evaluate_predictions",
-]
+__all__ = ["LabelledSource", "evaluate_detector", "evaluate_predictions"]
 
-LOWEST_SCORE = 0.05  # As in the original's evaluation.
+CATALOG = 0.5  # Score above which other tools' detections are a catalog.
 UNFINISHED = "unfinished"  # Folder in the output.
 
 
@@ -73,7 +69,7 @@ def evaluate_detector(
             finder.
         source: Labelled fields, such as `claran.data.sources.open_source` returns.
         output: Folder for report, tables and figures; None to write nothing.
-        options: See `EvaluationOptions`; None for the model's own score threshold.
+        options: See `EvaluationOptions`; None for the model's own.
         about: Further lines of the report, such as the name of the model.
         workers: Number of processes that read fields; 0 for threads.
         tell: Receives messages for the user.
@@ -91,8 +87,9 @@ def evaluate_detector(
     if isinstance(engine, Engine):
         model = engine.model
         preprocessor = model.preprocessor
-        lowest = model.finisher.network_threshold(LOWEST_SCORE)
-        options = options or EvaluationOptions(
+        lowest = model.finisher.lowest_score
+        options = settled_options(
+            options,
             score_threshold=model.finisher.catalog_threshold,
             inclusive_boxes=model.network.decoder.offset == 1,
         )
@@ -138,11 +135,15 @@ def evaluate_predictions(
 ) -> Evaluation:
     """Evaluates the detections of any tool.
 
+    For a table of `predict_files` with `all_hypotheses` all numbers are those of
+    `evaluate_detector`. For its catalog, association and confusion are.
+
     Args:
         predictions: See `claran.evaluation.prediction_files.read_predictions`.
         source: See `evaluate_detector`.
         output: See `evaluate_detector`.
-        options: See `EvaluationOptions`; None for a score threshold of 0.5.
+        options: See `EvaluationOptions`; None for those of the detector that made the
+            table, if it says them, as a CSV file does not.
         about: See `evaluate_detector`.
         workers: Number of processes that read fields; None for one per core if there
             are many fields.
@@ -161,8 +162,34 @@ def evaluate_predictions(
     found = read_predictions(path, fields, source.class_names)
     if found.unknown:
         tell(f"Note: {found.unknown} detections of {path} are in none of these fields.")
+    note = _catalog_note(path, found)
+    if note:
+        tell(note)
+    options = settled_options(
+        options,
+        score_threshold=found.origin.catalog_score,
+        inclusive_boxes=found.origin.inclusive_boxes,
+    )
     shown = Shown(source, None, fields, found.fields, source.class_names)
     return _evaluate(shown, output, options, _about(source, about), tell)
+
+
+def _catalog_note(path: Path, found: Predictions) -> str:
+    """Returns what a catalog cannot tell; empty for a table of all hypotheses.
+
+    Without metadata, detections that all have high scores are taken for a catalog.
+    """
+    origin = found.origin
+    lowest = min((one.scores.min(initial=1.0) for one in found.fields), default=1.0)
+    is_catalog = lowest > CATALOG if origin.is_catalog is None else origin.is_catalog
+    if not is_catalog:
+        return ""
+    score = CATALOG if origin.lowest_score is None else origin.lowest_score
+    return (
+        f"Note: {path} has only detections with scores above {score:g}, so that "
+        "average precision, curves and calibration are those of a catalog; for the "
+        "model's give a table of --mode=predict --all_hypotheses."
+    )
 
 
 def _evaluate(
@@ -172,7 +199,7 @@ def _evaluate(
     about: Mapping[str, str],
     tell: Callable[[str], None],
 ) -> Evaluation:
-    options = options or EvaluationOptions(score_threshold=0.5)
+    options = settled_options(options)
     counts = collections.Counter(
         what for one in shown.fields for what in one.assumptions
     )
@@ -181,7 +208,8 @@ def _evaluate(
         about = {**about, "assumed": assumed}
         tell(assumption_note(assumed))
     if output is not None:  # First, as detecting took long.
-        write_detections(Path(output), shown, assumed=assumed)
+        meta = origin_metadata(options) | ({"ASSUMED": assumed} if assumed else {})
+        write_detections(Path(output), shown, meta=meta)
     evaluation = evaluate(
         shown.fields, shown.detections, shown.class_names, options=options
     )

@@ -4,8 +4,8 @@ from tqdm.auto import tqdm
 
 from claran.detection.detection_model import DetectionModel
 from claran.detection.engine import Engine
+from claran.detection.finisher import LOWEST_SCORE
 from claran.evaluation.metrics import mean_average_precision
-from claran.evaluation.running import LOWEST_SCORE
 from claran.fields.batches import Source
 
 __all__ = ["Validation"]

@@ -258,13 +258,14 @@ class TestPictures:
         field = read_picture_field(picture)
         ((_, _, (raw,)),) = d1_detector.engine.network_outputs([field])
         seen = raw.boxes[raw.valid][np.argsort(-raw.scores[raw.valid], kind="stable")]
-        (table,) = d1_detector.detect_many([field], score_threshold=0)
+        options = {"score_threshold": 0, "all_hypotheses": True}
+        (table,) = d1_detector.detect_many([field], **options)
         boxes = np.stack([table[name] for name in COLUMNS[3:]], axis=1)
         np.testing.assert_allclose(boxes, seen, atol=1e-3)
         assert cv2.imwrite(str(tmp_path / "a.png"), picture)
         written = predict_files(
             d1_detector, [tmp_path / "a.png"], tmp_path / "a.ecsv", pictures=True,
-            score_threshold=0,
+            **options,
         ).table  # fmt: skip
         for name in COLUMNS[3:]:
             np.testing.assert_array_equal(written[name], table[name])

@@ -10,6 +10,7 @@ from claran.detection import engine as engine_module
 from claran.detection import network_calls
 from claran.detection.detector import Detector
 from claran.detection.engine import Engine
+from claran.detection.finisher import LOWEST_SCORE
 from claran.detection.prediction import predict_files
 from claran.errors import ImageError
 from claran.evaluation import running
@@ -65,9 +66,10 @@ class TestInvariance:
 
     def test_in_detect_and_detect_many(self, detector, sky_fields):
         expected = alone(detector, sky_fields)
-        many = list(detector.detect_many(sky_fields, score_threshold=0.0))
+        options = {"score_threshold": 0.0, "all_hypotheses": True}
+        many = list(detector.detect_many(sky_fields, **options))
         for table, field, found in zip(many, sky_fields, expected, strict=True):
-            for one in (table, detector.detect(field, score_threshold=0.0)):
+            for one in (table, detector.detect(field, **options)):
                 np.testing.assert_array_equal(one["score"], found.scores)
                 boxes = np.array([one[edge] for edge in EDGES]).T.reshape(-1, 4)
                 np.testing.assert_array_equal(boxes, found.boxes)
@@ -77,7 +79,7 @@ class TestInvariance:
         paths = [write_field(one) for one in fields]
         table = predict_files(
             channels_detector, paths, tmp_path / "x.ecsv", score_threshold=0.0,
-            tell=lambda _: None,
+            all_hypotheses=True, tell=lambda _: None,
         ).table  # fmt: skip
         for field, found in zip(fields, alone(channels_detector, fields), strict=True):
             rows = table[table["image"] == f"{field.name}.fits"]
@@ -92,8 +94,7 @@ class TestInvariance:
             tell=lambda _: None,
         )  # fmt: skip
         table = Table.read(tmp_path / "detections.ecsv")
-        lowest = detector.model.finisher.network_threshold(running.LOWEST_SCORE)
-        expected = alone(detector, sky_fields, lowest)
+        expected = alone(detector, sky_fields, detector.model.finisher.lowest_score)
         assert len(table) == sum(map(len, expected)) > 0
         for field, found in zip(sky_fields, expected, strict=True):
             rows = table[table["image"] == field.name]
@@ -109,7 +110,7 @@ class TestInvariance:
             lambda fields, found, classes: seen.append(found) or 0.5,
         )
         Validation(detector.model, sky_fields)()
-        assert_equal(seen[0], alone(detector, sky_fields, running.LOWEST_SCORE))
+        assert_equal(seen[0], alone(detector, sky_fields, LOWEST_SCORE))
 
 
 @pytest.fixture
