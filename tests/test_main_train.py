@@ -57,6 +57,21 @@ def test_other_classes_half_precision_and_no_field_to_validate_on(claran, d1_pat
     assert model.network.backbone.layers[-1].dtype_policy.name == "float32"
 
 
+def test_problems_of_the_data_are_said_once(claran, d1_path, monkeypatch):
+    claran("--mode=simulate", "--num=20", "--population=balanced", "--output=fields")
+    table = Path("fields/annotations.csv")
+    lines = table.read_text().splitlines()
+    gone = lines[1].replace(lines[1].split(",")[0], "nowhere")
+    table.write_text("\n".join([*lines, gone]))
+    done = {"step": 4, "best": None}
+    monkeypatch.setattr("claran.commands.train.train_detector", lambda *_, **__: done)
+    arguments = ("--mode=train", "--data=fields", "--output=run")
+    for more in ("--validation_fields=100", "--validation_fields=1"):
+        status, printed, errors = claran(*arguments, more, model=d1_path)
+        assert (status, errors) == (0, "") and "fields (validation)" in printed
+        assert printed.count("nowhere: no FITS file") == 1
+
+
 def test_a_field_with_too_many_objects_is_named_before(claran, d1_path, assert_fails):
     claran("--mode=simulate", "--num=6", "--population=balanced", "--output=fields")
     table = Path("fields/annotations.csv")

@@ -83,13 +83,14 @@ def data_set() -> Any:
 
 
 def labelled_fields(
-    split: str, *, class_names: Sequence[str] | None = None
+    split: str, *, class_names: Sequence[str] | None = None, again: bool = False
 ) -> FieldSource:
-    """Returns the fields of a split of `--data`, and prints their problems.
+    """Returns the fields of a split of `--data`, and prints the problems of the data.
 
     Args:
         split: See `claran.data.sources.open_source`.
         class_names: Names of the classes; None for `--class_names`.
+        again: Whether another split was opened before, so that the problems are known.
 
     Raises:
         UsageError: There is no such file or folder.
@@ -107,7 +108,7 @@ def labelled_fields(
         )
     source = open_source(data, split, class_names=names, **about)
     say(f"{data}: {len(source)} fields ({split}); {', '.join(source.class_names)}")
-    if source.report.counts:
+    if source.report.counts and not again:
         say(str(source.report))
     return source
 

@@ -114,10 +114,10 @@ def _sources(session: TrainingSession) -> tuple[Any, Source | None]:
     if not number:
         return source, None
     try:
-        held_out = data_flags.labelled_fields("validation")
+        held_out = data_flags.labelled_fields("validation", again=True)
     except ValueError as error:  # The data can be read, but have no such split.
         say(f"Note: {error} Training without validation: best.keras is the last model.")
         return source, None
     if len(held_out) > number:
-        held_out = data_flags.labelled_fields(f"validation[:{number}]")
+        held_out = data_flags.labelled_fields(f"validation[:{number}]", again=True)
     return source, held_out
