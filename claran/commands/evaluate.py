@@ -13,8 +13,9 @@ On 1,000 fields that are simulated for it:
 The classical finder, without a network, which joins islands within 45 arcsec:
   python -m claran.main --mode=eval --model=classical --data=FOLDER
 
-Detections of any tool, as a table of --mode=predict, VOC's text or COCO's results:
-  python -m claran.main --mode=eval --predictions=catalog.ecsv --data=FOLDER
+Detections of any tool, as a table, VOC's text or COCO's results. A table of
+--mode=predict --all_hypotheses gives the numbers of its model:
+  python -m claran.main --mode=eval --predictions=detections.ecsv --data=FOLDER
 
 Partial results are kept in DIR/unfinished until the report is written. An interrupted
 run resumes from them, unless the network, the data or a setting has changed.
@@ -45,8 +46,8 @@ __all__ = ["eval"]
 flags.DEFINE_string(
     "predictions",
     None,
-    "Detections to evaluate, instead of a model: a table of --mode=predict, a folder "
-    "of VOC's CLASS.txt, or a .json of COCO results.",
+    "Detections to evaluate, instead of a model: a table of --mode=predict "
+    "--all_hypotheses, a folder of VOC's CLASS.txt, or a .json of COCO results.",
 )
 flags.DEFINE_boolean(
     "ignore_unlabelled",
