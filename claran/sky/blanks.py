@@ -8,9 +8,7 @@ __all__ = ["blank_pixels"]
 
 IMPOSSIBLE = np.float32(1e18)  # No unit of brightness has such values.
 GAP = 10.0  # A sentinel is this much beyond all other values.
-TINY = np.float32(
-    1e-6
-)  # In units of the mean absolute value; padding after resampling.
+TINY = 1e-6  # In units of the mean absolute value; padding that was resampled.
 LEAST_IN_SQUARES = 0.2  # Share of the pixels of a value; noise has few in squares.
 MOSTLY = 0.5
 LEAST_NEGATIVE = 0.1  # Share of the pixels of an image with noise.
