@@ -13,6 +13,7 @@ __all__ = ["background"]
 
 # In units of the noise. The windows of 153 real FIRST fields have -0.66 to 0.54.
 NONE, FULL = 0.75, 1.5
+BOWL = 0.375  # Weight of a negative background, so that it sets in at 2 and 4.
 CLIP = 3.0  # Sigma; pixels further from the median are sources.
 ROUNDS = 5
 LEAST_FILLED = 0.1  # Share of a window that must have values.
@@ -26,12 +27,14 @@ def background(
 
     It is the median of square windows half a window apart, without pixels beyond 3
     sigma, and linear between their centers and beyond. If the image is about one
-    window, the windows have half its size, so that a slope is seen.
+    window, it is the plane through most of the windows of half its size, so that a bowl
+    about a source is no background.
 
     A background up to three quarters of the noise is none: sidelobes and faint sources
-    cause as much, and Radio Galaxy Zoo, whose labels claran's networks learned, took
-    none off. From 1.5 times the noise on, in a window or one of its neighbors, all of
-    it is taken, and between the two a share that rises linearly.
+    cause as much. Below zero it is none up to twice the noise: bright sources lie in
+    bowls where short baselines are missing. Radio Galaxy Zoo, whose labels claran's
+    networks learned, took neither off. From twice these limits on, in a window or one
+    of its neighbors, all of it is taken, and between them a share that rises linearly.
 
     Args:
         values: The image; non-finite pixels are left out.
@@ -42,22 +45,41 @@ def background(
     """
     side = max(1, round(window))
     longest = max(values.shape)
-    if longest <= FEW_WINDOWS * side:
+    is_one_window = longest <= FEW_WINDOWS * side
+    if is_one_window:
         side = max(1, (longest + 1) // 2)
     mesh, step = Mesh(values.shape, side), max(1, side // SAMPLES)
+    smooth = _plane if is_one_window else lambda levels: levels
     levels, sigmas = _levels(values, mesh, step)
+    levels = smooth(levels)
     # Also in the neighbors of a window, so that a slope is linear where it crosses 0.
-    ratios = ndimage.maximum_filter(
-        np.abs(levels) / np.where(sigmas > 0, sigmas, np.inf), 3
-    )
+    ratios = np.maximum(levels, -BOWL * levels) / np.where(sigmas > 0, sigmas, np.inf)
+    ratios = ndimage.maximum_filter(ratios, 3)
     shares = ((ratios - NONE) / (FULL - NONE)).clip(0, 1)
     if not shares.any():
         return None
     found = mesh.interpolate(levels * shares, extrapolate=True)
     # The median of a window is flatter than the background; the rest remains.
     levels, _ = _levels(values - found, mesh, step)
-    found += mesh.interpolate(levels * shares, extrapolate=True)
+    found += mesh.interpolate(smooth(levels) * shares, extrapolate=True)
     return found
+
+
+def _plane(
+    levels: Float[np.ndarray, "rows columns"],
+) -> Float[np.ndarray, "rows columns"]:
+    """Returns the plane through most of the levels, by medians of slopes."""
+    rows, columns = np.indices(levels.shape)
+    tilt = _median_slope(levels) * rows + _median_slope(levels.T) * columns
+    return np.add(tilt, np.median(levels - tilt))
+
+
+def _median_slope(levels: Float[np.ndarray, "rows columns"]) -> float:
+    """Returns the median slope along the first axis; 0 for a single row."""
+    low, high = np.triu_indices(len(levels), 1)
+    if not len(low):
+        return 0.0
+    return float(np.median((levels[high] - levels[low]) / (high - low)[:, None]))
 
 
 def _levels(

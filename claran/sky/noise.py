@@ -26,7 +26,8 @@ BRIGHT_WINDOW = 1.2  # Ratio of the MAD to the noise below 0, if sources raise t
 EXCESS_BEAMS = 10  # Side of the windows in which excess noise is sought.
 EXCESS_RAMP = 0.4  # See `noise_excess`.
 LEAST_NEGATIVE = 0.08  # Share of a window that must be negative: 7 beams.
-NEGATIVE_SHARE = 0.3  # Share of its measured pixels; with fewer, sources fill it.
+# Shares of its measured pixels. With fewer, sources fill it; with more it is a bowl.
+LEAST_SHARE, LARGEST_SHARE = 0.3, 0.7
 DEEPEST = 1e4  # Sigma; deeper holes count as this.
 
 
@@ -131,8 +132,10 @@ def noise_excess(
         return None
     measured = np.isfinite(signal_to_noise).view(np.uint8)
     area = cv2.boxFilter(measured, cv2.CV_32F, (side, side), **box)
-    count = np.where(count < NEGATIVE_SHARE * area, np.inf, count)
-    ratio = np.sqrt(np.maximum(total, 0) / count) / _bowl_ratio(count / area)
+    share = count / area
+    even = (LEAST_SHARE < share) & (share < LARGEST_SHARE)
+    ratio = np.sqrt(np.maximum(total, 0) / count) / _bowl_ratio(share)
+    ratio[~even] = 1
     full = start + EXCESS_RAMP
     factor = np.interp(ratio, [0, start, full, DEEPEST], [1, 1, full, DEEPEST])
     return cv2.dilate(factor.astype(np.float32), np.ones((side, side), np.uint8))
@@ -150,7 +153,7 @@ def _bowl_ratio(
     Args:
         negative: Share of negative pixels.
     """
-    z = np.linspace(0, 3, 61)
+    z = np.linspace(0, 1, 21)
     share = ndtr(z)
     density = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
     return np.interp(negative, share, np.sqrt(1 + z**2 + z * density / share))
