@@ -6,6 +6,8 @@ The formats are read in `annotations_csv` (a table), `annotations_coco` (COCO JS
 
 import collections
 import dataclasses
+import re
+import reprlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,7 +16,29 @@ from jaxtyping import Float32, Float64
 
 from claran.labels import RGZ_CLASSES
 
-__all__ = ["Annotations", "FieldLabels", "LabelledObject", "Report", "gather"]
+__all__ = [
+    "LARGEST_EDGE",
+    "Annotations",
+    "FieldLabels",
+    "LabelledObject",
+    "Report",
+    "gather",
+    "read_box",
+    "read_flag",
+    "read_name",
+]
+
+# Words for a flag; tools write what their language prints.
+NOT_GIVEN = {"", "none", "null", "nan", "n/a", "na", "unspecified", "unknown", "-"}
+FALSE = {"false", "no", "n", "f", "off"}
+TRUE = {"true", "yes", "y", "t", "on"}
+
+# Controls would break lines of text files, and halves of characters cannot be written.
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+LARGEST_EDGE = 1e7
+"""Pixels from the origin; beyond 2**24 a float32 cannot count them."""
+
+LONGEST = 300  # Characters of a message.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -109,12 +133,15 @@ class Report:
 
         Args:
             kind: Kind of the problem, such as "malformed".
-            message: Description; the first few of each kind are kept.
+            message: Description; the first few of each kind are kept. It may quote a
+                file: characters that a terminal would obey or refuse become "?".
         """
         self.counts[kind] += 1
         kept = self.messages.setdefault(kind, [])
         if len(kept) < self._keep:
-            kept.append(message)
+            message = CONTROLS.sub("?", message)
+            cut = len(message) > LONGEST
+            kept.append(f"{message[: LONGEST - 4]} ..." if cut else message)
 
     def merge(self, other: "Report") -> None:
         """Adds the problems of another report."""
@@ -157,6 +184,66 @@ class Annotations:
     classes: tuple[str, ...]
     fields: tuple[FieldLabels, ...]
     report: Report
+
+
+def read_flag(value: Any) -> bool | None:
+    """Returns what a flag of labels means; None if that is not clear.
+
+    >>> [read_flag(value) for value in (0, "0.0", "False", "no", "Unspecified", "")]
+    [False, False, False, False, False, False]
+    >>> [read_flag(value) for value in (1, "TRUE", "yes", "maybe", 7)]
+    [True, True, True, None, None]
+    """
+    if not isinstance(value, str | int | float | None):
+        return None
+    word = "" if value is None else str(value).strip().lower()
+    if word in NOT_GIVEN | FALSE:
+        return False
+    if word in TRUE:
+        return True
+    try:
+        return {0.0: False, 1.0: True}.get(float(word))
+    except ValueError:
+        return None
+
+
+def read_name(value: Any, what: str) -> str:
+    """Returns a name of a field, a class or a file, without spaces around it.
+
+    Args:
+        value: Text, or a whole number.
+        what: What it names, for the message.
+
+    Raises:
+        ValueError: It is something else, is empty, or has control characters.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError(f"{what} must be text, got {reprlib.repr(value)}")
+    name = str(value).strip()
+    if not name or CONTROLS.search(name):
+        raise ValueError(f"{what} is empty or has control characters: {name!r}")
+    return name
+
+
+def read_box(edges: Sequence[float]) -> Float32[np.ndarray, "4"]:
+    """Returns `(x0, y0, x1, y1)` as an array.
+
+    Raises:
+        ValueError: The edges are in another order, equal, or not finite.
+    """
+    with np.errstate(over="ignore"):
+        box = np.array(edges, np.float32)
+    # Written so that a NaN fails.
+    if not (box[:2] < box[2:]).all():
+        raise ValueError(
+            f"its box must satisfy x0 < x1 and y0 < y1, got {[*map(float, edges)]}"
+        )
+    if not (np.abs(box) <= LARGEST_EDGE).all():
+        raise ValueError(
+            f"its box must be within {LARGEST_EDGE:.0e} pixels, got "
+            f"{[*map(float, edges)]}"
+        )
+    return box
 
 
 def gather(

@@ -1,22 +1,27 @@
 """Labels in COCO's JSON: boxes and keypoints in pixels of a picture, y down."""
 
-import json
 import math
 import os
+import re
+import reprlib
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
-
 from claran.data.annotations import (
+    LARGEST_EDGE,
     Annotations,
     FieldLabels,
     LabelledObject,
     Report,
     gather,
+    read_box,
+    read_flag,
+    read_name,
 )
+from claran.data.field_names import distinct_names
 from claran.errors import ImageError
+from claran.io.text_files import read_json
 
 __all__ = ["read_coco"]
 
@@ -26,10 +31,11 @@ def read_coco(
 ) -> Annotations:
     """Returns the labels in a COCO file; its `bbox` is x, y, width, height.
 
-    The name of a field is the file name of its image without the ending. A single
-    keypoint is the pixel of the host galaxy. Invalid entries are left out and reported
-    as "malformed", second entries for an image as "duplicated". An image without a box
-    is kept and reported as "unlabelled".
+    The name of a field is the file name of its image without the ending, or more of its
+    path where images share that name. A single keypoint is the pixel of the host
+    galaxy. An id is the same as a number and as text. Invalid entries are left out and
+    reported as "malformed", second entries for an image as "duplicated". An image
+    without a box is kept and reported as "unlabelled".
 
     Args:
         path: The JSON file.
@@ -42,43 +48,37 @@ def read_coco(
     path = Path(path)
     images, categories, annotations = _load(path)
     report = Report()
-    fields = _fields(images, report)
-    if not fields:
+    sizes, files = _read_images(images, report)
+    if not sizes:
         raise ImageError(f"{path}: has no valid image; {report}.")
-    names = {
-        entry["id"]: str(entry["name"])
-        for entry in categories
-        if isinstance(entry, dict)
-        and {"id", "name"} <= set(entry)
-        and isinstance(entry["id"], int)
-    }
-    objects: dict[int | str, list[LabelledObject]] = {number: [] for number in fields}
+    names = _read_categories(categories, report)
+    objects: dict[str, list[LabelledObject]] = {file: [] for file in sizes}
     for entry in annotations:
         try:
-            number, labelled = _read_object(entry, names)
-            objects[number].append(labelled)
+            file, labelled = _read_object(entry, files, names, report)
+            objects[file].append(labelled)
         except KeyError as error:
             what = f"{error} is missing or unknown"
             report.add("malformed", f"annotation {_identity(entry)}: {what}")
         except (TypeError, ValueError, OverflowError) as error:
             report.add("malformed", f"annotation {_identity(entry)}: {error}")
-    for number, field in fields.items():
-        if not objects[number]:
-            report.add("unlabelled", f"{field['image']}: has no box")
+    for file, own in objects.items():
+        if not own:
+            report.add("unlabelled", f"{file}: has no box")
     if classes is None:
-        classes = list(dict.fromkeys(names[number] for number in sorted(names)))
+        classes = list(dict.fromkeys(names[key] for key in sorted(names, key=_order)))
     labelled = [
-        FieldLabels(**field, objects=tuple(objects[number]), y_up=False)
-        for number, field in fields.items()
-    ]
+        FieldLabels(
+            name=name, image=file, shape=sizes[file], objects=tuple(objects[file]),
+            y_up=False,
+        )
+        for name, file in zip(distinct_names(list(sizes)), sizes, strict=True)
+    ]  # fmt: skip
     return gather(labelled, classes, report)
 
 
 def _load(path: Path) -> list[list[Any]]:
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ImageError(f"{path}: cannot be read as JSON ({error}).") from None
+    content = read_json(path)
     parts = ("images", "categories", "annotations")
     if not isinstance(content, dict) or not all(
         isinstance(content.get(part), list) for part in parts
@@ -89,31 +89,60 @@ def _load(path: Path) -> list[list[Any]]:
     return [content[part] for part in parts]
 
 
-def _fields(images: list[Any], report: Report) -> dict[int | str, dict[str, Any]]:
-    """Returns name, image and shape of each field by the number of its image."""
-    fields: dict[int | str, dict[str, Any]] = {}
-    names: set[str] = set()
+def _read_images(
+    images: list[Any], report: Report
+) -> tuple[dict[str, tuple[int, int] | None], dict[str, str]]:
+    """Returns the shape of each image by its file, and the files by id."""
+    shapes: dict[str, dict[str, tuple[int, int] | None]] = {}
+    seen = set()
     for entry in images:
         try:
-            number, file = entry["id"], str(entry["file_name"])
-            size = entry.get("height"), entry.get("width")
-            shape = None if None in size else (int(size[0]), int(size[1]))
-            known = number in fields or Path(file).stem in names
+            key, file, shape = _read_image(entry)
         except (KeyError, TypeError, ValueError, OverflowError):
-            report.add("malformed", f"image {entry!r}: needs id and file_name")
+            what = "needs id and file_name, and whole numbers as height and width"
+            report.add("malformed", f"image {_identity(entry)}: {what}")
             continue
-        if known:
-            report.add("duplicated", f"image {number}, {file}")
+        if key in shapes or file in seen:
+            report.add("duplicated", f"image {key}, {file}")
+        shapes.setdefault(key, {}).setdefault(file, shape)
+        seen.add(file)
+    # Of an id of two images nobody knows to which a box belongs.
+    clear = {key: own for key, own in shapes.items() if len(own) == 1}
+    sizes = {file: shape for own in clear.values() for file, shape in own.items()}
+    return sizes, {key: next(iter(own)) for key, own in clear.items()}
+
+
+def _read_image(entry: Any) -> tuple[str, str, tuple[int, int] | None]:
+    """Returns id, file and shape."""
+    key = _key(entry["id"])
+    file = read_name(entry["file_name"], "file_name").replace("\\", "/")
+    if PurePosixPath(file).name in ("", ".."):
+        raise ValueError(f"file_name names no file: {file}")
+    size = entry.get("height"), entry.get("width")
+    return key, file, None if None in size else (int(size[0]), int(size[1]))
+
+
+def _read_categories(categories: list[Any], report: Report) -> dict[str, str]:
+    """Returns the names of the classes by id."""
+    names: dict[str, str] = {}
+    twice = set()
+    for entry in categories:
+        try:
+            key, name = _key(entry["id"]), read_name(entry["name"], "name")
+        except (KeyError, TypeError, ValueError):
+            what = "needs a name, and as id a number or text"
+            report.add("malformed", f"category {_identity(entry)}: {what}")
             continue
-        names.add(Path(file).stem)
-        fields[number] = {"name": Path(file).stem, "image": file, "shape": shape}
-    return fields
+        if names.setdefault(key, name) != name:
+            report.add("duplicated", f"category {key}: is {names[key]} and {name}")
+            twice.add(key)
+    return {key: name for key, name in names.items() if key not in twice}
 
 
 def _read_object(
-    entry: dict[str, Any], names: dict[int, str]
-) -> tuple[int | str, LabelledObject]:
-    """Returns the number of the image, and the object."""
+    entry: dict[str, Any], files: dict[str, str], names: dict[str, str], report: Report
+) -> tuple[str, LabelledObject]:
+    """Returns the file of the image, and the object."""
     x, y, width, height = (float(value) for value in entry["bbox"])
     if not (math.isfinite(x + y) and 0 < width < math.inf and 0 < height < math.inf):
         raise ValueError(f"its bbox must be x, y, width, height, got {entry['bbox']}")
@@ -122,13 +151,45 @@ def _read_object(
         # Keypoints are numbers of pixels, counted from zero: take the pixel's center.
         column, row, _ = entry["keypoints"]
         host = float(column) + 0.5, float(row) + 0.5
-    return entry["image_id"], LabelledObject(
-        box=np.array([x, y, x + width, y + height], np.float32),
-        code=names[entry["category_id"]],
+        if not all(abs(value) <= LARGEST_EDGE for value in host):
+            raise ValueError(f"its keypoint must be a pixel, got {host}")
+    file = _find(files, entry["image_id"])
+    ignore = read_flag(entry.get("iscrowd"))
+    labelled = LabelledObject(
+        box=read_box([x, y, x + width, y + height]),
+        code=_find(names, entry["category_id"]),
         host=host,
-        ignore=bool(entry.get("iscrowd", 0)),
+        ignore=ignore is not False,
     )
+    if ignore is None:
+        what = f"iscrowd is {reprlib.repr(entry['iscrowd'])}; it is ignored"
+        report.add("unclear flag", f"annotation {_identity(entry)}: {what}")
+    return file, labelled
+
+
+def _key(number: Any) -> str:
+    """Returns an id in one form, as tools write 1 also as "1" and 1.0.
+
+    >>> _key(1), _key("1"), _key(1.0), _key("a")
+    ('1', '1', '1', 'a')
+    """
+    whole = isinstance(number, float) and number.is_integer()
+    return read_name(int(number) if whole else number, "id")
+
+
+def _find(found: dict[str, str], number: Any) -> str:
+    key = _key(number)
+    if key not in found:
+        raise KeyError(number)
+    return found[key]
+
+
+def _order(key: str) -> tuple[float, str]:
+    """Returns what sorts ids: numbers by their value, then texts."""
+    return (int(key), "") if re.fullmatch(r"-?\d{1,18}", key) else (math.inf, key)
 
 
 def _identity(entry: Any) -> str:
-    return str(entry.get("id", "?")) if isinstance(entry, dict) else repr(entry)
+    # Short, whatever an entry holds.
+    number = entry.get("id", "?") if isinstance(entry, dict) else entry
+    return str(number) if isinstance(number, int) else reprlib.repr(number)

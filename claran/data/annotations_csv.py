@@ -22,8 +22,10 @@ A field without a source has one line with its name and nothing else.
 
 import csv
 import os
-from collections.abc import Sequence
+import reprlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 from jaxtyping import Float32, Float64
@@ -34,17 +36,26 @@ from claran.data.annotations import (
     LabelledObject,
     Report,
     gather,
+    read_box,
+    read_flag,
+    read_name,
 )
 from claran.errors import ImageError
+from claran.io.text_files import encoding_of
 
 __all__ = ["read_csv"]
 
 BOX = ("box_x0", "box_y0", "box_x1", "box_y1")
-SPLITS = ("train", "validation", "test")
-FLAGS = {
-    "": False, "0": False, "0.0": False, "false": False, "no": False,
-    "1": True, "1.0": True, "true": True, "yes": True,
+COLUMNS = (
+    "first_id", "name", *BOX, "cls", "num_cpnts", "num_peaks", "cl", "consensus",
+    "peak_ras", "peak_decs", "host_ra", "host_dec", "ignore", "split", "training",
+    "image", "infrared",
+)  # fmt: skip
+SPLITS = {
+    "train": "train", "training": "train", "validation": "validation",
+    "valid": "validation", "val": "validation", "test": "test",
 }  # fmt: skip
+DELIMITERS = ",;\t|"
 
 
 def read_csv(
@@ -57,35 +68,34 @@ def read_csv(
     reported as "conflicting".
 
     Args:
-        path: The table, in UTF-8.
+        path: The table, in UTF-8, or with a byte order mark in UTF-16; with commas,
+            semicolons or tabs between the columns.
         classes: Names of the classes; see `claran.data.annotations.gather`.
 
     Raises:
         ImageError: The file cannot be read, lacks a column, or has no valid line.
     """
     path = Path(path)
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns, rows = reader.fieldnames or [], list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ImageError(f"{path}: cannot be read as a table ({error}).") from None
-    _check_columns(path, columns)
     report = Report()
+    lines = 0
     objects: dict[str, list[LabelledObject]] = {}
     first: dict[str, dict[str, str]] = {}
     splits: dict[str, set[str]] = {}
-    for number, row in enumerate(rows, start=2):
+    for place, row in _rows(path, report):
+        lines += 1
         try:
             name, entry, split = _read_row(row)
         except ValueError as error:
-            report.add("malformed", f"{path.name}, line {number}: {error}")
+            report.add("malformed", f"{path.name}, {place}: {error}")
             continue
         first.setdefault(name, row)
         objects.setdefault(name, []).extend([entry] if entry else [])
         splits.setdefault(name, set()).add(split)
     if not objects:
-        raise ImageError(f"{path}: has no valid line; {report}.")
+        what = f"no valid line; {report}" if lines or report.counts else (
+            "no line after the names of the columns; write one for each source"
+        )  # fmt: skip
+        raise ImageError(f"{path}: has {what}.")
     fields = [
         FieldLabels(
             name=name,
@@ -100,28 +110,84 @@ def read_csv(
     return gather(fields, classes, report)
 
 
-def _check_columns(path: Path, columns: Sequence[str]) -> None:
+def _rows(path: Path, report: Report) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yields place and cells of each line; raises ImageError for the whole file."""
+    try:
+        with path.open("rb") as file:
+            encoding = encoding_of(file.read(4))
+        with path.open(newline="", encoding=encoding) as file:
+            yield from _cells(path, file, report)
+    except UnicodeDecodeError as error:
+        raise ImageError(
+            f"{path}: cannot be read as a table ({error}); save it as UTF-8."
+        ) from None
+    except (OSError, csv.Error) as error:
+        raise ImageError(f"{path}: cannot be read as a table ({error}).") from None
+
+
+def _cells(
+    path: Path, file: TextIO, report: Report
+) -> Iterator[tuple[str, dict[str, str]]]:
+    header = file.readline()
+    # The delimiter with which the names of the columns make sense, else the comma.
+    columns, delimiter = _split_header(header, DELIMITERS[0]), DELIMITERS[0]
+    for other in DELIMITERS:
+        if not _missing(own := _split_header(header, other)):
+            columns, delimiter = own, other
+            break
+    _check_columns(path, columns)
+    reader = csv.reader(file, delimiter=delimiter)
+    while True:
+        start = reader.line_num + 2
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            report.add("malformed", f"{path.name}, line {start}: {error}")
+            continue
+        end = reader.line_num + 1
+        place = f"line {start}" if end == start else f"lines {start} to {end}"
+        if len(cells) not in (0, len(columns)):
+            what = "has more or fewer columns than the first line"
+            # A quotation mark that nothing closes takes in all lines after it.
+            what += "" if end == start else "; a quotation mark begins it"
+            report.add("malformed", f"{path.name}, {place}: {what}")
+        elif cells:
+            yield place, dict(zip(columns, cells, strict=True))
+
+
+def _split_header(line: str, delimiter: str) -> list[str]:
+    rows = list(csv.reader([line], delimiter=delimiter))
+    return [name.strip() for name in rows[0]] if rows else []
+
+
+def _missing(columns: Sequence[str]) -> list[str]:
     missing = [name for name in BOX if name not in columns]
     if not {"first_id", "name"} & set(columns):
         missing.insert(0, "first_id")
     if "cls" not in columns and not {"num_cpnts", "num_peaks"} <= set(columns):
         missing.append("cls")
-    if missing:
+    return missing
+
+
+def _check_columns(path: Path, columns: Sequence[str]) -> None:
+    if missing := _missing(columns):
         raise ImageError(
             f"{path}: lacks the column(s) {', '.join(missing)}; has "
-            f"{', '.join(columns) or 'none'}."
+            f"{reprlib.repr(', '.join(columns)) if columns else 'none'}."
         )
+    if twice := [name for name in COLUMNS if list(columns).count(name) > 1]:
+        raise ImageError(f"{path}: has the column {twice[0]} twice; leave one out.")
 
 
 def _read_row(row: dict[str, str]) -> tuple[str, LabelledObject | None, str]:
     """Returns the field's name, its source if the line has one, and the split."""
-    # DictReader gives None if a line is short, and the key None if it is long.
-    if None in row or None in row.values():
-        raise ValueError("has more or fewer columns than the first line")
     row = {key: value.strip() for key, value in row.items()}
     name = row.get("first_id") or row.get("name")
     if not name:
         raise ValueError("has no name of a field")
+    name = read_name(name, "the name of the field")
     split = _split(row)
     if not any(row[key] for key in BOX) and not row.get("cls"):
         return name, None, split
@@ -129,6 +195,7 @@ def _read_row(row: dict[str, str]) -> tuple[str, LabelledObject | None, str]:
     code = row.get("cls") or f"{components}_{peaks}"
     if code == "0_0" and not row.get("cls"):
         raise ValueError("has no class")
+    code = read_name(code, "its class")
     entry = LabelledObject(
         box=_box(row),
         code=code,
@@ -143,10 +210,7 @@ def _read_row(row: dict[str, str]) -> tuple[str, LabelledObject | None, str]:
 
 
 def _box(row: dict[str, str]) -> Float32[np.ndarray, "4"]:
-    x0, y0, x1, y1 = box = [_number(row, key) for key in BOX]
-    if not (-np.inf < x0 < x1 < np.inf and -np.inf < y0 < y1 < np.inf):
-        raise ValueError(f"its box must satisfy x0 < x1 and y0 < y1, got {box}")
-    return np.array(box, np.float32)
+    return read_box([_number(row, key) for key in BOX])
 
 
 def _number(row: dict[str, str], key: str) -> float:
@@ -165,17 +229,19 @@ def _count(row: dict[str, str], key: str) -> int:
 
 
 def _flag(row: dict[str, str], key: str) -> bool:
-    text = row.get(key, "").lower()
-    if text not in FLAGS:
-        raise ValueError(f"{key} must be 1 or 0, got {text!r}")
-    return FLAGS[text]
+    flag = read_flag(row.get(key))
+    if flag is None:
+        raise ValueError(f"{key} must be 1 or 0, got {row[key]!r}")
+    return flag
 
 
 def _positions(row: dict[str, str]) -> Float64[np.ndarray, "c 2"]:
     axes = [_degrees(row, key) for key in ("peak_ras", "peak_decs")]
     if len(axes[0]) != len(axes[1]):
         raise ValueError("peak_ras and peak_decs differ in length")
-    if any(abs(dec) > 90 for dec in axes[1]):
+    if not all(abs(ra) <= 360 for ra in axes[0]):
+        raise ValueError(f"peak_ras must be degrees from 0 to 360, got {axes[0]}")
+    if not all(abs(dec) <= 90 for dec in axes[1]):
         raise ValueError(f"peak_decs must be degrees from -90 to 90, got {axes[1]}")
     return np.array(axes, np.float64).T.reshape(-1, 2)
 
@@ -191,21 +257,22 @@ def _degrees(row: dict[str, str], key: str) -> list[float]:
 def _host(row: dict[str, str]) -> tuple[float, float] | None:
     host = _number(row, "host_ra"), _number(row, "host_dec")
     # Surveys have -99 or -999 if there is none.
-    return host if np.isfinite(host).all() and abs(host[1]) <= 90 else None
+    return host if abs(host[0]) <= 360 and abs(host[1]) <= 90 else None
 
 
 def _split(row: dict[str, str]) -> str:
     if split := row.get("split", ""):
-        if split not in SPLITS:
-            raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
-        return split
-    training = row.get("training", "")
-    if training not in ("", "0", "1"):
-        raise ValueError(f"training must be 1 or 0, got {training!r}")
-    return {"": "", "0": "test", "1": "train"}[training]
+        if split.lower() not in SPLITS:
+            raise ValueError(
+                f"split must be one of train, validation, test, got {split!r}"
+            )
+        return SPLITS[split.lower()]
+    if row.get("training", "").lower() in ("", "nan", "none", "null"):
+        return ""
+    return "train" if _flag(row, "training") else "test"
 
 
 def _one_split(name: str, splits: set[str], report: Report) -> str:
     if len(splits) > 1:
         report.add("conflicting", f"{name}: is in {', '.join(sorted(splits))}")
-    return max(splits, key=("", *SPLITS).index)
+    return max(splits, key=("", "train", "validation", "test").index)

@@ -1,10 +1,13 @@
 """Labels in PASCAL VOC's XML, one file for each picture, y down.
 
 VOC counts pixels from one, and its boxes include the last pixel: the edges are
-`(xmin - 1, ymin - 1, xmax, ymax)`.
+`(xmin - 1, ymin - 1, xmax, ymax)`. Some tools count from zero. One box does not show it
+unless it begins at 0: it then loses at most a pixel, on two sides.
 """
 
+import itertools
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
@@ -17,16 +20,28 @@ from claran.data.annotations import (
     LabelledObject,
     Report,
     gather,
+    read_box,
+    read_flag,
+    read_name,
 )
+from claran.data.field_names import distinct_names
 from claran.errors import ImageError
+from claran.io.text_files import encoding_of, read_content
 
-__all__ = ["parse_voc", "read_voc"]
+__all__ = ["parse_voc", "read_voc", "voc_paths"]
+
+ENCODING = re.compile(rb"""^\s*<\?xml[^>]*?\bencoding\s*=\s*["']([\w.:-]+)["']""")
+WIDE = re.compile("utf.?16|utf.?32|ucs|iso-10646")
+MYSQL = {"utf8mb4": "utf-8", "utf8mb3": "utf-8"}  # What it calls UTF-8.
 
 
 def read_voc(
     folder: str | os.PathLike, *, classes: Sequence[str] | None = None
 ) -> Annotations:
-    """Returns the labels of all `.xml` files in a folder.
+    """Returns the labels of all `.xml` files in a folder and one level below it.
+
+    The name of a field is that of its file, or more of the path where files in two
+    folders share it.
 
     Args:
         folder: The folder.
@@ -35,15 +50,34 @@ def read_voc(
     Raises:
         ImageError: The folder is missing, or has no VOC file.
     """
-    paths = sorted(Path(folder).glob("*.xml"))
+    folder = Path(folder)
+    paths = voc_paths(folder)
     if not paths:
         raise ImageError(f"{folder}: no such folder, or no .xml file in it.")
     report = Report()
-    fields = [parse_voc(path.read_bytes(), path.stem, report) for path in paths]
+    fields = []
+    names = distinct_names([path.relative_to(folder).as_posix() for path in paths])
+    for path, name in zip(paths, names, strict=True):
+        try:
+            read_name(name, "file name")
+            fields.append(parse_voc(read_content(path), name, report))
+        except ValueError as error:
+            report.add("malformed", str(error))
     usable = [field for field in fields if field is not None]
     if not usable:
         raise ImageError(f"{folder}: has no PASCAL VOC file; {report}.")
     return gather(usable, classes, report)
+
+
+def voc_paths(folder: Path) -> list[Path]:
+    """Returns the `.xml` files in a folder and in the folders of this folder."""
+    found = itertools.chain(folder.glob("*"), folder.glob("*/*"))
+    return sorted(
+        path
+        for path in found
+        # macOS leaves files "._*".
+        if path.suffix.lower() == ".xml" and not path.name.startswith("._")
+    )
 
 
 def parse_voc(content: bytes, name: str, report: Report) -> FieldLabels | None:
@@ -58,8 +92,8 @@ def parse_voc(content: bytes, name: str, report: Report) -> FieldLabels | None:
         report: Receives the problems.
     """
     try:
-        root = ElementTree.fromstring(content)
-    # The last two are for encodings that are unknown or not supported.
+        root = ElementTree.fromstring(_text(content))
+    # The others are for encodings that are unknown, or not that of the file.
     except (ElementTree.ParseError, LookupError, ValueError) as error:
         report.add("malformed", f"{name}.xml: not XML ({error})")
         return None
@@ -72,7 +106,7 @@ def parse_voc(content: bytes, name: str, report: Report) -> FieldLabels | None:
         report.add("unlabelled", f"{name}.xml: has no <object>")
     for number, node in enumerate(nodes, start=1):
         try:
-            objects.append(_read_object(node))
+            objects.append(_read_object(node, f"{name}.xml, object {number}", report))
         except ValueError as error:
             report.add("malformed", f"{name}.xml, object {number}: {error}")
     return FieldLabels(
@@ -84,25 +118,58 @@ def parse_voc(content: bytes, name: str, report: Report) -> FieldLabels | None:
     )
 
 
-def _read_object(node: ElementTree.Element) -> LabelledObject:
-    x0, y0, x1, y1 = (
+def _text(content: bytes) -> str:
+    """Returns the text of an XML file in any encoding that Python knows.
+
+    Python's parser itself takes none with several bytes to a character but UTF-8 and
+    UTF-16, and a declaration of the encoding in a text is passed over.
+
+    Raises:
+        ValueError: The file defines entities, which VOC does not need, and which can
+            make a short file endless or read other files; or it is no text.
+        LookupError: The encoding is unknown.
+    """
+    name = encoding_of(content)
+    said = ENCODING.match(content) if name == "utf-8" else None
+    # What is read byte by byte is not UTF-16, though tools of Windows say so.
+    if said and not WIDE.match(own := said.group(1).decode("ascii").lower()):
+        name = MYSQL.get(own, own)
+    text = content.decode(name).lstrip()
+    if "<!ENTITY" in text:
+        raise ValueError("defines entities; write the text itself")
+    return text
+
+
+def _read_object(
+    node: ElementTree.Element, place: str, report: Report
+) -> LabelledObject:
+    x0, y0, x1, y1 = edges = [
         _number(node, f"bndbox/{key}") for key in ("xmin", "ymin", "xmax", "ymax")
-    )
+    ]
     # A box of one pixel has xmin == xmax.
-    if not (0 < x0 <= x1 < np.inf and 0 < y0 <= y1 < np.inf):
+    if not (-np.inf < x0 <= x1 < np.inf and -np.inf < y0 <= y1 < np.inf):
         raise ValueError(
-            "its box must satisfy 0 < xmin <= xmax and 0 < ymin <= ymax, got "
-            f"{[x0, y0, x1, y1]}"
+            f"its box must satisfy xmin <= xmax and ymin <= ymax, got {edges}"
         )
+    if x1 < 0 or y1 < 0:
+        raise ValueError(f"its box is outside of the picture, got {edges}")
     # The original converts names to lower case, but its own have no letters.
     code = (node.findtext("name") or "").strip()
     if not code:
         raise ValueError("has no name")
-    return LabelledObject(
-        box=np.array([x0 - 1, y0 - 1, x1, y1], np.float32),
-        code=code,
-        ignore=(node.findtext("difficult") or "0").strip() not in ("", "0"),
+    low = np.maximum([x0 - 1, y0 - 1], 0)
+    labelled = LabelledObject(
+        box=read_box([*low, *np.maximum([x1, y1], 1)]),
+        code=read_name(code, "name"),
+        ignore=(ignore := read_flag(node.findtext("difficult"))) is not False,
     )
+    if min(x0, y0) < 1:
+        kind = "counted from 0" if min(x0, y0) >= 0 else "cut by the edge"
+        report.add(kind, f"{place}: {edges} begins before pixel 1; cut there")
+    if ignore is None:
+        what = f"<difficult> is {node.findtext('difficult')!r}; it is ignored"
+        report.add("unclear flag", f"{place}: {what}")
+    return labelled
 
 
 def _number(node: ElementTree.Element, path: str) -> float:

@@ -6,30 +6,37 @@ The layouts are as follows. Pictures and FITS files may be in subfolders of any 
 |---|---|
 | `FOLDER/annotations.csv`, see `annotations_csv` | radio FITS, infrared, in FOLDER |
 | `FOLDER/NAME.json`, COCO | pictures in FOLDER |
-| `FOLDER/*.xml` or `FOLDER/Annotations/*.xml`, VOC | pictures in FOLDER |
+| `FOLDER/*.xml` or `FOLDER/Annotations/*.xml`, or one level below, VOC | pictures in \
+FOLDER |
 
 The lists of VOC `FOLDER/ImageSets/Main/train.txt`, `val.txt` (or `validation.txt`) and
 `test.txt`, if they exist, give the splits.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from claran.data.annotations import Annotations, FieldLabels, Report
 from claran.data.annotations_coco import read_coco
 from claran.data.annotations_csv import read_csv
-from claran.data.annotations_voc import read_voc
+from claran.data.annotations_voc import read_voc, voc_paths
 from claran.data.field_files import FieldFiles, Place
+from claran.data.field_names import FieldNames, without_ending
+from claran.data.image_files import match_files, path_in_folder
 from claran.data.sky_splits import LINK_ARCMIN, complete_splits
 from claran.errors import ImageError
 from claran.io.paths import FITS_ENDINGS, KINDS, PICTURE_ENDINGS, field_name
+from claran.io.text_files import decode, read_content
 
 __all__ = ["TABLE", "divide", "find_coco", "find_pairs", "find_voc", "voc_folder"]
 
 TABLE = "annotations.csv"
 INFRARED_FOLDERS = {"infrared", "ir", "wise", "w1"}
 SPLITS = ("train", "validation", "test")
+NUMBER = re.compile(r"\s+-?[01]$")  # Whether the class is there.
 LISTS = (
     ("train", "train"), ("val", "validation"), ("validation", "validation"),
     ("test", "test"),
@@ -53,23 +60,36 @@ def find_pairs(
         raise ImageError(f"{table}: no such file; write the table of boxes there.")
     labels = read_csv(table, classes=classes)
     report = labels.report
-    radio, infrared = _index_pairs(folder, report)
+    radio, infrared = _image_files(folder, labels.fields)
+    images = match_files(
+        folder, radio, [[field.image or field.name] for field in labels.fields],
+        (str, _field_name), report,
+    )  # fmt: skip
+    pictures = match_files(
+        folder, infrared, [[field.infrared or field.name] for field in labels.fields],
+        (str, _field_name), report,
+    )  # fmt: skip
     found = []
-    for field in labels.fields:
-        image = _choose(folder, field.image, radio.pop(field.name, None))
+    for field, image, picture in zip(labels.fields, images, pictures, strict=True):
         if image is None:
-            report.add("missing image", f"{field.name}: no FITS file in {folder}")
+            named = f" named {field.image}" if field.image else ""
+            what = f"{field.name}: no FITS file{named} in {folder}"
+            report.add("missing image", what)
             continue
-        counterpart = _choose(folder, field.infrared, infrared.pop(field.name, None))
-        if counterpart is None and field.infrared:
+        if picture is None and field.infrared:
             report.add("missing infrared image", f"{field.name}: {field.infrared}")
-        found.append(FieldFiles(labels=field, radio=image, picture=counterpart))
-    for name, path in radio.items():
-        report.add("image without annotation", f"{name}: {path.name}")
+        found.append(FieldFiles(labels=field, radio=image, picture=picture))
+    known = {field_name(path) for path in images if path is not None}
+    for path in radio:
+        if field_name(path) not in known:
+            what = f"{field_name(path)}: {path.name}"
+            report.add("image without annotation", what)
     if not found:
+        first, *_ = labels.fields
         raise ImageError(
             f"{folder}: none of the {len(labels.fields)} fields in {TABLE} has a FITS "
-            "file of its name; see README.md for the layout."
+            f"file of its name, such as {without_ending(first.name)}.fits; see "
+            "README.md for the layout."
         )
     return found, labels
 
@@ -103,13 +123,12 @@ def find_voc(
         ImageError: There is no VOC file, or none has a picture.
     """
     labels = read_voc(voc_folder(folder) or folder, classes=classes)
-    splits = _read_lists(folder / "ImageSets/Main", labels.report)
+    names = FieldNames(field.name for field in labels.fields)
+    splits = _read_lists(folder / "ImageSets/Main", names, labels.report)
     if splits:
         fields = [field for field in labels.fields if field.name in splits]
-        for name in {field.name for field in labels.fields} - splits.keys():
+        for name in sorted({field.name for field in labels.fields} - splits.keys()):
             labels.report.add("in no list", name)
-        for name in splits.keys() - {field.name for field in fields}:
-            labels.report.add("missing annotation", name)
         split = [dataclasses.replace(f, split=splits[f.name]) for f in fields]
         labels = dataclasses.replace(labels, fields=tuple(split))
     return _with_pictures(folder, labels), labels
@@ -118,7 +137,7 @@ def find_voc(
 def voc_folder(folder: Path) -> Path | None:
     """Returns the folder of the VOC files, `folder` or its `Annotations`, or None."""
     places = (folder / "Annotations", folder)
-    return next((place for place in places if any(place.glob("*.xml"))), None)
+    return next((place for place in places if voc_paths(place)), None)
 
 
 def divide(
@@ -152,21 +171,33 @@ def divide(
     return {split: own for split, own in found.items() if own}
 
 
-def _index_pairs(
-    folder: Path, report: Report
-) -> tuple[dict[str, Path], dict[str, Path]]:
-    """Returns radio and infrared files by the name of the field."""
-    radio: dict[str, Path] = {}
-    infrared: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        ending = path.name.lower()
-        if not ending.endswith(FITS_ENDINGS + PICTURE_ENDINGS) or not path.is_file():
-            continue
-        index = infrared if _is_infrared(path.relative_to(folder)) else radio
-        kept = index.setdefault(field_name(path), path)
-        if kept is not path:
-            report.add("duplicated image", f"{path.name} beside {kept.name}")
-    return radio, infrared
+def _image_files(
+    folder: Path, fields: Sequence[FieldLabels]
+) -> tuple[list[Path], list[Path]]:
+    """Returns radio and infrared files."""
+    paths = _files(folder, FITS_ENDINGS + PICTURE_ENDINGS)
+    # A file that a label names may have any name.
+    named = {
+        kind: {
+            folder / place
+            for field in fields
+            if (text := getattr(field, kind)) and (place := path_in_folder(text))
+            if os.path.isfile(folder / place)
+        }
+        for kind in ("image", "infrared")
+    }
+    infrared = {path for path in paths if _is_infrared(path.relative_to(folder))}
+    infrared = (infrared | named["infrared"]) - named["image"]
+    return sorted({*paths, *named["image"]} - infrared), sorted(infrared)
+
+
+def _files(folder: Path, endings: tuple[str, ...]) -> list[Path]:
+    found = (path for path in folder.rglob("*") if path.name.lower().endswith(endings))
+    return sorted(path for path in found if path.is_file())
+
+
+def _field_name(name: str) -> str:
+    return field_name(Path(name))
 
 
 def _is_infrared(path: Path) -> bool:
@@ -178,18 +209,18 @@ def _is_infrared(path: Path) -> bool:
     return bool(INFRARED_FOLDERS & {part.lower() for part in path.parts[:-1]})
 
 
-def _choose(folder: Path, named: str, found: Path | None) -> Path | None:
-    if not named:
-        return found
-    return folder / named if (folder / named).is_file() else None
-
-
 def _with_pictures(folder: Path, labels: Annotations) -> list[FieldFiles]:
     """Returns the fields with a picture in the folder, and reports the others."""
-    pictures = _index_pictures(folder, labels.report)
+    wanted = [
+        [field.image, field.name] if field.image else [field.name]
+        for field in labels.fields
+    ]
+    pictures = match_files(
+        folder, _files(folder, PICTURE_ENDINGS), wanted, (str, without_ending),
+        labels.report,
+    )  # fmt: skip
     found = []
-    for field in labels.fields:
-        path = _picture(folder, field, pictures)
+    for field, path in zip(labels.fields, pictures, strict=True):
         if path is None:
             named = field.image or f"{field.name}.png"
             labels.report.add("missing image", f"{field.name}: no {named} in {folder}")
@@ -203,40 +234,25 @@ def _with_pictures(folder: Path, labels: Annotations) -> list[FieldFiles]:
     return found
 
 
-def _index_pictures(folder: Path, report: Report) -> dict[str, Path]:
-    """Returns the pictures by their names without the ending."""
-    pictures: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in PICTURE_ENDINGS and path.is_file():
-            kept = pictures.setdefault(path.stem, path)
-            if kept is not path:
-                report.add("duplicated image", f"{path} beside {kept}")
-    return pictures
+def _read_lists(folder: Path, names: FieldNames, report: Report) -> dict[str, str]:
+    """Returns the split of each field in VOC's lists, one name on a line.
 
-
-def _picture(
-    folder: Path, field: FieldLabels, pictures: Mapping[str, Path]
-) -> Path | None:
-    # Labels may come from others: paths that lead out of the folder are not followed.
-    named = folder / field.image
-    inside = named.resolve().is_relative_to(folder.resolve())
-    if inside and named.suffix.lower() in PICTURE_ENDINGS and named.is_file():
-        return named
-    return pictures.get(Path(field.image).stem) or pictures.get(field.name)
-
-
-def _read_lists(folder: Path, report: Report) -> dict[str, str]:
-    """Returns the split of each name in VOC's lists."""
+    A name may have its ending and folders. In lists of one class a number follows.
+    """
     splits: dict[str, str] = {}
     for stem, split in LISTS:
         path = folder / f"{stem}.txt"
         if not path.is_file():
             continue
         try:
-            names = path.read_text("utf-8").split()
-        except (OSError, UnicodeDecodeError) as error:
+            lines = decode(read_content(path)).splitlines()
+        except UnicodeDecodeError as error:
             raise ImageError(f"{path}: cannot be read as a list ({error}).") from None
-        for name in names:
+        for line in filter(None, map(str.strip, lines)):
+            name = names.find(line) or names.find(NUMBER.sub("", line))
+            if name is None:
+                report.add("missing annotation", f"{line}, in {path.name}")
+                continue
             # The later list is used, so that no test field is trained on.
             if splits.get(name, split) != split:
                 report.add("conflicting", f"{name}: is in {splits[name]} and {split}")

@@ -95,7 +95,7 @@ def complete_splits(
 
     - If no field has a split, a tenth of the groups becomes validation, a fifth test.
     - If some fields have a split, but none is validation, a tenth of the train groups
-      without a test field becomes validation.
+      without a test field becomes validation, unless no train field would be left.
     - If some fields are validation, all given splits are kept.
 
     Other fields without a split are train. Given splits are kept even if a train field
@@ -134,6 +134,8 @@ def complete_splits(
                 report.add("train beside test", name)
         else:
             splits[name] = _draw(ordered[group], shares)
+    if "train" in given.values() and "train" not in splits.values():
+        return splits | {name: "train" for name in given if given[name] == "train"}
     return splits
 
 
