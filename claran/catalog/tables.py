@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from claran.sky.frames import celestial_frame
 __all__ = [
     "detection_table",
     "format_table",
+    "plain_cell",
     "sky_columns",
     "table_format",
     "to_icrs",
@@ -34,6 +36,10 @@ FORMATS = {
     ".vot": "votable",
     ".xml": "votable",
 }
+
+# Quotes before are counted, so that every text comes back as it was.
+FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
+QUOTED = re.compile(r"'+[=+\-@\t\r\n]")
 
 
 def detection_table(
@@ -177,7 +183,8 @@ def write_table(table: QTable, path: str | os.PathLike) -> None:
     """Writes a table in the format of the file's ending.
 
     An existing file is replaced only when the new one is complete. In all formats but
-    ECSV, the center is written as `ra` and `dec`, in degrees.
+    ECSV, the center is written as `ra` and `dec`, in degrees. In CSV a text that a
+    spreadsheet would run as a formula has a single quote before it; see `plain_cell`.
 
     Args:
         table: See `detection_table`.
@@ -188,6 +195,8 @@ def write_table(table: QTable, path: str | os.PathLike) -> None:
         OSError: The file cannot be written.
     """
     path, astropy_format = Path(path), table_format(path)
+    if path.suffix == ".csv":
+        table = _with_plain_text(table)
     if path.suffix != ".ecsv" and "center" in table.colnames:
         table = _with_degrees(table)
     options = {}
@@ -221,6 +230,26 @@ def table_format(path: str | os.PathLike) -> str:
             f"{path}: must end in one of {', '.join(FORMATS)}, the formats of tables."
         )
     return FORMATS[suffix]
+
+
+def plain_cell(cell: str) -> str:
+    """Returns a text as it was before it was written as CSV.
+
+    >>> plain_cell("'=1+1.fits"), plain_cell("J1200+3000"), plain_cell("'90s")
+    ('=1+1.fits', 'J1200+3000', "'90s")
+    """
+    return cell[1:] if QUOTED.match(cell) else cell
+
+
+def _with_plain_text(table: QTable) -> QTable:
+    """Returns a table whose texts are no formulas, as OWASP advises for CSV."""
+    table = table.copy()
+    for name in table.colnames:
+        column: Any = table[name]
+        if getattr(getattr(column, "dtype", None), "kind", "") == "U":
+            cells = [f"'{cell}" if FORMULA.match(cell) else cell for cell in column]
+            table[name] = np.array(cells, dtype=str)
+    return table
 
 
 def _with_degrees(table: QTable) -> QTable:

@@ -6,7 +6,6 @@ The formats are read in `annotations_csv` (a table), `annotations_coco` (COCO JS
 
 import collections
 import dataclasses
-import re
 import reprlib
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from claran.io.text_files import CONTROLS, brief
 from claran.labels import RGZ_CLASSES
 
 __all__ = [
@@ -33,12 +33,8 @@ NOT_GIVEN = {"", "none", "null", "nan", "n/a", "na", "unspecified", "unknown", "
 FALSE = {"false", "no", "n", "f", "off"}
 TRUE = {"true", "yes", "y", "t", "on"}
 
-# Controls would break lines of text files, and halves of characters cannot be written.
-CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 LARGEST_EDGE = 1e7
 """Pixels from the origin; beyond 2**24 a float32 cannot count them."""
-
-LONGEST = 300  # Characters of a message.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -139,9 +135,7 @@ class Report:
         self.counts[kind] += 1
         kept = self.messages.setdefault(kind, [])
         if len(kept) < self._keep:
-            message = CONTROLS.sub("?", message)
-            cut = len(message) > LONGEST
-            kept.append(f"{message[: LONGEST - 4]} ..." if cut else message)
+            kept.append(brief(message))
 
     def merge(self, other: "Report") -> None:
         """Adds the problems of another report."""
@@ -240,7 +234,7 @@ def read_box(edges: Sequence[float]) -> Float32[np.ndarray, "4"]:
         )
     if not (np.abs(box) <= LARGEST_EDGE).all():
         raise ValueError(
-            f"its box must be within {LARGEST_EDGE:.0e} pixels, got "
+            f"its box must be within {LARGEST_EDGE:,.0f} pixels, got "
             f"{[*map(float, edges)]}"
         )
     return box

@@ -189,7 +189,9 @@ def _read_row(row: dict[str, str]) -> tuple[str, LabelledObject | None, str]:
         raise ValueError("has no name of a field")
     name = read_name(name, "the name of the field")
     split = _split(row)
-    if not any(row[key] for key in BOX) and not row.get("cls"):
+    # Some tools write an empty cell as "nan".
+    cells = {row.get(key, "").lower() for key in (*BOX, "cls")}
+    if cells <= {"", "nan"}:
         return name, None, split
     components, peaks = _count(row, "num_cpnts"), _count(row, "num_peaks")
     code = row.get("cls") or f"{components}_{peaks}"

@@ -1,10 +1,12 @@
 """Labels in PASCAL VOC's XML, one file for each picture, y down.
 
 VOC counts pixels from one, and its boxes include the last pixel: the edges are
-`(xmin - 1, ymin - 1, xmax, ymax)`. Some tools count from zero. One box does not show it
-unless it begins at 0: it then loses at most a pixel, on two sides.
+`(xmin - 1, ymin - 1, xmax, ymax)`. Tools that count from zero cannot be told from
+others but by a box that begins at 0. It is cut at the edge and reported as "counted
+from 0".
 """
 
+import dataclasses
 import itertools
 import os
 import re
@@ -25,6 +27,7 @@ from claran.data.annotations import (
     read_name,
 )
 from claran.data.field_names import distinct_names
+from claran.data.image_files import path_in_folder
 from claran.errors import ImageError
 from claran.io.text_files import encoding_of, read_content
 
@@ -60,13 +63,19 @@ def read_voc(
     for path, name in zip(paths, names, strict=True):
         try:
             read_name(name, "file name")
-            fields.append(parse_voc(read_content(path), name, report))
+            field = parse_voc(read_content(path), name, report)
         except ValueError as error:
             report.add("malformed", str(error))
-    usable = [field for field in fields if field is not None]
-    if not usable:
+            continue
+        if field is not None:
+            # The picture in the folder of the file, or in one of that name.
+            place = path_in_folder(field.image) if field.image else None
+            below = path.parent.relative_to(folder)
+            image = field.image if place is None else (below / place).as_posix()
+            fields.append(dataclasses.replace(field, image=image))
+    if not fields:
         raise ImageError(f"{folder}: has no PASCAL VOC file; {report}.")
-    return gather(usable, classes, report)
+    return gather(fields, classes, report)
 
 
 def voc_paths(folder: Path) -> list[Path]:
@@ -165,7 +174,7 @@ def _read_object(
     )
     if min(x0, y0) < 1:
         kind = "counted from 0" if min(x0, y0) >= 0 else "cut by the edge"
-        report.add(kind, f"{place}: {edges} begins before pixel 1; cut there")
+        report.add(kind, f"{place}: {edges} begins before pixel 1, and is cut there")
     if ignore is None:
         what = f"<difficult> is {node.findtext('difficult')!r}; it is ignored"
         report.add("unclear flag", f"{place}: {what}")

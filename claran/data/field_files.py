@@ -170,13 +170,14 @@ def _objects(
 ) -> Objects:
     numbers = {code: number for number, code in enumerate(classes, start=1)}
     labels = np.array([numbers.get(o.code, 0) for o in labelled], np.int32)
-    return Objects(
-        boxes=np.array([o.box for o in labelled], np.float32).reshape(-1, 4),
-        labels=labels,
-        ignored=np.array([o.ignore for o in labelled], bool) | (labels < 1),
-        consensus=np.array([o.consensus for o in labelled], np.float32),
-        **_positions(labelled, wcs),
-    )
+    with np.errstate(over="ignore"):  # Of consensus and places that make no sense.
+        return Objects(
+            boxes=np.array([o.box for o in labelled], np.float32).reshape(-1, 4),
+            labels=labels,
+            ignored=np.array([o.ignore for o in labelled], bool) | (labels < 1),
+            consensus=np.array([o.consensus for o in labelled], np.float32),
+            **_positions(labelled, wcs),
+        )
 
 
 def _positions(objects: Sequence[LabelledObject], wcs: WCS | None) -> dict[str, Any]:

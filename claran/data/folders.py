@@ -10,7 +10,7 @@ The layouts are as follows. Pictures and FITS files may be in subfolders of any 
 FOLDER |
 
 The lists of VOC `FOLDER/ImageSets/Main/train.txt`, `val.txt` (or `validation.txt`) and
-`test.txt`, if they exist, give the splits.
+`test.txt`, if they exist, give the splits; so does `trainval.txt`, for other fields.
 """
 
 import dataclasses
@@ -38,6 +38,7 @@ INFRARED_FOLDERS = {"infrared", "ir", "wise", "w1"}
 SPLITS = ("train", "validation", "test")
 NUMBER = re.compile(r"\s+-?[01]$")  # Whether the class is there.
 LISTS = (
+    ("trainval", "train"),
     ("train", "train"), ("val", "validation"), ("validation", "validation"),
     ("test", "test"),
 )  # fmt: skip
@@ -240,6 +241,8 @@ def _read_lists(folder: Path, names: FieldNames, report: Report) -> dict[str, st
     A name may have its ending and folders. In lists of one class a number follows.
     """
     splits: dict[str, str] = {}
+    # The list of both is for fields that are in neither of them.
+    both: set[str] = set()
     for stem, split in LISTS:
         path = folder / f"{stem}.txt"
         if not path.is_file():
@@ -254,7 +257,10 @@ def _read_lists(folder: Path, names: FieldNames, report: Report) -> dict[str, st
                 report.add("missing annotation", f"{line}, in {path.name}")
                 continue
             # The later list is used, so that no test field is trained on.
-            if splits.get(name, split) != split:
+            if splits.get(name, split) != split and name not in both:
                 report.add("conflicting", f"{name}: is in {splits[name]} and {split}")
             splits[name] = split
+            both.discard(name)
+            if stem == "trainval":
+                both.add(name)
     return splits

@@ -29,6 +29,7 @@ from claran.errors import ImageError
 from claran.fields.batches import Source
 from claran.fields.field import Field
 from claran.fields.reading import with_beam
+from claran.io.text_files import decode, read_content
 from claran.sky.surveys import Survey
 
 __all__ = ["FieldSource", "open_source"]
@@ -156,6 +157,7 @@ def _open_prepared(
     class_names: Sequence[str] | None,
     survey: Survey | None,
 ) -> FieldSource:
+    info = decode(read_content(folder / INFO))
     records, own = open_prepared(folder, split)
     names = own if class_names is None else tuple(class_names)
     labels = [names.index(name) + 1 if name in names else 0 for name in own]
@@ -163,7 +165,7 @@ def _open_prepared(
     for name in own:
         if name not in names:
             report.add("class without a label", f"{folder}: {name!r} is ignored")
-    about: list[Any] = [split, names, (folder / INFO).read_text("utf-8")]
+    about: list[Any] = [split, names, info]
     about += [[p.name, p.stat().st_size] for p in sorted(folder.iterdir())]
     return FieldSource(
         fields=Records(records, labels, survey=survey),

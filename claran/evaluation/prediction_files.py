@@ -4,8 +4,8 @@ Boxes are in pixels of the field's array. In a table y is up for FITS fields, an
 for fields that are only pictures; in VOC and COCO y is down.
 """
 
+import dataclasses
 import itertools
-import json
 import types
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,13 +15,20 @@ import numpy as np
 from astropy.table import QTable, Table
 from jaxtyping import Bool, Float, Int
 
-from claran.catalog.tables import detection_table, table_format
+from claran.catalog.tables import detection_table
+from claran.data.annotations import Report
+from claran.data.field_names import FieldNames
 from claran.detection.detections import ALTERNATIVE, Detections
 from claran.errors import ImageError
 from claran.evaluation.origin import Origin
-from claran.evaluation.voc_text import format_voc, read_voc_detections
+from claran.evaluation.prediction_tables import (
+    COLUMNS,
+    read_coco_results,
+    read_table,
+)
+from claran.evaluation.voc_text import file_names, format_voc, read_voc_detections
 from claran.fields.field import Field
-from claran.io.paths import field_name
+from claran.io.text_files import brief
 from claran.sky.pictures import array_to_picture
 
 __all__ = [
@@ -33,7 +40,7 @@ __all__ = [
     "voc_files",
 ]
 
-COLUMNS = ("image", "label", "score", "x0", "y0", "x1", "y1")
+FARTHEST = 1e9  # Pixels; areas of boxes beyond have no meaning.
 
 
 class Predictions(NamedTuple):
@@ -41,6 +48,7 @@ class Predictions(NamedTuple):
 
     fields: list[Detections]  # Detections in each field.
     unknown: int  # Number of detections in other fields.
+    report: Report  # Boxes that look wrong.
     origin: Origin = Origin()
 
 
@@ -52,8 +60,8 @@ def read_predictions(
     Args:
         path: A table with the columns of `claran.catalog.tables.detection_table`, a
             COCO `.json` of results (fields counted from 1), or a folder of VOC's text.
-            In a table, `image` is the name of a field or of a file of it, such as
-            `field_radio.fits`.
+            A table or a text names a field, or a file of it such as
+            `field_radio.fits`; see `claran.data.field_names.FieldNames`.
         fields: The fields.
         class_names: Names of the labels 1, 2 ...
 
@@ -63,20 +71,23 @@ def read_predictions(
     """
     names = [field.name for field in fields]
     if path.is_dir():
-        found = read_voc_detections(path, names, class_names)
+        found, unknown = read_voc_detections(path, names, class_names)
         down = [True] * len(fields)
-        unknown, origin = 0, Origin()
+        origin = Origin()
     else:
         is_coco = path.suffix.lower() == ".json"
-        table = _read_coco(path, names, class_names) if is_coco else _read_table(path)
+        table = (
+            read_coco_results(path, names, class_names) if is_coco else read_table(path)
+        )
         found, unknown = _by_field(path, table, names, class_names)
         origin = Origin.of(table.meta or {})
         down = [is_coco or not field.has_radio for field in fields]
+    report = Report()
     turned = [
-        one.flip_y(field.shape[0]) if y_down else one
+        _in_order(one.flip_y(field.shape[0]) if y_down else one, field, report)
         for one, field, y_down in zip(found, fields, down, strict=True)
     ]
-    return Predictions(turned, unknown, origin)
+    return Predictions(turned, unknown, report, origin)
 
 
 def read_origin(path: Path) -> Origin:
@@ -87,7 +98,7 @@ def read_origin(path: Path) -> Origin:
     """
     if path.is_dir() or path.suffix.lower() == ".json":
         return Origin()
-    return Origin.of(_read_table(path).meta or {})
+    return Origin.of(read_table(path).meta or {})
 
 
 def to_table(
@@ -129,15 +140,15 @@ def voc_files(
     detections: Sequence[Detections],
     class_names: Sequence[str],
 ) -> dict[str, str]:
-    """Returns the text of each file `CLASS.txt`; see `claran.evaluation.voc_text`."""
+    """Returns the text of each file, by `claran.evaluation.voc_text.file_names`."""
     names = [field.name for field in fields]
     turned = [
         found.flip_y(field.shape[0])
         for field, found in zip(fields, detections, strict=True)
     ]
     return {
-        f"{name}.txt": format_voc(names, turned, label)
-        for label, name in enumerate(class_names, start=1)
+        name: format_voc(names, turned, label)
+        for label, name in enumerate(file_names(class_names), start=1)
     }
 
 
@@ -191,42 +202,6 @@ def _coco_boxes(boxes: np.ndarray, shape: tuple[int, int]) -> list[list[float]]:
     return np.concatenate([turned[:, :2], turned[:, 2:] - turned[:, :2]], 1).tolist()
 
 
-def _read_table(path: Path) -> Table:
-    try:
-        table = Table.read(path, format=table_format(path))
-    except Exception as error:  # Astropy's readers fail in many ways.
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ImageError(f"{path}: cannot be read as a table ({reason}).") from None
-    missing = [name for name in COLUMNS if name not in table.colnames]
-    if missing:
-        raise ImageError(
-            f"{path}: has no column {', '.join(missing)}; it needs "
-            f"{', '.join(COLUMNS)}, as --mode=predict writes them."
-        )
-    # Without columns of coordinates.
-    names = [*COLUMNS, *({ALTERNATIVE} & set(table.colnames))]
-    table = Table([table[name] for name in names], meta=table.meta)
-    table.convert_bytestring_to_unicode()  # FITS tables hold bytes.
-    return table
-
-
-def _read_coco(path: Path, names: Sequence[str], class_names: Sequence[str]) -> Table:
-    rows = []
-    try:
-        for result in json.loads(path.read_text("utf-8")):
-            number, label = int(result["image_id"]), int(result["category_id"])
-            x, y, width, height = (float(value) for value in result["bbox"])
-            inside = 1 <= number <= len(names) and 1 <= label <= len(class_names)
-            place = (names[number - 1], class_names[label - 1]) if inside else ("", "")
-            rows.append((*place, float(result["score"]), x, y, x + width, y + height))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ImageError(
-            f"{path}: is not a list of COCO results ({type(error).__name__}: {error})."
-        ) from None
-    columns = zip(*rows, strict=True) if rows else [[]] * len(COLUMNS)
-    return Table(dict(zip(COLUMNS, map(list, columns), strict=True)))
-
-
 def _by_field(
     path: Path, table: Table, names: Sequence[str], class_names: Sequence[str]
 ) -> tuple[list[Detections], int]:
@@ -236,7 +211,7 @@ def _by_field(
     others = sorted(set(codes[fields >= 0].tolist()) - set(class_names))
     if others:
         raise ImageError(
-            f"{path}: label {others[0]!r} is no class of the data "
+            f"{path}: label {brief(others[0])!r} is no class of the data "
             f"({', '.join(class_names)}); rename it, or give --class_names."
         )
     numbers = {name: i for i, name in enumerate(class_names, start=1)}
@@ -260,17 +235,15 @@ def _by_field(
 def _fields(path: Path, table: Table, names: Sequence[str]) -> Int[np.ndarray, "n"]:
     """Returns the number of each row's field; -1 for other fields."""
     place = {name: i for i, name in enumerate(names)}
+    index = FieldNames(names)
     images = [str(image) for image in table["image"]]
-    known = {
-        image: place.get(image, place.get(field_name(Path(image)), -1))
-        for image in set(images)
-    }
+    known = {image: place.get(index.find(image) or "", -1) for image in set(images)}
     fields = np.array([known[image] for image in images], int)
     if len(fields) and (fields < 0).all():
         raise ImageError(
             f"{path}: none of its images is a field of the data. The first image is "
-            f"{images[0]!r}, the first field {names[0]!r}; give the data of these "
-            "detections, or another --split."
+            f"{brief(images[0])!r}, the first field {names[0]!r}; give the data of "
+            "these detections, or another --split."
         )
     return fields
 
@@ -288,14 +261,31 @@ def _values(path: Path, table: Table) -> Float[np.ndarray, "n 5"]:
     numbers = COLUMNS[2:]
     try:
         columns = [np.ma.asarray(table[name], np.float64) for name in numbers]
-    except ValueError as error:
+        if any(column.ndim > 1 for column in columns):
+            raise ValueError("a cell has several numbers")
+    except (ValueError, TypeError) as error:
         raise ImageError(
-            f"{path}: has text in a column of numbers ({error})."
+            f"{path}: has text in a column of numbers ({brief(error)})."
         ) from None
     values = np.stack([np.ma.filled(column, np.nan) for column in columns], axis=1)
-    wrong = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    wrong = np.flatnonzero(~(np.abs(values) <= FARTHEST).all(axis=1))
     if len(wrong):
         raise ImageError(
-            f"{path}: row {wrong[0] + 1} has a score or a box edge that is no number."
+            f"{path}: row {wrong[0] + 1} has a score or a box edge that is no number, "
+            f"or beyond {FARTHEST:.0e}: {values[wrong[0]].tolist()}."
         )
     return values
+
+
+def _in_order(found: Detections, field: Field, report: Report) -> Detections:
+    """Returns the detections with `x0 <= x1` and `y0 <= y1`, and reports others."""
+    boxes = found.boxes
+    turned = np.sort(boxes.reshape(-1, 2, 2), axis=1).reshape(-1, 4)
+    height, width = field.shape
+    outside = (turned[:, 2:] <= 0) | (turned[:, :2] >= [width, height])
+    for box in boxes[(turned != boxes).any(axis=1)].tolist():
+        report.add("reversed box", f"{field.name}: {box}; its edges are exchanged")
+    for box in boxes[outside.any(axis=1)].tolist():
+        what = f"{field.name}: {box} in {width} x {height} pixels"
+        report.add("outside the image", what)
+    return dataclasses.replace(found, boxes=turned)

@@ -170,6 +170,8 @@ def evaluate_predictions(
         score_threshold=found.origin.catalog_score,
         inclusive_boxes=found.origin.inclusive_boxes,
     )
+    if found.report.counts:
+        tell(f"Note: {path}: {found.report}")
     shown = Shown(source, None, fields, found.fields, source.class_names)
     return _evaluate(shown, output, options, _about(source, about), tell)
 

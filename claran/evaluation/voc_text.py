@@ -5,18 +5,29 @@ for the box; y runs down. VOC counts pixels from one, and its boxes include the 
 pixel: as edges they are `(xmin - 1, ymin - 1, xmax, ymax)`.
 """
 
+import collections
+import hashlib
 import math
-from collections.abc import Sequence
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from claran.data.field_names import FieldNames
 from claran.detection.detections import Detections
 from claran.errors import ImageError
+from claran.io.text_files import brief, decode
 
-__all__ = ["format_voc", "read_voc_detections"]
+__all__ = ["file_names", "format_voc", "read_voc_detections"]
 
 Row = tuple[float, float, float, float, float, int]  # Score, edges, class.
+
+UNSAFE = re.compile(r"[^\w .()+,=@&#~-]|^[.~-]")
+# Devices, which Windows opens whatever follows a point.
+RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+LONGEST = 120  # Bytes; file systems take 255, and a part of it is for us.
 
 
 def format_voc(
@@ -40,36 +51,99 @@ def format_voc(
     return "".join(lines)
 
 
+def file_names(class_names: Sequence[str]) -> list[str]:
+    """Returns the file of each class: `CLASS.txt` for ordinary names.
+
+    Names of classes come from others' files. What could lead out of a folder, or be no
+    file on some computer, is written as `%` and the number of the byte. No two classes
+    have one file, also where files that differ only in capitals are one.
+
+    >>> file_names(["1_1", "FR-I", "fr-i", "../x", "a/b", "con", ""])[:3]
+    ['1_1.txt', 'FR-I.txt', 'fr-i%~2.txt']
+    >>> file_names(["../x", "a/b", "con", ""])
+    ['%2E.%2Fx.txt', 'a%2Fb.txt', '%63on.txt', '%.txt']
+    """
+    counts: collections.Counter[str] = collections.Counter()
+    found = []
+    for name in class_names:
+        safe = _safe(name)
+        alike = unicodedata.normalize("NFKC", safe).casefold()
+        counts[alike] += 1
+        again = f"%~{counts[alike]}" if counts[alike] > 1 else ""
+        found.append(f"{safe}{again}.txt")
+    return found
+
+
+def _safe(name: str) -> str:
+    safe = UNSAFE.sub(_escape, name) or "%"
+    if RESERVED.match(safe):
+        safe = f"%{ord(safe[0]):02X}{safe[1:]}"
+    if len(safe.encode()) > LONGEST:
+        digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+        return f"{safe[:20]}%-{digest[:32]}"
+    return safe
+
+
+def _escape(found: re.Match) -> str:
+    return "".join(f"%{byte:02X}" for byte in found[0].encode("utf-8", "surrogatepass"))
+
+
 def read_voc_detections(
     folder: Path, names: Sequence[str], class_names: Sequence[str]
-) -> list[Detections]:
+) -> tuple[list[Detections], int]:
     """Returns the detections in each field of the files `CLASS.txt` of a folder.
 
     Args:
         folder: The folder.
-        names: Names of the fields wanted. Lines of other fields are skipped.
+        names: Names of the fields wanted.
         class_names: Names of the labels 1, 2 ... Some of the files may be missing.
 
     Returns:
-        Detections in each field, with y down.
+        Detections in each field, with y down; and the number of those in other fields.
 
     Raises:
-        ImageError: No class has a file, or a line has another format.
+        ImageError: No class has a file, a line has another format, or no line is of a
+            field wanted.
     """
-    rows: dict[str, list[Row]] = {name: [] for name in names}
-    paths = [folder / f"{code}.txt" for code in class_names]
-    if not any(path.is_file() for path in paths):
-        raise ImageError(
-            f"{folder}: has no {paths[0].name} and no file of another class; give the "
-            "folder that contains them."
-        )
-    for label, path in enumerate(paths, start=1):
-        lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+    rows: dict[str | None, list[Row]] = {name: [] for name in (*names, None)}
+    index = FieldNames(names)
+    line = ""
+    for label, path in _class_files(folder, class_names):
+        try:
+            lines = decode(path.read_bytes()).splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ImageError(f"{path}: cannot be read as text ({error}).") from None
         for number, line in enumerate(lines, start=1):
-            name, row = _parse(line, label, f"{path}, line {number}")
-            if name in rows:
-                rows[name].append(row)
-    return [_detections(rows[name]) for name in names]
+            if line.strip():
+                name, row = _parse(line, label, f"{path}, line {number}")
+                rows[index.find(name)].append(row)
+    unknown = len(rows.pop(None))
+    if unknown and not any(rows.values()):
+        raise ImageError(
+            f"{folder}: none of its {unknown:,} lines is of a field of the data. The "
+            f"last is {brief(line)!r}, the first field {names[0]!r}; give the data of "
+            "these detections, or another --split."
+        )
+    return [_detections(rows[name]) for name in names], unknown
+
+
+def _class_files(
+    folder: Path, class_names: Sequence[str]
+) -> Iterator[tuple[int, Path]]:
+    """Yields label and file of each class that has one."""
+    # Names from the folder itself lead nowhere else.
+    there = {path.name for path in folder.iterdir() if path.is_file()}
+    ours = file_names(class_names)
+    found = False
+    for label, (name, own) in enumerate(zip(class_names, ours, strict=True), start=1):
+        if file := {own, f"{name}.txt"} & there:
+            found = True
+            yield label, folder / (own if own in file else f"{name}.txt")
+    if not found:
+        raise ImageError(
+            f"{folder}: has no {ours[0]} and no file of another class; give the folder "
+            "that contains them."
+        )
 
 
 def _parse(line: str, label: int, place: str) -> tuple[str, Row]:
@@ -80,7 +154,7 @@ def _parse(line: str, label: int, place: str) -> tuple[str, Row]:
             raise ValueError
     except ValueError:
         raise ImageError(
-            f"{place}: must be name score xmin ymin xmax ymax, got {line!r}."
+            f"{place}: must be name score xmin ymin xmax ymax, got {brief(line)!r}."
         ) from None
     return name, (score, x0 - 1, y0 - 1, x1, y1, label)
 

@@ -3,12 +3,21 @@
 import codecs
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 from claran.errors import ImageError
 
-__all__ = ["LARGEST_MB", "decode", "encoding_of", "read_content", "read_json"]
+__all__ = [
+    "CONTROLS",
+    "LARGEST_MB",
+    "brief",
+    "decode",
+    "encoding_of",
+    "read_content",
+    "read_json",
+]
 
 # COCO's JSON takes ten times its size in memory.
 LARGEST_MB = 64
@@ -23,6 +32,20 @@ MARKS = (
     (b"<\0?\0", "utf-16-le"),
     (b"\0<\0?", "utf-16-be"),
 )
+
+
+# Controls would break lines of text files, and halves of characters cannot be written.
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def brief(text: object, longest: int = 300) -> str:
+    """Returns what a file says for a message: one line, cut, without controls.
+
+    >>> brief("a" + chr(10) + "b" + 500 * "c", longest=7)
+    'a?bcccc ...'
+    """
+    line = CONTROLS.sub("?", str(text)[: longest + 1])
+    return f"{line[:longest]} ..." if len(line) > longest else line
 
 
 def encoding_of(start: bytes) -> str:

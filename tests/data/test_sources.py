@@ -1,7 +1,7 @@
-"""Whatever a user names becomes fields: prepared data, FITS and a table, COCO, VOC."""
+"""Whatever a user names becomes fields: prepared data, or FITS and a table."""
 
 import dataclasses
-import json
+import gzip
 import pickle
 import shutil
 
@@ -58,64 +58,10 @@ def write_pairs(
     return folder
 
 
-def write_pictures(folder):
-    """Six pictures, 20 rows and 30 columns, red inside of a box only."""
-    folder.mkdir(parents=True)
-    boxes = {name: (i, 2 * i, i + 5, 2 * i + 7) for i, name in enumerate(NAMES)}
-    for name, (x0, y0, x1, y1) in boxes.items():
-        picture = np.zeros((20, 30, 3), np.uint8)
-        picture[y0:y1, x0:x1, 2] = 200
-        cv2.imwrite(str(folder / f"{name}.png"), picture)
-    return boxes
-
-
-def write_coco(folder):
-    boxes = write_pictures(folder / "images")
-    content = {
-        "images": [
-            {"id": i, "file_name": f"{name}.png", "height": 20, "width": 30}
-            for i, name in enumerate(boxes)
-        ],
-        "categories": [{"id": 4, "name": "FR-I"}, {"id": 2, "name": "FR-II"}],
-        "annotations": [
-            {
-                "id": i, "image_id": i, "category_id": 2 + 2 * (i % 2),
-                "bbox": [x0, y0, x1 - x0, y1 - y0],
-                "num_keypoints": 1, "keypoints": [x0, y0, 2],
-            }
-            for i, (x0, y0, x1, y1) in enumerate(boxes.values())
-        ],
-    }  # fmt: skip
-    path = folder / "annotations.json"
-    path.write_text(json.dumps(content))
-    return path
-
-
-def write_voc(folder, *, below=""):
-    boxes = write_pictures(folder / (below and "PNGImages"))
-    for i, (name, (x0, y0, x1, y1)) in enumerate(boxes.items()):
-        where = folder / (below and "Annotations") / f"{name}.xml"
-        where.parent.mkdir(exist_ok=True)
-        where.write_text(
-            f"<annotation><filename>{name}.png</filename><object><name>"
-            f"{'AB'[i % 2]}</name><bndbox><xmin>{x0 + 1}</xmin><ymin>{y0 + 1}</ymin>"
-            f"<xmax>{x1}</xmax><ymax>{y1}</ymax></bndbox></object></annotation>"
-        )
-    return folder
-
-
 def as_seen(preprocessor, field):
     """Returns what a network sees of a field, and the boxes there."""
     scene = preprocessor(field)
     return scene.view().image, network_boxes(field.objects.boxes, scene, field)
-
-
-def assert_boxes_are_on_the_red(source):
-    for i in range(len(source)):
-        image, boxes = as_seen(Picture(image_size=30), source[i])
-        x0, y0, x1, y1 = boxes[0].astype(int)
-        assert (image[y0:y1, x0:x1, 2] == 200).all()
-        assert (image[:20] == 200).sum() == (x1 - x0) * (y1 - y0)
 
 
 def test_fits_with_a_table(tmp_path):
@@ -191,11 +137,6 @@ def test_a_survey_says_what_a_header_does_not(tmp_path):
     assert open_source(folder, "all")[0].beam_pixels == pytest.approx(3)
 
 
-def test_pictures_take_a_beam_without_using_it(tmp_path):
-    source = open_source(write_coco(tmp_path / "coco"), "all", beam_arcsec=5.0)
-    assert not source[0].has_radio
-
-
 def test_the_noise_is_measured_when_the_files_are_checked(tmp_path, monkeypatch):
     calls = []
     monkeypatch.setattr(
@@ -205,42 +146,6 @@ def test_the_noise_is_measured_when_the_files_are_checked(tmp_path, monkeypatch)
     assert len(calls) == 6
     assert all(source[i].noise > 0 for i in range(6)) and source[3].measure()
     assert len(calls) == 6
-
-
-def test_coco_file(tmp_path):
-    source = open_source(write_coco(tmp_path / "coco"), "all")
-    assert source.class_names == ("FR-II", "FR-I")  # By their numbers.
-    assert [source[i].objects.labels.item() for i in range(6)] == [1, 2] * 3
-    assert_boxes_are_on_the_red(source)
-    # The key point is the first pixel of the box, upper left.
-    field = source[2]
-    x0, _, _, y1 = field.objects.boxes[0]
-    np.testing.assert_allclose(field.objects.host, [[x0 + 0.5, y1 - 0.5]])
-
-
-@pytest.mark.parametrize("below", ["", "devkit"])
-def test_voc_folder(tmp_path, below):
-    source = open_source(write_voc(tmp_path / "voc", below=below), "all")
-    assert source.class_names == ("A", "B")
-    assert len(source) == 6
-    assert_boxes_are_on_the_red(source)
-
-
-def test_lists_of_voc_make_the_splits(tmp_path):
-    folder = write_voc(tmp_path / "voc", below="devkit")
-    lists = folder / "ImageSets/Main"
-    lists.mkdir(parents=True)
-    (lists / "train.txt").write_text("\n".join([*NAMES[:3], "gone"]))
-    (lists / "val.txt").write_text(NAMES[3])
-    (lists / "test.txt").write_text(f"{NAMES[4]}\n{NAMES[3]}\n")
-    source = open_source(folder, "test")
-    assert [source[i].name for i in range(len(source))] == NAMES[3:5]
-    assert source.report.counts == {
-        "conflicting": 1, "in no list": 1, "missing annotation": 1,
-    }  # fmt: skip
-    (lists / "val.txt").write_bytes(b"\xff")
-    with pytest.raises(ImageError, match=r"val\.txt: cannot be read as a list"):
-        open_source(folder, "test")
 
 
 def test_named_splits_are_kept(tmp_path):
@@ -268,25 +173,6 @@ def test_unknown_split_is_refused(tmp_path):
         ValueError, match=r"has no split 'test' .* it has train, validation"
     ):
         open_source(builder.data_path, "test")
-
-
-def test_sky_makes_the_splits_that_labels_lack(tmp_path):
-    coco = write_coco(tmp_path / "coco")
-    names = {}
-    for split in ("train", "validation", "test"):
-        try:
-            source = open_source(coco, split)
-        except ValueError:
-            continue
-        names[split] = {source[i].name for i in range(len(source))}
-    assert sorted(name for own in names.values() for name in own) == NAMES
-    assert source.report.counts == {}
-    text = coco.read_text()
-    for i, name in enumerate(NAMES):
-        (coco.parent / f"images/{name}.png").rename(coco.parent / f"images/{i}.png")
-        text = text.replace(name, str(i))
-    coco.write_text(text)
-    assert open_source(coco, "train").report.counts == {"without a position": 6}
 
 
 def test_classes_that_are_given(tmp_path):
@@ -347,29 +233,6 @@ def test_bad_files_and_labels_are_counted(tmp_path):
     assert source[2].objects.boxes.tolist() == [[10, 4, 16, 9], [30, 0, 35, 8]]
 
 
-def test_bad_pictures_are_counted(tmp_path):
-    coco = write_coco(tmp_path / "coco")
-    images = coco.parent / "images"
-    (images / f"{NAMES[0]}.png").unlink()
-    (images / f"{NAMES[1]}.png").write_bytes(b"x")
-    cv2.imwrite(str(images / f"{NAMES[2]}.png"), np.zeros((9, 9, 3), np.uint8))
-    (images / "again").mkdir()
-    shutil.copy(images / f"{NAMES[3]}.png", images / "again")
-    source = open_source(coco, "all")
-    assert len(source) == 3
-    assert source.report.counts == {
-        "missing image": 1, "unusable image": 1, "malformed": 1, "duplicated image": 1,
-    }  # fmt: skip
-
-
-def test_labels_reach_no_file_outside_of_their_folder(tmp_path):
-    coco = write_coco(tmp_path / "coco")
-    secret = tmp_path / "secret.png"
-    (coco.parent / f"images/{NAMES[0]}.png").rename(secret)
-    coco.write_text(coco.read_text().replace(f"{NAMES[0]}.png", "../secret.png"))
-    assert open_source(coco, "all").report.counts["missing image"] == 1
-
-
 def test_file_that_goes_bad_later_is_named(tmp_path):
     folder = write_pairs(tmp_path / "own")
     source = open_source(folder, "train")
@@ -398,12 +261,6 @@ def test_nothing_usable_is_refused(tmp_path):
         path.write_bytes(b"x")
     with pytest.raises(ImageError, match="own: has no usable field; 6 unusable image"):
         open_source(folder)
-    coco = write_coco(tmp_path / "coco")
-    shutil.rmtree(coco.parent / "images")
-    with pytest.raises(
-        ImageError, match=r"none of 6 labelled pictures is there; .*annotations\.csv"
-    ):
-        open_source(coco)
     (tmp_path / "odd").mkdir()
     (tmp_path / "odd/dataset_info.json").write_text("{}")
     with pytest.raises(ValueError, match="odd: has no prepared data set"):
@@ -426,20 +283,77 @@ def test_real_first_fields(real_data):
         assert (around[y, x] > 5 * field.noise).all()
 
 
-def test_real_pictures_of_coco(real_data):
-    """Hosts are in their boxes, and the radio channel is bright there, y down."""
-    source = open_source(real_data / "radiogalaxynet_dev/annotations.json", "all")
-    assert source.class_names == ("FR-II", "FR-I", "FR-X", "R")
-    inside, bright, mirrored = [], [], []
-    for i in range(len(source)):
-        field = source[i]
-        x, y = field.objects.host.T
-        x0, y0, x1, y1 = field.objects.boxes.T
-        inside += ((x0 <= x) & (x <= x1) & (y0 <= y) & (y <= y1)).tolist()
-        image, boxes = as_seen(Picture(image_size=450), field)
-        for x0, y0, x1, y1 in boxes.astype(int):
-            bright.append(image[y0:y1, x0:x1, 0].mean())
-            mirrored.append(image[::-1][y0:y1, x0:x1, 0].mean())
-    assert len(inside) == 176
-    assert np.mean(inside) > 0.95
-    assert np.mean(bright) > 1.5 * np.mean(mirrored)
+def write_table(folder, *lines, header="name,cls,box_x0,box_y0,box_x1,box_y1"):
+    (folder / "annotations.csv").write_text("\n".join([header, *lines]) + "\n")
+
+
+def keep_one(folder, *names):
+    """Leaves the first field, under other names."""
+    content = (folder / f"{NAMES[0]}.fits").read_bytes()
+    for path in [*folder.glob("*.fits"), *folder.glob("*.png")]:
+        path.unlink()
+    for name in names:
+        (folder / name).parent.mkdir(exist_ok=True)
+        packed = gzip.compress(content) if name.endswith(".gz") else content
+        (folder / name).write_bytes(packed)
+
+
+@pytest.mark.parametrize(
+    "files, lines, boxes",
+    [
+        (["a.fits"], ["a.fits,1_1,1,2,3,4"], {"a.fits": 1}),
+        (["a.fits", "a.fits.gz"], ["a.fits,1_1,1,2,3,4", "a.fits.gz,1_1,2,2,3,4"],
+         {"a.fits": 1, "a.fits.gz": 2}),
+        (["x/a.fits", "y/a.fits"], ["y/a,1_1,2,2,3,4", "x/a,1_1,1,2,3,4"],
+         {"x/a": 1, "y/a": 2}),
+        (["x/a_radio.fits"], ["a,1_1,1,2,3,4"], {"a": 1}),
+    ],
+)  # fmt: skip
+def test_the_table_may_name_files(tmp_path, files, lines, boxes):
+    folder = write_pairs(tmp_path / "own")
+    keep_one(folder, *files)
+    write_table(folder, *lines)
+    source = open_source(folder, "all")
+    fields = [source[i] for i in range(len(source))]
+    assert {field.name: field.objects.boxes[0, 0] for field in fields} == boxes
+    assert not source.report.counts
+
+
+def test_a_name_of_two_files_is_said(tmp_path):
+    folder = write_pairs(tmp_path / "own")
+    keep_one(folder, "a.fits", "a.fits.gz", "other.fits")
+    write_table(folder, "a,1_1,1,2,3,4")
+    source = open_source(folder, "all")
+    assert source.report.counts == {
+        "duplicated image": 1,
+        "image without annotation": 1,
+    }
+
+
+def test_no_column_leads_out_of_the_folder(tmp_path):
+    folder = write_pairs(tmp_path / "own")
+    keep_one(folder, "in.fits", "../out.fits")
+    header = "name,cls,image,infrared,box_x0,box_y0,box_x1,box_y1"
+    write_table(
+        folder, "in,1_1,in.fits,../x.png,1,2,3,4", "out,1_1,../out.fits,,1,2,3,4",
+        f"abs,1_1,{tmp_path}/out.fits,,1,2,3,4", header=header,
+    )  # fmt: skip
+    source = open_source(folder, "all")
+    assert [source[i].name for i in range(len(source))] == ["in"]
+    assert source.report.counts == {
+        "outside of the folder": 3, "missing image": 2, "missing infrared image": 1,
+    }  # fmt: skip
+
+
+def test_a_table_without_its_files_names_one(tmp_path):
+    folder = write_pairs(tmp_path / "own")
+    write_table(folder, "a.fits,1_1,1,2,3,4")
+    with pytest.raises(ImageError, match=r"FITS file of its name, such as a\.fits"):
+        open_source(folder, "all")
+
+
+def test_prepared_data_with_a_huge_description_is_refused(tmp_path):
+    with (tmp_path / "dataset_info.json").open("wb") as file:
+        file.truncate(100_000_000)
+    with pytest.raises(ImageError, match=r"dataset_info\.json: has 100 MB"):
+        open_source(tmp_path)

@@ -68,7 +68,7 @@ def test_voc_agrees_with_the_original(golden, files, order, measured_field):
     curves = np.load(voc / "expected.npz")
     names = (voc / "imageset.txt").read_text().split()
     classes = list(expected["0.5"]["area"])
-    found = read_voc_detections(voc / files, names, classes)
+    found, _ = read_voc_detections(voc / files, names, classes)
     true = true_catalog(fields_of(voc / "Annotations", names, classes, measured_field))
     detected = detected_catalog(found)
     checked = 0

@@ -1,6 +1,8 @@
 import contextlib
 import io
 import json
+import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +18,6 @@ from claran.evaluation.prediction_files import (
     to_table,
     voc_files,
 )
-from claran.evaluation.voc_text import read_voc_detections
 
 CLASSES = ("1_1", "2_3")
 
@@ -140,7 +141,8 @@ HEAD = "image,label,score,x0,y0,x1,y1\n"
         ("t.csv", HEAD + "f,1_1,high,0,0,1,1\n", "has text in a column of numbers"),
         ("t.txt", HEAD, "cannot be read as a table .*must end in"),
         ("t.fits", "no table", "cannot be read as a table"),
-        ("t.json", "{}[", "is not a list of COCO results"),
+        ("t.json", "{}[", "cannot be read as JSON"),
+        ("t.json", "{}", "is not a list of COCO results"),
         ("t.json", '[{"image_id": 1}]', "is not a list of COCO results"),
         ("d/9_9.txt", "", "has no 1_1.txt"),
         ("d/1_1.txt", "f 0.5 1 2 3\n", "1_1.txt, line 1: must be name score"),
@@ -156,8 +158,138 @@ def test_what_cannot_be_read_is_named(labelled, tmp_path, name, content, message
         read_predictions(path, labelled[0], CLASSES)
 
 
-def test_classes_without_a_file_have_no_detection(tmp_path):
-    (tmp_path / "2_3.txt").write_text("a 0.5 1 1 2 2\nother 0.5 1 1 2 2\n")
-    (found,) = read_voc_detections(tmp_path, ["a"], CLASSES)
-    assert found.labels.tolist() == [2]
-    np.testing.assert_array_equal(found.boxes, [[0, 0, 2, 2]])
+@pytest.mark.parametrize("ending", [".csv", ".ecsv", ".fits", ".vot"])
+def test_names_that_a_spreadsheet_would_run_come_back(tmp_path, labelled, ending):
+    names = ("=HYPERLINK(1)", "'=a", "-1", "@x", "001", "+", "a, b", "'90s", "1e5")
+    fields = [labelled[0][0].replace(name=name) for name in names]
+    found = [labelled[1][0]] * len(names)
+    path = tmp_path / f"table{ending}"
+    write_table(to_table(fields, found, ("=1_1", "-2_3")), path)
+    result = read_predictions(path, fields, ("=1_1", "-2_3"))
+    assert_equal(result.fields, found)
+    if ending == ".csv":
+        cells = [line.split(",") for line in path.read_text().splitlines()[1:]]
+        assert not [cell for line in cells for cell in line if cell[0] in "=+-@"]
+        assert {line[-1] for line in cells} == {"25.0", "4.5"}  # Numbers stay.
+
+
+def test_predictions_match_names_in_folders(labelled, tmp_path):
+    fields = [labelled[0][0].replace(name=name) for name in ("train/a", "val/a", "b")]
+    path = tmp_path / "table.csv"
+    rows = ("images/val/a.png", "train/a.png", "b_radio.fits", "a", "other/a", "c")
+    path.write_text(HEAD + "".join(f"{row},1_1,0.5,0,0,1,1\n" for row in rows))
+    result = read_predictions(path, fields, CLASSES)
+    assert [len(found) for found in result.fields] == [1, 1, 1]
+    assert result.unknown == 3  # "a" may be either.
+    text = "".join(f"{row} 0.5 1 1 2 2\n" for row in rows)
+    (tmp_path / "1_1.txt").write_text(text + "\n")
+    assert read_predictions(tmp_path, fields, CLASSES).unknown == 3
+
+
+def test_boxes_that_look_wrong_are_said(labelled, tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text(
+        HEAD + "f,1_1,0.5,9,2,3,4\nf,1_1,0.5,3,4,9,2\nf,2_3,0.5,70,2,80,4\n"
+        "f,1_1,0.5,3,2,9,4\n"
+    )
+    result = read_predictions(path, labelled[0], CLASSES)
+    assert result.fields[0].boxes[[0, 1, 3]].tolist() == [[3, 2, 9, 4]] * 3
+    assert result.report.counts == {"reversed box": 2, "outside the image": 1}
+
+
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("t.json", "[" * 100_000, "brackets in brackets"),
+        ("t.json", '[{"image_id":1,"category_id":1,"score":1,"bbox":[1' + "0" * 400
+         + ",1,2,2]}]", "number 1: OverflowError"),
+        ("t.json", '[{"image_id":true,"category_id":1,"score":1,"bbox":[1,1,2,2]}]',
+         "no number of an image"),
+        ("t.json", '[{"image_id":1.5,"category_id":1,"score":1,"bbox":[1,1,2,2]}]',
+         "no number of an image"),
+        ("t.json", '[{"image_id":0,"category_id":1,"score":1,"bbox":[1,1,2,2]}]',
+         "0 is no number of an image or a class, from 1"),
+        ("t.json", "[1]", "not a list of COCO results"),
+        ("t.csv", HEAD + "f,1_1,0.5,0,0,1,1e300\n", "row 1 has a score or a box edge"),
+        ("t.csv", HEAD + "f,1_1,0.5,0,0,1\n", "line 2 has not 7 columns"),
+        ("t.csv", HEAD + f"f,{'x' * 10_000},0.5,0,0,1,1\n", "'x{300} ...' is no class"),
+        ("t.csv", "http://localhost:1/t.csv", "has no column image"),
+        ("t.csv", "\x1f\x8b\x08\x00", "has no column image"),
+        ("t.ecsv", "http://localhost:1/t.csv", "cannot be read as a table"),
+        ("t.fits", "\x1f\x8b\x08\x00", "it is not FITS"),
+        ("d/1_1.txt", "z 0.5 1 2 3 4\n", "none of its 1 lines is of a field"),
+        ("d/1_1.txt", b"\xff\xff", "1_1.txt: cannot be read as text"),
+    ],
+)  # fmt: skip
+def test_hostile_files_are_refused_in_a_line(
+    labelled, tmp_path, name, content, message
+):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    path = path.parent if name.startswith("d/") else path
+    with pytest.raises(ImageError, match=message) as caught:
+        read_predictions(path, labelled[0], CLASSES)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 1000
+
+
+VOTABLE = """<?xml version="1.0"?>{dtd}
+<VOTABLE version="1.4"><RESOURCE><TABLE><FIELD name="image" datatype="char"
+arraysize="*"/><DATA><BINARY><STREAM {more} href="{href}"/></BINARY></DATA></TABLE>
+</RESOURCE></VOTABLE>"""
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("more", ["", "encoding='>'", "ID='href'"])
+def test_no_address_in_a_table_is_opened(
+    labelled, tmp_path, monkeypatch, encoding, more
+):
+    opened = []
+    monkeypatch.setattr(urllib.request, "urlopen", opened.append)
+    for href in ("http://localhost:1/x", "file:///etc/passwd", "ftp://x"):
+        text = VOTABLE.format(dtd="", more=more, href=href)
+        (tmp_path / "t.vot").write_bytes(text.encode(encoding))
+        with pytest.raises(ImageError, match=f"its data are elsewhere, at {href}"):
+            read_predictions(tmp_path / "t.vot", labelled[0], CLASSES)
+    for name in ("http://localhost:1/t.csv", "file:///etc/t.vot", "ftp://x/t.fits"):
+        with pytest.raises(ImageError, match="no such file"):
+            read_predictions(Path(name), labelled[0], CLASSES)
+    assert not opened
+
+
+def test_entities_in_a_table_are_refused(labelled, tmp_path):
+    bomb = "".join(f'<!ENTITY a{i + 1} "{9 * f"&a{i};"}">' for i in range(9))
+    dtd = f'<!DOCTYPE x [<!ENTITY a0 "x">{bomb}]>'
+    text = VOTABLE.format(dtd=dtd, more="", href="&a9;")
+    (tmp_path / "t.xml").write_text(text)
+    with pytest.raises(ImageError, match="it defines the entity a0"):
+        read_predictions(tmp_path / "t.xml", labelled[0], CLASSES)
+
+
+def test_classes_with_odd_names_come_back(labelled, tmp_path):
+    fields, _ = labelled
+    codes = ("../../x", "a/b", "FR", "fr")
+    rows = np.tile([1.0, 2.0, 30.0, 40.0], (4, 1))
+    found = [
+        Detections(boxes=rows, labels=np.arange(1, 5), scores=np.full(4, 0.5)),
+        *labelled[1][1:],
+    ]
+    for name, text in voc_files(fields, found, codes).items():
+        (tmp_path / name).write_text(text)
+    result = read_predictions(tmp_path, fields, codes)
+    assert_equal(result.fields[:1], found[:1])
+    # Others call the files by the names alone, where these are names of files.
+    (tmp_path / "fr%~2.txt").rename(tmp_path / "fr.txt")
+    assert_equal(read_predictions(tmp_path, fields, codes).fields[:1], found[:1])
+
+
+@pytest.mark.parametrize(
+    "nrows, arraysize", [("20000000", "1"), ("1", "100000000"), ("1", "1000x1000x100")]
+)
+def test_a_table_that_claims_too_much_is_refused(labelled, tmp_path, nrows, arraysize):
+    text = VOTABLE.format(dtd="", more="", href="").replace(' href=""', "")
+    text = text.replace("<TABLE>", f'<TABLE nrows="{nrows}">')
+    text = text.replace('arraysize="*"', f'arraysize="{arraysize}"')
+    (tmp_path / "t.vot").write_text(text)
+    with pytest.raises(ImageError, match="are more than it holds"):
+        read_predictions(tmp_path / "t.vot", labelled[0], CLASSES)
