@@ -10,6 +10,8 @@ from typing import Any
 
 import jax
 
+from claran.errors import AcceleratorError
+
 __all__ = [
     "ACCELERATORS",
     "AcceleratorError",
@@ -25,10 +27,6 @@ REMEDIES = {
     "gpu": 'Install JAX with CUDA: pip install "claran[cuda12]" or "claran[cuda13]".',
     "tpu": 'Install JAX for TPUs: pip install "claran[tpu]".',
 }
-
-
-class AcceleratorError(RuntimeError):
-    """The requested accelerator is not available; the message says what to do."""
 
 
 def current_device() -> Any:
@@ -94,15 +92,15 @@ def use_accelerator(
         # By its name, as JAX may already run on another device.
         devices = jax.local_devices(backend=None if name == "auto" else name)
     except (AssertionError, RuntimeError):  # The former from JAX without CUDA.
-        raise AcceleratorError(
-            f"--accelerator={name}: JAX finds no {name.upper()} here. "
-            f"{REMEDIES.get(name, '')} Or give --accelerator=auto."
-        ) from None
+        raise AcceleratorError(_missing(name)) from None
     if not 0 <= index < len(devices):
-        raise AcceleratorError(
-            f"--device_index={index}: there are {len(devices)} devices; give a number "
-            f"from 0 to {len(devices) - 1}."
+        remedy = (
+            f"there are {len(devices)} devices; give a number from 0 to "
+            f"{len(devices) - 1}."
+            if len(devices) > 1
+            else "there is only one device here; leave it out."
         )
+        raise AcceleratorError(f"--device_index={index}: {remedy}")
     device = devices[index]
     jax.config.update("jax_default_device", device)
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
@@ -110,6 +108,22 @@ def use_accelerator(
         jax.config.update("jax_compilation_cache_dir", str(Path(root, "claran")))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     return device
+
+
+def _missing(name: str) -> str:
+    """Returns what to say when JAX cannot use the accelerator of a name."""
+    if name != "auto":
+        return (
+            f"--accelerator={name}: JAX finds no {name.upper()} here. "
+            f"{REMEDIES.get(name, '')} Or give --accelerator=auto."
+        )
+    platforms = os.environ.get("JAX_PLATFORMS")
+    if platforms:
+        return (
+            f"The environment variable JAX_PLATFORMS={platforms} names no device that "
+            "JAX finds here; unset it, set it to cpu, or give --accelerator=cpu."
+        )
+    return "JAX finds no device here; give --accelerator=cpu."
 
 
 def _keep_freed_memory() -> None:

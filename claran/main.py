@@ -4,35 +4,30 @@ Give a --mode; `--mode=demo --help` shows the help of one mode with its flags.
 
 """
 
+import contextlib
+import csv
 import gc
 import importlib
-import os
+import io
 import sys
+import traceback
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
 from absl import app, flags, logging
 
-from claran import accelerator
-from claran.commands import common
-
-MODES = {
-    "demo": "predict",
-    "predict": "predict",
-    "convert": "convert",
-    "simulate": "making_data",
-    "prepare": "making_data",
-    "preview": "making_data",
-    "eval": "evaluate",
-    "train": "train",
-}
-"""Module of each mode in `claran.commands`, with a function of the mode's name."""
+from claran import __version__
+from claran.commands import common, surroundings
+from claran.commands.flag_table import modes_of
+from claran.commands.help_pages import help_page
+from claran.commands.modes import MODES
+from claran.commands.refusals import refuse_flags, unknown_flag
+from claran.errors import AcceleratorError
 
 JOINT = ("train",)
 """Modes in which the processes of a SLURM step work together."""
-
-flags.DEFINE_enum("mode", None, list(MODES), "What to do; see above.")
+HELP = {"-h", "-help", "--help", "--helpshort", "--helpfull"}
 FLAGS = flags.FLAGS
 
 
@@ -43,24 +38,16 @@ def main(arguments: Sequence[str]) -> int:
         arguments: Arguments that are no flags; the first is the program.
     """
     try:
-        if len(arguments) > 1:
-            raise common.UsageError(
-                f"Unexpected argument {arguments[1]!r}: flags start with --, and a "
-                "pattern like '*.fits' needs quotes."
-            )
-        if FLAGS.mode is None:
-            raise common.UsageError(
-                f"Give --mode, one of {', '.join(MODES)}; see --help."
-            )
+        _refuse_arguments(arguments[1:])
         _run_mode()
     except BrokenPipeError:
         raise  # For `run`.
     # The exceptions of claran about files, flags and devices.
-    except (ValueError, OSError, accelerator.AcceleratorError) as error:
+    except (ValueError, OSError, AcceleratorError) as error:
         _fail(error)
         return 1
     except Exception as error:
-        if not accelerator.is_out_of_memory(error):
+        if not _accelerator().is_out_of_memory(error):
             raise
         _fail("Out of memory: give a smaller --batch_size, or cut large fields up.")
         return 1
@@ -70,36 +57,34 @@ def main(arguments: Sequence[str]) -> int:
 def parse_flags(arguments: list[str]) -> list[str]:
     """Parses the flags; ends the process for `--help` or an invalid flag.
 
-    Only the modules of the given modes are imported, and only their flags are known;
-    without a mode, those of all.
-
     Args:
         arguments: Program and arguments.
 
     Returns:
         The arguments that are no flags.
     """
-    named = [m for m in MODES if {f"--mode={m}", f"-mode={m}", m} & set(arguments)]
-    commands = list(dict.fromkeys(_command(mode) for mode in named or MODES))
-    if {"-h", "-help", "--help", "--helpshort"} & set(arguments):
+    if HELP & set(arguments):
         # Absl's own help is empty for the installed command, and has status 1.
-        texts = [command.__doc__ or "" for command in commands]
-        texts += [FLAGS.module_help(name) for name in _flag_modules()]
-        common.say("\n".join([*([] if named else [__doc__ or ""]), *texts]))
+        common.say(help_page(_named_mode(arguments)))
+        sys.exit(0)
+    if "--version" in arguments:
+        common.say(f"claran {__version__}")
         sys.exit(0)
     try:
-        return FLAGS(arguments)
-    except flags.Error as error:
+        return _parse(arguments)
+    except common.UsageError as error:
         _fail(error)
         sys.exit(1)
 
 
 def run() -> None:
     """Runs the `claran` command."""
+    surroundings.open_streams()
     logging.set_verbosity(logging.WARNING)  # JAX reports every missing platform.
     gc.disable()  # Until all is imported: collections took 0.35 of 3.2 s.
     try:
         try:
+            surroundings.make_usable()
             app.run(_with_garbage_collection, flags_parser=parse_flags)
         finally:
             sys.stdout.flush()
@@ -108,15 +93,16 @@ def run() -> None:
         sys.exit(130)  # The shell's status for an interrupt; below for a closed pipe.
     except BrokenPipeError:
         # The reader of the output, such as `head`, has ended. Python flushes once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        common.discard_output()
         sys.exit(141)
-
-
-def _with_garbage_collection(arguments: Sequence[str]) -> int:
-    """Runs the mode; what was imported before is never garbage."""
-    gc.freeze()
-    gc.enable()
-    return main(arguments)
+    except (OSError, common.UsageError) as error:
+        common.discard_output()
+        _fail(error)
+        sys.exit(1)
+    except Exception as error:
+        _fail(error, f"{_sentence(error)} This is a fault of claran; please report it "
+            "with what the same command shows with --debug.")  # fmt: skip
+        sys.exit(1)
 
 
 def call(mode: str, **values: Any) -> None:
@@ -128,7 +114,8 @@ def call(mode: str, **values: Any) -> None:
 
     Args:
         mode: One of `MODES`.
-        **values: Values of flags; a list for a flag with several values.
+        **values: Values of flags; a list for a flag with several values, None for a
+            flag that is not given.
 
     Raises:
         ValueError: There is no such mode or flag, or a value is invalid, or files
@@ -140,37 +127,92 @@ def call(mode: str, **values: Any) -> None:
         raise common.UsageError(
             f"`mode` must be one of {', '.join(MODES)}, got {mode!r}."
         )
-    _command(mode)  # Defines the flags.
-    given = [f"--{name}={_flag_text(value)}" for name, value in values.items()]
+    given = [
+        f"--{name}={_flag_text(value)}"
+        for name, value in values.items()
+        if value is not None
+    ]
     FLAGS.unparse_flags()
-    try:
-        FLAGS(["claran", f"--mode={mode}", *given])
-    except flags.Error as error:
-        raise common.UsageError(str(error)) from None
+    _parse(["claran", f"--mode={mode}", *given])
     _run_mode()
 
 
+def _parse(arguments: list[str]) -> list[str]:
+    """Parses flags, and refuses those that make no sense in the mode.
+
+    Raises:
+        UsageError: It says which flag, and what to do.
+    """
+    try:
+        others = FLAGS(arguments)
+    except flags.UnrecognizedFlagError as error:
+        raise unknown_flag(error.flagname) from None
+    except flags.Error as error:
+        raise common.UsageError(str(error).removeprefix("flag ")) from None
+    if FLAGS.mode is not None:
+        refuse_flags(FLAGS.mode)
+    return others
+
+
+def _refuse_arguments(arguments: Sequence[str]) -> None:
+    if arguments and arguments[0] in MODES:
+        raise common.UsageError(f"Unexpected argument: write --mode={arguments[0]}.")
+    if arguments:
+        raise common.UsageError(
+            f"Unexpected argument {arguments[0]!r}: flags start with --, and a "
+            "pattern like '*.fits' needs quotes."
+        )
+    if FLAGS.mode is None:
+        raise common.UsageError(f"Give --mode, one of {', '.join(MODES)}; see --help.")
+
+
 def _run_mode() -> None:
-    if FLAGS.mode in JOINT:
-        accelerator.join_processes()
-    accelerator.use_accelerator(FLAGS.accelerator, index=FLAGS.device_index)
-    getattr(_command(FLAGS.mode), FLAGS.mode)()
+    mode = FLAGS.mode
+    if mode in (*modes_of("accelerator"), "convert"):  # Others do without JAX.
+        accelerator = _accelerator()
+        if mode in JOINT:
+            accelerator.join_processes()
+        accelerator.use_accelerator(FLAGS.accelerator, index=FLAGS.device_index)
+    command = importlib.import_module(f"claran.commands.{MODES[mode]}")
+    getattr(command, mode)()
+
+
+def _with_garbage_collection(arguments: Sequence[str]) -> int:
+    """Runs the mode; what was imported before is never garbage."""
+    gc.freeze()
+    gc.enable()
+    return main(arguments)
+
+
+def _accelerator() -> ModuleType:
+    """Returns the module, which imports JAX: too slow for help and mistakes."""
+    return importlib.import_module("claran.accelerator")
+
+
+def _named_mode(arguments: Sequence[str]) -> str | None:
+    return next(
+        (m for m in MODES if {f"--mode={m}", f"-mode={m}", m} & set(arguments)), None
+    )
 
 
 def _flag_text(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    if not isinstance(value, (list, tuple)):
+        return str(value)
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(value)  # A name may have a comma.
+    return line.getvalue()
 
 
-def _flag_modules() -> list[str]:
-    return [name for name in FLAGS.flags_by_module_dict() if name.startswith("claran.")]
+def _sentence(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).rstrip('.')}."
 
 
-def _command(mode: str) -> ModuleType:
-    return importlib.import_module(f"claran.commands.{MODES[mode]}")
-
-
-def _fail(error: Exception | str) -> None:
-    print("claran:", " ".join(str(error).split()), file=sys.stderr)  # noqa: T201
+def _fail(error: Exception | str, message: str | None = None) -> None:
+    with contextlib.suppress(OSError):  # Nobody listens.
+        if isinstance(error, Exception) and FLAGS["debug"].value:
+            traceback.print_exception(error)
+        text = " ".join((message or str(error)).split())
+        print("claran:", text, file=sys.stderr)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -46,9 +46,23 @@ def test_missing_accelerator(name, extra):
     assert use_accelerator("cpu").platform == "cpu"  # As if nothing had been asked.
 
 
+@pytest.mark.parametrize("platforms", ["cuda", "rocm", "tpu", "nonsense", "cuda,tpu"])
+def test_platforms_that_are_not_here(platforms):
+    """JAX is asked in a new process, as it looks for its devices once."""
+    code = "from claran.accelerator import use_accelerator as use; use(); print('used')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False,
+        env=os.environ | {"JAX_PLATFORMS": platforms},
+    )  # fmt: skip
+    if done.returncode == 0:
+        pytest.skip(f"there is {platforms} here")
+    line = done.stderr.splitlines()[-1]
+    assert f"The environment variable JAX_PLATFORMS={platforms} names" in line
+
+
 @pytest.mark.parametrize("index", [-1, len(jax.devices("cpu"))])
 def test_missing_device(index):
-    message = rf"--device_index={index}: there are \d+ devices; give a number from 0"
+    message = rf"--device_index={index}: there (is only one|are \d+) device"
     with pytest.raises(AcceleratorError, match=message):
         use_accelerator("cpu", index=index)
 

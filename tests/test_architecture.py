@@ -18,7 +18,7 @@ BELOW: dict[str, set[str]] = {
     "errors": set(),
     "examples": set(),
     "weights": set(),
-    "accelerator": set(),
+    "accelerator": {"errors"},
     "ops": set(),
     "layers": {"ops"},
     "models": {"labels", "ops", "layers"},
@@ -37,7 +37,7 @@ BELOW["training"] = set(BELOW) - {"claran_rgz"}
 # The public names of all rooms but the command line's.
 BELOW["claran"] = set(BELOW) - {"claran_rgz"}
 BELOW["commands"] = set(BELOW)
-BELOW["main"] = {"accelerator", "commands"}
+BELOW["main"] = {"accelerator", "commands", "errors"}
 
 # These run in worker processes, which must not touch the accelerator.
 NUMPY_ONLY = {

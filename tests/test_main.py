@@ -86,7 +86,7 @@ class TestChannels:
 
     def test_no_beam_of_nothing(self, claran, channels_path, assert_fails):
         found = claran("--mode=demo", "--beam=0", model=channels_path)
-        assert_fails(found, "--beam must be positive and finite, got 0")
+        assert_fails(found, "--beam=0: 0.0 is not a number above 0")
 
 
 @pytest.mark.usefixtures("fields")
@@ -306,7 +306,7 @@ PAIR = "--ir=infrared/a_infrared.png"
         ),
         pytest.param(
             [ANY, PAIR, "--device_index=99"],
-            "--device_index=99: there are",
+            "--device_index=99: there",
             id="device",
         ),
         pytest.param([ANY, "radio/b.fits"], "Unexpected argument", id="argument"),
@@ -366,13 +366,6 @@ def test_output_that_cannot_be_written(claran, fields, assert_fails):
     assert Path("out").read_text() == "precious"
 
 
-def test_a_table_that_cannot_be_written_is_said_first(claran, fields, assert_fails):
-    Path("file").touch()
-    # The model would be the next to be missed.
-    arguments = ("--mode=predict", "--radio=radio", "--model=none.keras")
-    assert_fails(claran(*arguments, "--output=file/x.ecsv"), "'file'")
-
-
 @pytest.mark.parametrize(
     "error", [MemoryError(), RuntimeError("RESOURCE_EXHAUSTED: 8 GB")], ids=repr
 )
@@ -388,7 +381,7 @@ def test_out_of_memory(claran, monkeypatch, assert_fails, error):
 def test_help(claran, flag):
     status, output, errors = claran(flag)
     assert (status, errors) == (0, "")
-    assert "--mode=demo --radio=F.fits" in output
+    assert "--mode=predict --radio='fields/*.fits'" in output
     modules = flags.FLAGS.flags_by_module_dict()
     ours = [
         flag.name
@@ -397,4 +390,4 @@ def test_help(claran, flag):
         for flag in module
     ]
     assert len(ours) >= 17
-    assert [name for name in ours if f"{name}:" not in output] == []
+    assert [name for name in ours if f"--{name}" not in output] == []

@@ -12,12 +12,15 @@ import pytest
 def test_help_of_one_mode(tmp_path):
     done = run_module("--mode=convert", "--help", folder=tmp_path)
     assert done.returncode == 0
-    assert "--tf_checkpoint: " in done.stdout and "--radio: " not in done.stdout
+    assert "--tf_checkpoint:" in done.stdout and "--radio:" not in done.stdout
 
 
 def test_a_flag_of_another_mode_is_refused(tmp_path, assert_fails):
     done = run_module("--mode=demo", "--tf_checkpoint=x", folder=tmp_path)
-    assert_fails((done.returncode, "", done.stderr), "flag 'tf_checkpoint'")
+    assert_fails(
+        (done.returncode, "", done.stderr),
+        "--tf_checkpoint is a flag of --mode=convert",
+    )
 
 
 def run_module(*arguments, folder):
@@ -86,4 +89,4 @@ def test_missing_accelerator(tmp_path, assert_fails):
 def test_help_as_a_program(tmp_path):
     done = run_module("--help", folder=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "--rpn_nms_threshold: " in done.stdout
+    assert "--rpn_nms_threshold" in done.stdout

@@ -17,6 +17,14 @@ ON_FIELDS = (
 )  # fmt: skip
 
 
+def on_fields(*arguments):
+    """Returns the flags with some of them changed."""
+    changed = tuple(f"{one.partition('=')[0]}=" for one in arguments)
+    if "--validation_fields=0" in arguments:
+        changed += ("--validate_every=",)
+    return [one for one in ON_FIELDS if not one.startswith(changed)] + [*arguments]
+
+
 def test_trained_again_and_with_other_settings(claran, d1_path):
     status, printed, errors = claran(*ON_FIELDS, "--workers=0", model=d1_path)
     assert status == 0 and errors == ""
@@ -100,7 +108,7 @@ def tiny_preset(tiny_channels, tmp_path, monkeypatch):
 
 def trained_preset(claran, *arguments):
     """Returns the model of a training that changes nothing, and its settings."""
-    arguments = (*ON_FIELDS, "--model=claran_first", "--learning_rate=1e-9", *arguments)
+    arguments = on_fields("--model=claran_first", "--learning_rate=1e-9", *arguments)
     status, printed, errors = claran(*arguments, model=None)
     assert status == 0, errors
     settings = json.loads(Path("run/run.json").read_text())["settings"]
@@ -153,15 +161,16 @@ def test_starts_that_make_no_sense(claran, assert_fails, model, start, message):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--output="], "Give --output, the folder for the model"),
+        (["--output="], "--output=: is empty; give a value"),
         (["--data=missing"], "missing: no such file or folder"),
-        (["--learning_rate=0"], "`learning_rate` must be in"),
-        (["--data="], "Give --data"),
-        (["--workers=-1"], "-1 is not a non-negative integer"),
+        (["--learning_rate=0"], "--learning_rate=0: 0.0 is not a number above 0"),
+        (["--learning_rate=10"], "`learning_rate` must be in"),
+        (["--data="], "--data=: is empty; give a value"),
+        (["--workers=-1"], "-1 is not an integer in the range [0, 1000]"),
     ],
 )
 def test_mistakes(claran, d1_path, arguments, message):
-    status, _, errors = claran(*ON_FIELDS, *arguments, model=d1_path)
+    status, _, errors = claran(*on_fields(*arguments), model=d1_path)
     assert status == 1 and message in errors and errors.count("\n") == 1
 
 

@@ -1,26 +1,8 @@
-"""Flags of all modes, and messages to the user."""
+"""Messages to the user."""
 
-from absl import flags
+import os
 
-from claran import accelerator
-
-__all__ = ["UsageError", "say"]
-
-flags.DEFINE_enum(
-    "accelerator", "auto", accelerator.ACCELERATORS, "Device for the computations."
-)
-flags.DEFINE_integer(
-    "device_index",
-    0,
-    "Number of the accelerator, from 0; train then uses only this one.",
-)
-flags.DEFINE_string(
-    "output",
-    None,
-    "Output folder. predict: or a file ending in .ecsv, .csv, .fits, .vot or .xml; "
-    "convert: a file ending in .keras.",
-)
-flags.DEFINE_list("class_names", None, "Names of the classes; default: the six of RGZ.")
+__all__ = ["UsageError", "discard_output", "say"]
 
 
 class UsageError(ValueError):
@@ -28,5 +10,23 @@ class UsageError(ValueError):
 
 
 def say(text: str) -> None:
-    """Prints a line for the user."""
-    print(text)  # noqa: T201
+    """Prints a line for the user.
+
+    Raises:
+        OSError: Standard output cannot be written to.
+    """
+    try:
+        print(text, flush=True)  # noqa: T201
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        discard_output()
+        raise OSError(
+            f"The standard output cannot be written to ({error.strerror}); the files "
+            "that were written are whole."
+        ) from None
+
+
+def discard_output() -> None:
+    """Leads what is still to be printed nowhere, when printing has failed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

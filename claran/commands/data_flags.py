@@ -1,4 +1,4 @@
-"""Flags for data, and the labelled fields that they name."""
+"""The labelled fields that the flags name."""
 
 import importlib
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from absl import flags
 
 from claran.commands import survey_flags
 from claran.commands.common import UsageError, say
+from claran.commands.outputs import require_writable
 from claran.data.sources import FieldSource, open_source
 from claran.simulation.endless import SIMULATED, SimulatedFields
 
@@ -20,43 +21,6 @@ __all__ = [
     "simulated_fields",
 ]
 
-flags.DEFINE_string(
-    "data",
-    None,
-    "Data set: rgz/simulated_small, _1k, _12k or _100k; rgz/pairs, rgz/d1, rgz/d3 or "
-    "rgz/d4 (see datasets/rgz/README.md). preview, train, eval: also a path of your "
-    "own data: a folder with annotations.csv and FITS files, or with PASCAL VOC .xml "
-    "files and pictures; a COCO .json file; or a prepared folder. train, eval: also "
-    "simulated, simulated/balanced or simulated/first, whose fields are made when "
-    "they are needed.",
-)
-flags.DEFINE_string(
-    "split",
-    None,
-    "preview, eval: train, validation, test, all, or a part such as 'train[:100]'; "
-    "default: train in preview, test in eval.",
-)
-flags.DEFINE_string("data_dir", "~/tensorflow_datasets", "Folder of data sets.")
-flags.DEFINE_string(
-    "manual_dir",
-    None,
-    "prepare: folder of your own files; see datasets/rgz/README.md for the layout.",
-)
-flags.DEFINE_integer(
-    "workers",
-    None,
-    "Number of processes that make fields (prepare, eval) or batches (train); 0: this "
-    "process. Default: up to one per core, depending on the amount of work.",
-    lower_bound=0,
-)
-flags.DEFINE_boolean("overwrite", False, "prepare: replace an existing data set.")
-flags.DEFINE_list(
-    "beam_options",
-    None,
-    "prepare: options of Apache Beam, to make simulated fields with it, such as "
-    "--runner=DirectRunner.",
-)
-flags.DEFINE_integer("seed", 0, "Seed of all random numbers.", lower_bound=0)
 FLAGS = flags.FLAGS
 
 # Added to the seed, so that no field is in two splits.
@@ -67,10 +31,11 @@ def data_set() -> Any:
     """Returns the builder of the data set, which is made if it does not exist.
 
     Raises:
-        UsageError: `--data` is missing.
+        UsageError: Nothing can be written into `--data_dir`.
     """
-    if not FLAGS.data:
-        raise UsageError("Give --data, such as rgz/pairs or rgz/simulated_12k.")
+    folder = Path(FLAGS.data_dir).expanduser()
+    if not folder.is_dir():
+        require_writable("data_dir", folder)
     return rgz().prepare(
         FLAGS.data,
         data_dir=FLAGS.data_dir,
@@ -97,11 +62,11 @@ def labelled_fields(
         ImageError: The data cannot be used.
         ValueError: There is no such split.
     """
-    data, names = FLAGS.data or "", class_names or FLAGS.class_names
-    about = {"survey": survey_flags.survey(), "beam_arcsec": survey_flags.beam()}
-    if not data or data.startswith("rgz/"):
+    data, names = FLAGS.data, class_names or FLAGS.class_names
+    about = {"survey": survey_flags.survey(), "beam_arcsec": FLAGS.beam}
+    if data.startswith("rgz/"):
         return open_source(data_set().data_dir, split, class_names=class_names, **about)
-    if not Path(data).expanduser().exists():
+    if not Path(data).exists():
         raise UsageError(
             f"--data={data}: no such file or folder; give one with labelled fields, or "
             "a data set such as rgz/pairs or rgz/simulated_12k."

@@ -1,25 +1,4 @@
-r"""The mode eval: evaluates a network, or another tool, on labelled sources.
-
-A network on the test split of a data set:
-  python -m claran.main --mode=eval --model=model.keras --data=rgz/simulated_12k \
-      --output=DIR
-
-On your own files: FITS with annotations.csv, PASCAL VOC, or COCO:
-  python -m claran.main --mode=eval --model=model.keras --data=FOLDER --split=all
-
-On 1,000 fields that are simulated for it:
-  python -m claran.main --mode=eval --data=simulated/first --output=DIR
-
-The classical finder, without a network, which joins islands within 45 arcsec:
-  python -m claran.main --mode=eval --model=classical --data=FOLDER
-
-Detections of any tool, as a table, VOC's text or COCO's results. A table of
---mode=predict --all_hypotheses gives the numbers of its model:
-  python -m claran.main --mode=eval --predictions=detections.ecsv --data=FOLDER
-
-Partial results are kept in DIR/unfinished until the report is written. An interrupted
-run resumes from them, unless the network, the data or a setting has changed.
-"""
+"""The mode eval: evaluates a network, or another tool, on labelled sources."""
 
 from pathlib import Path
 
@@ -33,6 +12,7 @@ from claran.commands.data_flags import (
     simulated_fields,
 )
 from claran.commands.model_flags import load_detector
+from claran.commands.outputs import output_folder, refuse_inputs
 from claran.data.sources import FieldSource
 from claran.detection.classical_engine import ClassicalEngine
 from claran.evaluation.metrics import EvaluationOptions
@@ -43,24 +23,6 @@ from claran.simulation.endless import SimulatedFields
 
 __all__ = ["eval"]
 
-flags.DEFINE_string(
-    "predictions",
-    None,
-    "Detections to evaluate, instead of a model: a table of --mode=predict "
-    "--all_hypotheses, a folder of VOC's CLASS.txt, or a .json of COCO results.",
-)
-flags.DEFINE_boolean(
-    "ignore_unlabelled",
-    False,
-    "Detections that overlap no labelled source are no false alarms; for fields in "
-    "which not all sources are labelled.",
-)
-flags.DEFINE_integer(
-    "resamples",
-    1000,
-    "Number of bootstrap resamples for the 95% intervals.",
-    lower_bound=1,
-)
 FLAGS = flags.FLAGS
 
 SIMULATED_FIELDS = 1000
@@ -69,9 +31,8 @@ FEW = 128  # Fields; for fewer, starting processes takes longer than it saves.
 
 def eval() -> None:  # noqa: A001 - the mode's name
     """Evaluates a model or detections; writes a report and prints a table."""
-    folder = Path(FLAGS.output or "evaluation")
-    if folder.is_file():
-        raise UsageError(f"--output must be a folder, but {folder} is a file.")
+    folder = output_folder("evaluation")
+    _refuse_own_files(folder)
     about = {"data": FLAGS.data or "", "split": _split()}
     if FLAGS.predictions:
         names = (
@@ -99,6 +60,13 @@ def eval() -> None:  # noqa: A001 - the mode's name
     say("")
     for name in ("report.html", "metrics.json", "detections.ecsv"):
         say(str(folder / name))
+
+
+def _refuse_own_files(folder: Path) -> None:
+    """Refuses to evaluate what the new evaluation would overwrite."""
+    names = ("detections.ecsv", "voc", "coco/detections.json", "coco/truth.json")
+    inputs = [name for name in (FLAGS.predictions, FLAGS.data) if name]
+    refuse_inputs([folder, *(folder / name for name in names)], inputs)
 
 
 def _options() -> EvaluationOptions:

@@ -1,23 +1,5 @@
-r"""The modes demo and predict: detect sources and write them as a table.
+"""The modes demo and predict: detect sources and write them as a table."""
 
-One field, with a figure and a table of its sources:
-  python -m claran.main --mode=demo --radio=F.fits --ir=I.png --output=DIR
-
-Many fields, or many pictures, with one table:
-  python -m claran.main --mode=predict --radio='fields/*.fits' --ir=infrared/ \
-      --output=catalog.ecsv
-  python -m claran.main --mode=predict --image='pictures/*.png' \
-      --model=model.keras --output=DIR
-
-The table is a catalog: no two of its rows share an island of emission, and all scores
-are above 0.5 (0.8 for networks that do not count islands). With --all_hypotheses it has
-every detection that --mode=eval takes, also other readings of the same emission.
-
-Partial results are kept in OUTPUT.unfinished until the table is written. After an
-interruption the same command resumes from them, unless a file or a setting has changed.
-"""
-
-import os
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +11,7 @@ from claran.catalog.tables import format_table, table_format, write_table
 from claran.commands import survey_flags
 from claran.commands.common import UsageError, say
 from claran.commands.model_flags import load_detector
+from claran.commands.outputs import output_file, output_folder, refuse_inputs
 from claran.detection.detections import ALTERNATIVE
 from claran.detection.detector import Detector
 from claran.detection.prediction import predict_files
@@ -36,71 +19,53 @@ from claran.errors import ImageError
 from claran.fields.field import assumption_note, describe_assumptions
 from claran.fields.reading import read_field, read_picture_field
 from claran.io.atomic import replace_file
-from claran.io.paths import FITS_ENDINGS, PICTURE_ENDINGS, expand, pair_infrared
+from claran.io.paths import (
+    FITS_ENDINGS,
+    PICTURE_ENDINGS,
+    bare_name,
+    expand,
+    pair_infrared,
+    readable,
+)
 
 __all__ = ["demo", "predict"]
 
-flags.DEFINE_list(
-    "radio",
-    None,
-    "Radio FITS file. predict: also a folder, a pattern such as 'fields/*.fits', "
-    "several of these with commas, or @list.txt with one on each line. demo: the "
-    "default is a simulated field that comes with claran.",
-)
-flags.DEFINE_list(
-    "ir",
-    None,
-    "Infrared picture (PNG) or FITS image of the same field. predict: one for each "
-    "radio file, with the same name apart from _infrared or _ir at its end.",
-)
-flags.DEFINE_list(
-    "image",
-    None,
-    "Pictures as the network was trained on, instead of --radio and --ir; files as for "
-    "--radio.",
-)
-flags.DEFINE_boolean(
-    "all_hypotheses",
-    False,
-    "predict: write every detection, also those that share emission with one of a "
-    "higher score (the column alternative marks them), for the curves of --mode=eval "
-    "--predictions. Default: a catalog.",
-)
 FLAGS = flags.FLAGS
 
 
 def demo() -> None:
     """Detects in one field; writes a figure and a table, and prints the table."""
-    if FLAGS.image and (FLAGS.radio or FLAGS.ir):
-        raise UsageError("Give either --radio (and --ir) or --image.")
-    if FLAGS.all_hypotheses:
-        raise UsageError(
-            "--all_hypotheses is a flag of --mode=predict; demo shows a catalog."
-        )
-    if FLAGS.ir and not FLAGS.radio:
-        raise UsageError("--ir needs --radio, the radio image of the same field.")
-    survey, beam = survey_flags.survey(), survey_flags.beam()
-    detector = load_detector()
     path, infrared = _demo_files()
+    figure_path, table_path = _demo_outputs(path)
+    refuse_inputs([figure_path, table_path], [path, *([infrared] if infrared else [])])
+    survey = survey_flags.survey()
+    detector = load_detector()
+    name = readable(path.name)
     if FLAGS.image:
-        field = read_picture_field(path)
+        field = read_picture_field(path, name=name)
     else:
         _check_infrared(detector, infrared)
-        field = read_field(path, infrared, survey=survey, beam_arcsec=beam)
+        field = read_field(
+            path, infrared, name=name, survey=survey, beam_arcsec=FLAGS.beam
+        )
     table = detector.detect(field, score_threshold=FLAGS.score_threshold)
-    stem = path.name.split(".fit")[0].removesuffix(".png")
-    figure_path = Path(FLAGS.output or "demo", f"{stem}_pred.png")
-    table_path = figure_path.with_suffix(".ecsv")
     write_table(table, table_path)
     figure = detector.plot(field, table=table)
     replace_file(figure_path, lambda partial: figure.savefig(partial, format="png"))
     say(format_table(table))
     for assumed in detector.assumptions(field):
-        say(assumption_note(f"{path.name}: {assumed}"))
+        say(assumption_note(f"{name}: {assumed}"))
     lowest = detector.lowest_score(FLAGS.score_threshold)
-    say(f"{len(table)} found with a score above {lowest:g} in {path.name}.")
+    say(f"{len(table)} found with a score above {lowest:g} in {name}.")
     say(f"Figure: {figure_path}")
     say(f"Table:  {table_path}")
+
+
+def _demo_outputs(path: Path) -> tuple[Path, Path]:
+    """Returns where the figure and the table of an image are written."""
+    names = [f"{bare_name(path)}_pred{ending}" for ending in (".png", ".ecsv")]
+    folder = output_folder("demo", names)
+    return folder / names[0], folder / names[1]
 
 
 def _demo_files() -> tuple[Path, Path | None]:
@@ -115,13 +80,12 @@ def _demo_files() -> tuple[Path, Path | None]:
 
 def predict() -> None:
     """Detects in many fields or pictures, and writes one table."""
-    if bool(FLAGS.image) == bool(FLAGS.radio) or (FLAGS.image and FLAGS.ir):
-        raise UsageError("Give either --radio (and --ir) or --image.")
-    survey, beam = survey_flags.survey(), survey_flags.beam()
-    radio = [] if FLAGS.image else expand(FLAGS.radio, FITS_ENDINGS)
-    paths = radio or expand(FLAGS.image, PICTURE_ENDINGS)
-    infrared = pair_infrared(radio, expand(FLAGS.ir, None)) if FLAGS.ir else {}
+    survey = survey_flags.survey()
+    radio = [] if FLAGS.image else _files("radio", FITS_ENDINGS)
+    paths = radio or _files("image", PICTURE_ENDINGS)
+    infrared = pair_infrared(radio, _files("ir", None)) if FLAGS.ir else {}
     output = _table_path()
+    refuse_inputs([output], [*paths, *infrared.values()])
     detector = load_detector()
     if radio:
         _check_infrared(detector, infrared)
@@ -134,7 +98,7 @@ def predict() -> None:
         score_threshold=FLAGS.score_threshold,
         all_hypotheses=FLAGS.all_hypotheses,
         survey=survey,
-        beam_arcsec=beam,
+        beam_arcsec=FLAGS.beam,
         tell=say,
     )
     assumed = describe_assumptions(found.assumed, found.fields)
@@ -170,10 +134,28 @@ def _rows(detector: Detector, table: QTable) -> str:
 
 
 def _single(name: str) -> Path:
-    paths = FLAGS[name].value or []
-    if len(paths) != 1:
-        raise UsageError(f"--mode=demo takes one --{name}, got {len(paths)}.")
-    return Path(paths[0])
+    names: list[str] = FLAGS[name].value or []
+    count = len(names)
+    if count == 1:
+        paths = _files(name, None)
+        if len(paths) == 1:
+            return paths[0]
+        count = len(paths)
+    raise UsageError(f"--mode=demo takes one --{name}, got {count}.")
+
+
+def _files(name: str, endings: tuple[str, ...] | None) -> list[Path]:
+    """Returns the files of a flag."""
+    names: list[str] = FLAGS[name].value or []
+    try:
+        return expand(names, endings)
+    except ImageError as error:
+        if len(names) < 2:
+            raise
+        raise ImageError(
+            f"{error} In --{name} a comma separates names; write a name with a comma "
+            "into a list, as --radio=@list.txt."
+        ) from None
 
 
 def _check_infrared(detector: Detector, infrared: object) -> None:
@@ -185,14 +167,12 @@ def _check_infrared(detector: Detector, infrared: object) -> None:
 
 
 def _table_path() -> Path:
-    output = Path(FLAGS.output or "predictions.ecsv")
-    if output.is_dir() or not output.suffix:
-        output /= "predictions.ecsv"
-    # An invalid name fails now, and not after hours.
-    table_format(output)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    if not os.access(output.parent, os.W_OK):
-        raise UsageError(
-            f"{output.parent}: cannot be written to; give another --output."
-        )
+    given = FLAGS.output or "predictions.ecsv"
+    if given.endswith("/") or Path(given).is_dir() or not Path(given).suffix:
+        return output_folder(given) / "predictions.ecsv"
+    output = output_file(given)
+    try:
+        table_format(output)
+    except ValueError as error:
+        raise UsageError(f"--output={error}") from None
     return output

@@ -1,84 +1,26 @@
-r"""The mode train: trains a network on labelled fields.
+"""The mode train: trains a network on labelled fields."""
 
-The compact network on fields that are simulated for it, or on a data set; and the
-original's network with the original's recipe:
-  python -m claran.main --mode=train --data=simulated --output=DIR
-  python -m claran.main --mode=train --data=rgz/simulated_12k --output=DIR
-  python -m claran.main --mode=train --model=claran_v0.1 --data=rgz/d4 --output=DIR
-
-A trained network is fine-tuned to your own classes with your own files, with few steps
-at a low learning rate: the network that comes with claran, or one of yours with
---model=DIR/best.keras and without --start:
-  python -m claran.main --mode=train --model=claran_first --start=pretrained \
-      --data=FOLDER --output=OTHER
-
-DIR then has best.keras, the model to use (the best on the validation fields),
-last.keras, log.csv, curves.png, run.json with all settings, and tensorboard
-(tensorboard --logdir=DIR). After an interruption the same command resumes from the last
-checkpoint, with the same result as without. --steps, --batch_size and --learning_rate
-are those of the model unless given; with a batch twice as large, give half as many
-steps and a higher rate.
-"""
-
-from pathlib import Path
 from typing import Any
 
 from absl import flags
 
-from claran.commands import data_flags, model_flags
-from claran.commands.common import UsageError, say
+from claran.commands import data_flags
+from claran.commands.common import say
+from claran.commands.outputs import output_folder, refuse_inputs
 from claran.fields.batches import Source
 from claran.training.session import TrainingSession, train_detector
 
 __all__ = ["train"]
 
-flags.DEFINE_integer("steps", None, "train: number of steps.", lower_bound=1)
-flags.DEFINE_float("learning_rate", None, "train: largest learning rate.")
-flags.DEFINE_enum(
-    "precision",
-    "float32",
-    ("float32", "bfloat16"),
-    "train: precision of the layers; bfloat16 is faster on GPUs and TPUs. Boxes and "
-    "weights are float32 in both.",
-)
-flags.DEFINE_enum(
-    "start",
-    "auto",
-    ("auto", "pretrained", "imagenet", "random"),
-    "train: initial weights of a preset. pretrained: the trained weights that come "
-    "with it, to fine-tune them; imagenet: only for claran_v0.1, whose recipe needs "
-    "them, a download of 59 MB; auto: imagenet for claran_v0.1, random for "
-    "claran_first. A .keras file has its own weights.",
-)
-flags.DEFINE_integer(
-    "save_every", 500, "train: number of steps between checkpoints.", lower_bound=1
-)
-flags.DEFINE_integer(
-    "validate_every",
-    2,
-    "train: number of checkpoints between validations.",
-    lower_bound=1,
-)
-flags.DEFINE_integer(
-    "validation_fields",
-    500,
-    "train: number of fields to validate on; 0 for none.",
-    lower_bound=0,
-)
-flags.DEFINE_integer(
-    "slots", 32, "train: largest number of objects in a field.", lower_bound=1
-)
 FLAGS = flags.FLAGS
-
-_ = model_flags  # Defines --model, --batch_size and the thresholds.
 
 
 def train() -> None:
     """Trains a model; a training in the output folder resumes."""
-    if not FLAGS.output:
-        raise UsageError("Give --output, the folder for the model and its logs.")
+    output = output_folder(FLAGS.output)
+    refuse_inputs([output / "best.keras", output / "last.keras"], [FLAGS.model])
     session = TrainingSession(
-        output=Path(FLAGS.output), model=FLAGS.model, start=FLAGS.start,
+        output=output, model=FLAGS.model, start=FLAGS.start,
         steps=FLAGS.steps, batch_size=FLAGS.batch_size,
         learning_rate=FLAGS.learning_rate, precision=FLAGS.precision,
         nms_threshold=FLAGS.nms_threshold, rpn_nms_threshold=FLAGS.rpn_nms_threshold,

@@ -1,5 +1,6 @@
 """Names of files: patterns, pairs of radio and infrared images, names of fields."""
 
+import codecs
 import glob
 import os
 import re
@@ -9,65 +10,182 @@ from pathlib import Path
 from claran.errors import ImageError
 
 __all__ = [
+    "ESCAPED",
     "FITS_ENDINGS",
     "PICTURE_ENDINGS",
+    "bare_name",
     "expand",
+    "expand_home",
     "field_name",
     "pair_infrared",
+    "readable",
     "table_names",
 ]
 
-FITS_ENDINGS = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fits.fz")
+ESCAPED = "claran_escaped"
+"""Python's name for how characters that a stream cannot show are spelled."""
+
+FITS_ENDINGS = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fts.gz", ".fits.fz")
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 
 # Words after the name of the field in the name of a file.
 KINDS = re.compile(r"(?:^|[-_. ])(radio|infrared|ir|wise|w1)$", re.IGNORECASE)
 
 
+def expand_home(name: str) -> str:
+    """Returns a path with `~` or `~user` at its start replaced by the home folder.
+
+    Raises:
+        ValueError: Nobody knows that home folder.
+    """
+    path = os.path.expanduser(name)
+    if path.startswith("~") and not os.path.lexists(path):
+        raise ValueError(f"{name}: no such home folder; write ./{name} for that name.")
+    return path
+
+
+def readable(name: str) -> str:
+    r"""Returns the name of a file as text that every terminal and table can show.
+
+    Bytes that are no UTF-8 and characters that cannot be printed are written as in
+    Python, such as `\xe9` for a byte and `\n` for the end of a line.
+
+    >>> print(readable("champ\udce9.fits"), readable("é.fits"))
+    champ\xe9.fits é.fits
+    """
+    text = name.encode("utf-8", ESCAPED).decode("utf-8")
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    """Spells characters that an encoding lacks; a handler of errors for `codecs`."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    # Python keeps a byte of a name that is no UTF-8 as the surrogate 0xDC00 + byte.
+    spelled = [
+        f"\\x{ord(c) - 0xDC00:02x}" if 0xDC80 <= ord(c) <= 0xDCFF else ascii(c)[1:-1]
+        for c in text
+    ]
+    return "".join(spelled), error.end
+
+
+codecs.register_error(ESCAPED, _escape)
+
+
 def expand(names: Iterable[str], endings: tuple[str, ...] | None) -> list[Path]:
     """Returns the files of the given names, in order; files in a folder are sorted.
 
+    Hidden files in folders are passed over. Links whose target is missing are returned,
+    so that whoever reads them can name them.
+
     Args:
         names: Files, folders, patterns (`*`, `?`, `[...]`), or `@list.txt`, a text file
-            with one of these on each line.
+            with one of these on each line. `~` is the home folder.
         endings: Endings of the files to take from a folder; None for FITS and pictures.
 
     Raises:
         ImageError: There is no file of a name.
     """
-    endings = endings or FITS_ENDINGS + PICTURE_ENDINGS
+    return _expand(names, endings or FITS_ENDINGS + PICTURE_ENDINGS, ())
+
+
+def _expand(
+    names: Iterable[str], endings: tuple[str, ...], lists: tuple[str, ...]
+) -> list[Path]:
     paths: list[Path] = []
     for name in names:
-        if name.startswith("@"):
-            try:
-                lines = Path(name[1:]).read_text("utf-8").splitlines()
-            except (OSError, UnicodeDecodeError) as error:
+        path = _home(name)
+        if name.startswith("@") and not os.path.lexists(name):
+            if name in lists:
                 raise ImageError(
-                    f"{name[1:]}: cannot be read as a list of files ({error})."
-                ) from None
-            listed = [line.strip() for line in lines if line.strip()]
-            if not listed:
-                raise ImageError(f"{name[1:]}: is empty; write a file on each line.")
-            paths += expand(listed, endings)
-        elif Path(name).is_dir():
-            inside = [path for path in Path(name).iterdir() if path.is_file()]
-            found = sorted(
-                path for path in inside if path.name.lower().endswith(endings)
-            )
-            if not found:
-                raise ImageError(
-                    f"{name}: no {', '.join(endings)} in this folder; give another one."
+                    f"{name[1:]}: names itself; write files into the list."
                 )
-            paths += found
-        elif Path(name).is_file():
-            paths.append(Path(name))
+            paths += _expand(_lines(_home(name[1:])), endings, (*lists, name))
+        elif os.path.isdir(path):
+            paths += _in_folder(path, endings)
+        elif os.path.lexists(path):
+            paths.append(_require_file(path))
         else:
-            matches = map(Path, sorted(glob.glob(name, recursive=True)))
-            found = [path for path in matches if path.is_file()]
-            if not found:
-                raise ImageError(f"{name}: no such file; check the path.")
-            paths += found
+            paths += _matches(path)
     return paths
+
+
+def _home(name: str) -> str:
+    try:
+        return expand_home(name)
+    except ValueError as error:
+        raise ImageError(str(error)) from None
+
+
+def _lines(name: str) -> list[str]:
+    """Returns the lines of a list of files that are not empty."""
+    try:
+        # Bytes that are no UTF-8 may be in the names of files.
+        text = Path(name).read_text("utf-8-sig", "surrogateescape")
+    except OSError as error:
+        raise ImageError(
+            f"{name}: cannot be read as a list of files ({error.strerror})."
+        ) from None
+    if "\0" in text:
+        raise ImageError(
+            f"{name}: cannot be read as a list of files; save it as UTF-8 text."
+        )
+    listed = [line.strip() for line in text.splitlines() if line.strip()]
+    if not listed:
+        raise ImageError(f"{name}: is empty; write a file on each line.")
+    return listed
+
+
+def _in_folder(name: str, endings: tuple[str, ...]) -> list[Path]:
+    found = sorted(
+        path
+        for path in Path(name).iterdir()
+        if path.name.lower().endswith(endings)
+        and not path.name.startswith(".")  # Such as the ._a.fits of macOS.
+        and _may_be_file(path)
+    )
+    if not found:
+        raise ImageError(
+            f"{name}: no {', '.join(endings)} in this folder; give another one."
+        )
+    return found
+
+
+def _require_file(name: str) -> Path:
+    path = Path(name)
+    if path.is_file():
+        return path
+    if path.is_symlink():
+        raise ImageError(
+            f"{name}: is a link to {os.readlink(path)}, which is not a file; mend it."
+        )
+    raise ImageError(f"{name}: is a device or a pipe; give a file.")
+
+
+def _matches(name: str) -> list[Path]:
+    """Returns the files of a pattern; folders that exist are taken by their names."""
+    folders = Path(name).parts[:-1]
+    count = next(
+        (n for n in range(len(folders), 0, -1) if Path(*folders[:n]).is_dir()), 0
+    )
+    literal = glob.escape(str(Path(*folders[:count]))) if count else ""
+    pattern = os.path.join(literal, *Path(name).parts[count:])
+    matches = map(Path, sorted(glob.glob(pattern, recursive=True)))
+    found = [path for path in matches if _may_be_file(path)]
+    if found:
+        return found
+    if glob.has_magic(name):
+        raise ImageError(
+            f"{name}: no such file, and none of this pattern (*, ? and [...] stand for "
+            "other characters); check the path."
+        )
+    raise ImageError(f"{name}: no such file; check the path.")
+
+
+def _may_be_file(path: Path) -> bool:
+    """Returns whether this is a file, or a link whose target is missing."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def pair_infrared(radio: Sequence[Path], infrared: Sequence[Path]) -> dict[Path, Path]:
@@ -104,20 +222,31 @@ def field_name(path: Path) -> str:
     >>> field_name(Path("fits/J1234+5607_radio.fits.gz"))
     'J1234+5607'
     """
-    name = re.sub(
-        r"(\.(fits|fit|fts|gz|fz|png|jpe?g|tiff?))+$", "", path.name, flags=re.I
-    )
-    return KINDS.sub("", name)
+    return KINDS.sub("", bare_name(path))
+
+
+def bare_name(path: Path) -> str:
+    """Returns the readable name of a file, without the endings of FITS and pictures.
+
+    >>> bare_name(Path("fits/J1234+5607_radio.fits.gz"))
+    'J1234+5607_radio'
+    """
+    return re.sub(
+        r"(\.(fits|fit|fts|gz|fz|png|jpe?g|tiff?))+$", "", readable(path.name),
+        flags=re.IGNORECASE,
+    )  # fmt: skip
 
 
 def table_names(paths: Sequence[Path]) -> dict[Path, str]:
-    """Returns the name of each file in a table.
+    """Returns the readable name of each file in a table.
 
     If two files have the same name, all are named by their paths in the folder that
     they have in common.
     """
-    names = {path: path.name for path in paths}
+    names = {path: readable(path.name) for path in paths}
     if len(set(names.values())) == len(names):
         return names
     root = os.path.commonpath([path.absolute().parent for path in paths])
-    return {path: path.absolute().relative_to(root).as_posix() for path in paths}
+    return {
+        path: readable(path.absolute().relative_to(root).as_posix()) for path in paths
+    }

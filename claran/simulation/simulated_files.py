@@ -1,6 +1,7 @@
 """Simulated fields as files: radio FITS, infrared PNG or FITS, and a table of boxes."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -8,10 +9,13 @@ import cv2
 import numpy as np
 from astropy.io import fits
 
+from claran.errors import ImageError
 from claran.simulation.infrared_sky import ZERO_POINT, picture
 from claran.simulation.simulated_field import Field
 
-__all__ = ["COLUMNS", "rows", "to_hdu", "write_field", "write_fields"]
+__all__ = ["COLUMNS", "make_room", "rows", "to_hdu", "write_field", "write_fields"]
+
+OWN_FILE = re.compile(r"SIM\d{7,}_(radio\.fits|infrared\.(png|fits))")
 
 # The table has the format of real cutouts: boxes are pixel edges of the FITS array.
 COLUMNS = (
@@ -93,6 +97,40 @@ def rows(field: Field, name: str) -> Iterator[dict[str, object]]:
             "box_x0": x0, "box_y0": y0, "box_x1": x1, "box_y1": y1,
             "sigma_jy": f"{field.sigma:.4e}",
         }  # fmt: skip
+
+
+def make_room(folder: Path, *, overwrite: bool = False) -> None:
+    """Removes the files of an earlier simulation from a folder.
+
+    Args:
+        folder: The folder, which need not exist.
+        overwrite: Whether to remove them; if not, the folder must have none.
+
+    Raises:
+        ImageError: The folder has simulated fields and `overwrite` is not set, or it
+            has labels of other fields.
+    """
+    table = folder / "annotations.csv"
+    earlier = [path for path in folder.glob("SIM*") if OWN_FILE.fullmatch(path.name)]
+    if table.exists() and not _is_own(table):
+        raise ImageError(
+            f"{table}: has labels of other fields, which are not overwritten; give "
+            "another --output."
+        )
+    if not overwrite and (earlier or table.exists()):
+        raise ImageError(
+            f"{folder}: has simulated fields already; give --overwrite to replace "
+            "them, or another --output."
+        )
+    for path in [table, *earlier]:
+        path.unlink(missing_ok=True)
+
+
+def _is_own(table: Path) -> bool:
+    """Returns whether a table of labels is one of simulated fields alone."""
+    header, *lines = table.read_bytes().splitlines() or [b""]
+    own = header.decode("latin-1").split(",") == list(COLUMNS)
+    return own and all(line.startswith(b"SIM") for line in lines)
 
 
 def write_fields(

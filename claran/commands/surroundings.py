@@ -1,0 +1,50 @@
+"""What the command finds around it: streams, warnings, folders."""
+
+import os
+import sys
+import warnings
+
+from claran.commands.common import UsageError
+from claran.io.paths import ESCAPED
+
+__all__ = ["make_usable", "open_streams"]
+
+
+def open_streams() -> None:
+    """Makes sure that text can be written to standard output and error.
+
+    Streams that the caller closed lead nowhere, as otherwise the next file to be opened
+    would take their place. What an encoding lacks is escaped.
+    """
+    while (nowhere := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(nowhere, True)
+    os.close(nowhere)
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:
+            stream = open(number, "w", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+        stream.reconfigure(errors=ESCAPED)
+
+
+def make_usable() -> None:
+    """Makes up for what libraries need of the environment.
+
+    Raises:
+        UsageError: The current folder was deleted.
+    """
+    try:
+        os.getcwd()
+    except OSError:
+        raise UsageError("The current folder was deleted; cd to another one.") from None
+    _ignore_strict_warnings()
+
+
+def _ignore_strict_warnings() -> None:
+    """Undoes PYTHONWARNINGS=error: libraries warn when they are imported."""
+    strict = [one for one in sys.warnoptions if one.startswith("error")]
+    if strict:
+        warnings.resetwarnings()
+        warnings.simplefilter("ignore")
+    sys.warnoptions[:] = [one for one in sys.warnoptions if not one.startswith("error")]
+    os.environ.pop("PYTHONWARNINGS", None)  # For worker processes.
