@@ -168,6 +168,7 @@ def _refuse_arguments(arguments: Sequence[str]) -> None:
 
 def _run_mode() -> None:
     mode = FLAGS.mode
+    surroundings.provide_home()
     if mode in (*modes_of("accelerator"), "convert"):  # Others do without JAX.
         accelerator = _accelerator()
         if mode in JOINT:

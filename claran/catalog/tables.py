@@ -17,6 +17,7 @@ from astropy.wcs.utils import proj_plane_pixel_scales
 from jaxtyping import Float
 
 from claran.io.atomic import replace_file
+from claran.io.paths import to_ascii
 from claran.sky.frames import celestial_frame
 
 __all__ = [
@@ -185,6 +186,8 @@ def write_table(table: QTable, path: str | os.PathLike) -> None:
     An existing file is replaced only when the new one is complete. In all formats but
     ECSV, the center is written as `ra` and `dec`, in degrees. In CSV a text that a
     spreadsheet would run as a formula has a single quote before it; see `plain_cell`.
+    FITS knows only ASCII: other characters are spelled as `claran.io.paths.to_ascii`
+    does.
 
     Args:
         table: See `detection_table`.
@@ -200,6 +203,8 @@ def write_table(table: QTable, path: str | os.PathLike) -> None:
     if path.suffix != ".ecsv" and "center" in table.colnames:
         table = _with_degrees(table)
     options = {}
+    if astropy_format == "fits":
+        table = _in_ascii(table)
     if astropy_format == "votable":
         table = table.copy()
         about = "; ".join(
@@ -249,6 +254,20 @@ def _with_plain_text(table: QTable) -> QTable:
         if getattr(getattr(column, "dtype", None), "kind", "") == "U":
             cells = [f"'{cell}" if FORMULA.match(cell) else cell for cell in column]
             table[name] = np.array(cells, dtype=str)
+    return table
+
+
+def _in_ascii(table: QTable) -> QTable:
+    """Returns a table whose texts FITS can hold, such as names of files."""
+    table = table.copy()
+    for name in table.colnames:
+        column: Any = table[name]
+        if getattr(column, "dtype", np.dtype(float)).kind == "U":
+            table[name] = np.array([to_ascii(str(one)) for one in column], dtype=str)
+    table.meta = {
+        key: to_ascii(value) if isinstance(value, str) else value
+        for key, value in dict(table.meta or {}).items()
+    }
     return table
 
 

@@ -11,6 +11,7 @@ from claran.commands import survey_flags
 from claran.commands.common import UsageError, say
 from claran.commands.outputs import require_writable
 from claran.data.sources import FieldSource, open_source
+from claran.io.paths import expand_home
 from claran.simulation.endless import SIMULATED, SimulatedFields
 
 __all__ = [
@@ -33,12 +34,12 @@ def data_set() -> Any:
     Raises:
         UsageError: Nothing can be written into `--data_dir`.
     """
-    folder = Path(FLAGS.data_dir).expanduser()
+    folder = Path(expand_home(FLAGS.data_dir))
     if not folder.is_dir():
         require_writable("data_dir", folder)
     return rgz().prepare(
         FLAGS.data,
-        data_dir=FLAGS.data_dir,
+        data_dir=folder,
         manual_dir=FLAGS.manual_dir,
         workers=FLAGS.workers,
         overwrite=FLAGS.overwrite,

@@ -133,7 +133,8 @@ def unknown_flag(name: str) -> UsageError:
         near = difflib.get_close_matches(name, [*known, "help", "version"], 1)
         if near:
             modes = modes_of(near[0])
-            elsewhere = f" of --mode={_listed(modes)}" if mode not in modes else ""
+            here = not modes or mode in modes
+            elsewhere = "" if here else f" of --mode={_listed(modes)}"
             return UsageError(f"{message}; did you mean --{near[0]}{elsewhere}?")
     of_mode = f" --mode={mode}" if mode else ""
     return UsageError(f"{message}; see{of_mode} --help.")

@@ -1,13 +1,19 @@
 """What the command finds around it: streams, warnings, folders."""
 
+import atexit
 import os
+import shutil
 import sys
+import tempfile
 import warnings
 
 from claran.commands.common import UsageError
 from claran.io.paths import ESCAPED
 
-__all__ = ["make_usable", "open_streams"]
+__all__ = ["make_usable", "open_streams", "provide_home"]
+
+# Where libraries keep settings and caches, if not in the home folder.
+HOMES = ("KERAS_HOME", "MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
 
 
 def open_streams() -> None:
@@ -38,6 +44,18 @@ def make_usable() -> None:
     except OSError:
         raise UsageError("The current folder was deleted; cd to another one.") from None
     _ignore_strict_warnings()
+
+
+def provide_home() -> None:
+    """Gives libraries another folder for this run if there is no home to write to."""
+    home = os.path.expanduser("~")
+    try:
+        tempfile.TemporaryFile(dir=home).close()
+    except OSError:
+        folder = tempfile.mkdtemp(prefix="claran-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        for name in HOMES:
+            os.environ.setdefault(name, folder)
 
 
 def _ignore_strict_warnings() -> None:

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
+import numpy as np
 from astropy.table import Table
 
 from claran.catalog.tables import plain_cell, table_format
 from claran.detection.detections import ALTERNATIVE
 from claran.errors import ImageError
+from claran.io.paths import from_ascii
 from claran.io.text_files import brief, decode, read_json
 
 __all__ = ["COLUMNS", "read_coco_results", "read_table"]
@@ -44,6 +46,10 @@ def read_table(path: Path) -> Table:
         there = [name for name in (*COLUMNS, ALTERNATIVE) if name in table.colnames]
         table = Table([table[name] for name in there], meta=table.meta)
         table.convert_bytestring_to_unicode()  # FITS tables hold bytes.
+        if astropy_format == "fits":
+            for name in {"image", "label"} & set(table.colnames):
+                texts = [from_ascii(str(one)) for one in table[name]]
+                table[name] = np.array(texts, dtype=str)
     except Exception as error:  # Astropy's readers fail in many ways.
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise ImageError(

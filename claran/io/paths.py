@@ -17,9 +17,11 @@ __all__ = [
     "expand",
     "expand_home",
     "field_name",
+    "from_ascii",
     "pair_infrared",
     "readable",
     "table_names",
+    "to_ascii",
 ]
 
 ESCAPED = "claran_escaped"
@@ -28,6 +30,7 @@ ESCAPED = "claran_escaped"
 FITS_ENDINGS = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fts.gz", ".fits.fz")
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 
+SPELLED = re.compile(r"\\u[0-9a-f]{4}|\\U000[0-9a-f]{5}")
 # Words after the name of the field in the name of a file.
 KINDS = re.compile(r"(?:^|[-_. ])(radio|infrared|ir|wise|w1)$", re.IGNORECASE)
 
@@ -61,16 +64,31 @@ def _escape(error: UnicodeError) -> tuple[str, int]:
     """Spells characters that an encoding lacks; a handler of errors for `codecs`."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    text = error.object[error.start : error.end]
-    # Python keeps a byte of a name that is no UTF-8 as the surrogate 0xDC00 + byte.
-    spelled = [
-        f"\\x{ord(c) - 0xDC00:02x}" if 0xDC80 <= ord(c) <= 0xDCFF else ascii(c)[1:-1]
-        for c in text
-    ]
-    return "".join(spelled), error.end
+    return "".join(map(_spelled, error.object[error.start : error.end])), error.end
+
+
+def _spelled(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # So Python keeps a byte that is no UTF-8.
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 codecs.register_error(ESCAPED, _escape)
+
+
+def to_ascii(text: str) -> str:
+    r"""Returns a text for FITS, which knows only ASCII; `from_ascii` is the reverse.
+
+    >>> print(to_ascii("é.fits"))
+    \u00e9.fits
+    """
+    return text.encode("ascii", ESCAPED).decode("ascii")
+
+
+def from_ascii(text: str) -> str:
+    """Returns the text that `to_ascii` was given."""
+    return SPELLED.sub(lambda found: chr(int(found[0][2:], 16)), text)
 
 
 def expand(names: Iterable[str], endings: tuple[str, ...] | None) -> list[Path]:

@@ -1,9 +1,20 @@
+import os
 from pathlib import Path
 
 import pytest
 
 from claran.errors import ImageError
-from claran.io.paths import expand, pair_infrared
+from claran.io.paths import (
+    bare_name,
+    expand,
+    expand_home,
+    field_name,
+    from_ascii,
+    pair_infrared,
+    readable,
+    table_names,
+    to_ascii,
+)
 
 FITS = (".fits", ".fits.gz")
 
@@ -73,7 +84,9 @@ def test_expand(folder, names, endings, expected):
     "name, message",
     [
         pytest.param("x.fits", r"^x\.fits: no such file; check the path\.", id="file"),
-        pytest.param("x*.fits", r"^x\*\.fits: no such file", id="pattern"),
+        pytest.param("x*.fits", r"^x\*\.fits: no such file, and none of", id="pattern"),
+        pytest.param("~nosuch/x.fits", r"^~nosuch/x\.fits: no such home", id="home"),
+        pytest.param("a" * 5000, r"^a+: no such file", id="long"),
         pytest.param("field[s]", r"^field\[s\]: no such file", id="only-a-folder"),
         pytest.param("fields/deep", r"^fields/deep: no \.jpg in this", id="folder"),
         pytest.param("@x.txt", r"^x\.txt: cannot be read .*No such file", id="list"),
@@ -133,3 +146,113 @@ def test_pair_infrared(radio, infrared, turned):
 def test_infrared_that_does_not_fit(infrared, message):
     with pytest.raises(ImageError, match=message):
         pair_infrared(paths("r/a.fits", "r/b.fits"), paths(*infrared))
+
+
+@pytest.fixture
+def odd(tmp_path, monkeypatch):
+    """The working directory and home, with odd names in it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("d [1]/a.fits", "d [1]/b[2].FIT.GZ", "sky/é.fits", "sky/日本.FITS"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).touch()
+    for hidden in (".DS_Store", "._é.fits", ".hidden.fits"):
+        Path("sky", hidden).touch()
+    return tmp_path
+
+
+def test_folders_with_brackets_are_taken_by_their_names(odd):
+    assert expand(["d [1]/*.fits"], FITS) == [Path("d [1]/a.fits")]
+    assert expand(["d [1]/*[[]2]*"], FITS) == [Path("d [1]/b[2].FIT.GZ")]
+    assert expand([f"{odd}/d [1]/?.fits"], FITS) == [odd / "d [1]/a.fits"]
+    assert expand(["d [1]"], FITS) == [Path("d [1]/a.fits")]
+
+
+def test_hidden_files_in_folders_are_passed_over(odd):
+    assert expand(["sky"], FITS) == paths("sky/é.fits", "sky/日本.FITS")
+
+
+def test_home_is_expanded_in_names_and_lists(odd):
+    Path("list.txt").write_text("\ufeff~/sky/é.fits\r\n~/d [1]\r\n", "utf-8")
+    wanted = [odd / "sky/é.fits", odd / "d [1]/a.fits"]
+    assert expand(["@~/list.txt"], FITS) == wanted
+    assert expand(["~/sky/*.fits"], FITS) == wanted[:1]
+    Path("~a.fits").touch()
+    assert expand(["~a.fits"], FITS) == [Path("~a.fits")]  # It is there.
+    assert expand_home("x/~/y") == "x/~/y"
+
+
+def test_broken_links_are_kept_in_folders_and_refused_alone(odd):
+    Path("sky/lost.fits").symlink_to("nowhere")
+    Path("sky/ring.fits").symlink_to("ring.fits")
+    Path("sky/good.fits").symlink_to("é.fits")
+    found = ["good", "lost", "ring", "é"]
+    assert expand(["sky"], FITS) == paths(
+        *(f"sky/{n}.fits" for n in found), "sky/日本.FITS"
+    )
+    assert expand(["sky/*.fits"], FITS) == paths(*(f"sky/{n}.fits" for n in found))
+    with pytest.raises(
+        ImageError, match=r"^sky/lost\.fits: is a link to nowhere, which"
+    ):
+        expand(["sky/lost.fits"], FITS)
+
+
+def test_devices_and_pipes_are_refused(odd):
+    os.mkfifo("pipe.fits")
+    for name in ("/dev/zero", "pipe.fits"):
+        with pytest.raises(ImageError, match="is a device or a pipe; give a file"):
+            expand([name], FITS)
+
+
+def test_lists_that_are_no_lists(odd):
+    Path("loop.txt").write_text("@loop.txt")
+    with pytest.raises(ImageError, match=r"^loop\.txt: names itself"):
+        expand(["@loop.txt"], FITS)
+    Path("utf16.txt").write_text("a.fits", "utf-16")
+    with pytest.raises(ImageError, match=r"^utf16\.txt: .* save it as UTF-8"):
+        expand(["@utf16.txt"], FITS)
+    with pytest.raises(ImageError, match=r"^sky: cannot be read as a list"):
+        expand(["@sky"], FITS)
+
+
+UNDECODABLE = os.fsdecode(b"champ\xe9.fits")
+
+
+def test_a_name_in_latin1_is_found_and_spelled(odd):
+    Path(UNDECODABLE).touch()
+    Path("list.txt").write_bytes(b"champ\xe9.fits\n")
+    assert expand(["@list.txt"], FITS) == [Path(UNDECODABLE)]
+    assert table_names([Path(UNDECODABLE)]) == {Path(UNDECODABLE): r"champ\xe9.fits"}
+    assert field_name(Path(UNDECODABLE)) == r"champ\xe9"
+
+
+@pytest.mark.parametrize(
+    "name, spelled",
+    [
+        ("a b$é日本.fits", "a b$é日本.fits"),
+        (UNDECODABLE, r"champ\xe9.fits"),
+        ("two\nlines\t\x1b[31m", r"two\nlines\t\x1b[31m"),
+        ("\ud800", r"\ud800"),
+    ],
+)
+def test_readable_names(name, spelled):
+    assert readable(name) == spelled
+    spelled.encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    "text", ["a.fits", "é.fits", "日本𝄞", r"champ\xe9.fits", r"a\b"]
+)
+def test_ascii_and_back(text):
+    assert to_ascii(text).isascii() and from_ascii(to_ascii(text)) == text
+
+
+@pytest.mark.parametrize(
+    "name, bare",
+    [
+        ("a_radio.FITS", "a_radio"), ("a.fit.gz", "a"), ("a.fitted.fits", "a.fitted"),
+        ("a.JPG", "a"), ("a.b.fts", "a.b"),
+    ],
+)  # fmt: skip
+def test_bare_names(name, bare):
+    assert bare_name(Path("x", name)) == bare
