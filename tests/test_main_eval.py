@@ -266,7 +266,7 @@ def test_the_classical_finder_on_real_fields(claran, real_data):
     [
         (["--data=nowhere"], "nowhere: no such file"),
         (["--data=fields", "--split=half"], "has no split 'half'"),
-        (["--data=fields", "--split=test[:0]"], "no field in --split=test[:0]"),
+        (["--data=fields", "--split=test[:0]"], "no field in the split test[:0]"),
         (["--data=fields", "--split=all", "--output=found.ecsv"], "must be a folder"),
         (
             ["--data=fields", "--split=all", "--predictions=none.ecsv"],

@@ -176,8 +176,9 @@ IDLE = [
     ("train", ["--data=simulated", "--class_names=a"], "--class_names: simulated fie"),
     ("convert", ["--image_size=500"], "--image_size: an old model knows it itself; l"),
     ("convert", ["--class_names=a"], "--class_names: an old model knows it itself; l"),
-    ("convert", ["--anchor_scales=2"], "--anchor_scales: an old model knows it itsel"),
+    ("convert", ["--anchor_scales=2"], "--anchor_scales: an old model knows it"),
     ("convert", ["--tf_checkpoint=x"], "Give either --tf_checkpoint, the path without"),
+    ("preview", ["--data=simulated"], "--data=simulated is for --mode=eval or train;"),
     ("eval", [], "Give --data, such as rgz/pairs or rgz/simulated_12k."),
     ("train", [DATA], "Give --output, the folder for the model and its logs."),
 ]  # fmt: skip

@@ -66,7 +66,9 @@ def labelled_fields(
     data, names = FLAGS.data, class_names or FLAGS.class_names
     about = {"survey": survey_flags.survey(), "beam_arcsec": FLAGS.beam}
     if data.startswith("rgz/"):
-        return open_source(data_set().data_dir, split, class_names=class_names, **about)
+        folder = data_set().data_dir
+        source = open_source(folder, split, class_names=class_names, **about)
+        return _some(source, split)
     if not Path(data).exists():
         raise UsageError(
             f"--data={data}: no such file or folder; give one with labelled fields, or "
@@ -76,6 +78,14 @@ def labelled_fields(
     say(f"{data}: {len(source)} fields ({split}); {', '.join(source.class_names)}")
     if source.report.counts and not again:
         say(str(source.report))
+    return _some(source, split)
+
+
+def _some(source: FieldSource, split: str) -> FieldSource:
+    if not len(source):
+        raise UsageError(
+            f"--data={FLAGS.data} has no field in the split {split}; give another one."
+        )
     return source
 
 

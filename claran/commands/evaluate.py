@@ -5,7 +5,7 @@ from pathlib import Path
 import jax
 from absl import flags
 
-from claran.commands.common import UsageError, say
+from claran.commands.common import say
 from claran.commands.data_flags import (
     are_simulated,
     labelled_fields,
@@ -19,6 +19,7 @@ from claran.evaluation.metrics import EvaluationOptions
 from claran.evaluation.prediction_files import read_origin
 from claran.evaluation.running import evaluate_detector, evaluate_predictions
 from claran.io.parallel import cores
+from claran.io.paths import readable
 from claran.simulation.endless import SimulatedFields
 
 __all__ = ["eval"]
@@ -33,7 +34,7 @@ def eval() -> None:  # noqa: A001 - the mode's name
     """Evaluates a model or detections; writes a report and prints a table."""
     folder = output_folder("evaluation")
     _refuse_own_files(folder)
-    about = {"data": FLAGS.data or "", "split": _split()}
+    about = {"data": readable(FLAGS.data), "split": _split()}
     if FLAGS.predictions:
         names = (
             None
@@ -43,8 +44,8 @@ def eval() -> None:  # noqa: A001 - the mode's name
         source = _source(names)
         evaluation = evaluate_predictions(
             FLAGS.predictions, source, folder, options=_options(),
-            about={"predictions": FLAGS.predictions, **about}, workers=FLAGS.workers,
-            tell=say,
+            about={"predictions": readable(FLAGS.predictions), **about},
+            workers=FLAGS.workers, tell=say,
         )  # fmt: skip
     else:
         detector = None if FLAGS.model == "classical" else load_detector()
@@ -53,13 +54,13 @@ def eval() -> None:  # noqa: A001 - the mode's name
         evaluation = evaluate_detector(
             engine or ClassicalEngine(source.class_names), source, folder,
             options=_options(),
-            about={"model": FLAGS.model, **about}, workers=_workers(len(source)),
-            tell=say,
+            about={"model": readable(FLAGS.model), **about},
+            workers=_workers(len(source)), tell=say,
         )  # fmt: skip
     say(evaluation.table())
     say("")
-    for name in ("report.html", "metrics.json", "detections.ecsv"):
-        say(str(folder / name))
+    for path in evaluation.files:
+        say(str(path))
 
 
 def _refuse_own_files(folder: Path) -> None:
@@ -84,12 +85,7 @@ def _source(
 ) -> FieldSource | SimulatedFields:
     if are_simulated():
         return simulated_fields(SIMULATED_FIELDS, _split())
-    source = labelled_fields(_split(), class_names=class_names)
-    if not len(source):
-        raise UsageError(
-            f"--data={FLAGS.data} has no field in --split={_split()}; give another one."
-        )
-    return source
+    return labelled_fields(_split(), class_names=class_names)
 
 
 def _split() -> str:

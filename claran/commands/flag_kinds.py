@@ -10,7 +10,7 @@ from absl import flags
 
 from claran.io.paths import expand_home
 
-__all__ = ["Choice", "Number", "Path", "Paths", "SingleFlag"]
+__all__ = ["Choice", "Number", "Path", "Paths", "SingleFlag", "Text"]
 
 
 class SingleFlag(flags.Flag):
@@ -74,6 +74,13 @@ class Choice(flags.ArgumentParser):
         near = difflib.get_close_matches(str(argument).lower(), self.words, 1)
         hint = f"; did you mean {near[0]}?" if near else "."
         raise ValueError(f"value should be one of {', '.join(self.words)}{hint}")
+
+
+class Text(flags.ArgumentParser):
+    """Any text."""
+
+    def parse(self, argument: Any) -> str:
+        return _not_empty(argument)
 
 
 class Path(flags.ArgumentParser):

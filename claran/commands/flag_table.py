@@ -7,7 +7,7 @@ from typing import Any
 
 from absl import flags
 
-from claran.commands.flag_kinds import Choice, Number, Path, Paths, SingleFlag
+from claran.commands.flag_kinds import Choice, Number, Path, Paths, SingleFlag, Text
 from claran.commands.modes import MODES
 from claran.sky.surveys import SURVEYS
 
@@ -122,7 +122,7 @@ _define(
 )
 _define(
     "split",
-    flags.ArgumentParser(),
+    Text(),
     None,
     preview_eval="Fields to take: train, validation, test, all, or a part such "
     "as 'train[:100]'; simulated fields have train, validation and test. Default: "

@@ -116,6 +116,11 @@ def refuse_flags(mode: str) -> None:
         raise UsageError("Give --output, the folder for the model and its logs.")
     if mode in modes_of("data") and not FLAGS.data:
         raise UsageError("Give --data, such as rgz/pairs or rgz/simulated_12k.")
+    if mode in ("prepare", "preview") and FLAGS.data in SIMULATED:
+        raise UsageError(
+            f"--data={FLAGS.data} is for --mode=eval or train; write simulated fields "
+            "with --mode=simulate or --mode=prepare --data=rgz/simulated_small."
+        )
     if mode != "eval" and mode in modes_of("model") and FLAGS.model == "classical":
         raise UsageError("--model=classical is for --mode=eval; give a network.")
     for idle in IDLE:

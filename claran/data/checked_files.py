@@ -144,7 +144,7 @@ def choose_split(
     }
     try:
         parts = tfds.core.ReadInstruction.from_spec(split).to_absolute(sizes)
-    except (ValueError, AssertionError) as error:
+    except (ValueError, AssertionError, NotImplementedError) as error:
         raise ValueError(
             f"{path}: has no split {split!r} ({error}); it has "
             f"{', '.join(f'{name} ({len(own)})' for name, own in by_split.items())}."

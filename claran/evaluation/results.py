@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,6 +74,7 @@ class Evaluation:
         curve: Completeness and reliability against score.
         calibration: Fraction of hits against score.
         confusion: See `claran.evaluation.scores.confusion`.
+        files: Report, metrics and table of detections, if they were written.
     """
 
     class_names: tuple[str, ...]
@@ -90,6 +92,7 @@ class Evaluation:
     curve: ScoreCurve
     calibration: Calibration
     confusion: Int[np.ndarray, "rows columns"]
+    files: tuple[Path, ...] = ()
 
     def __repr__(self) -> str:
         sources = sum(one.sources for one in self.classes)

@@ -209,15 +209,18 @@ def _evaluate(
     if assumed:
         about = {**about, "assumed": assumed}
         tell(assumption_note(assumed))
+    files = []
     if output is not None:  # First, as detecting took long.
         meta = origin_metadata(options) | ({"ASSUMED": assumed} if assumed else {})
-        write_detections(Path(output), shown, meta=meta)
+        files = write_detections(Path(output), shown, meta=meta)
     evaluation = evaluate(
         shown.fields, shown.detections, shown.class_names, options=options
     )
     if output is not None:
-        write_evaluation(Path(output), evaluation, shown, about=about)
-    return evaluation
+        files = [
+            *write_evaluation(Path(output), evaluation, shown, about=about), *files
+        ]  # fmt: skip
+    return dataclasses.replace(evaluation, files=tuple(files))
 
 
 def _require_fields(source: LabelledSource) -> None:
