@@ -102,8 +102,8 @@ def sky_columns(
         boxes: `(x0, y0, x1, y1)`, edges in the FITS array frame.
 
     Returns:
-        `ra` and `dec` of the centers, degrees, ICRS; `width` and `height`, arcsec along
-        the axes of the array.
+        `ra` and `dec` of the centers, degrees, ICRS, NaN off the sky; `width` and
+        `height`, arcsec along the axes of the array.
     """
     x0, y0, x1, y1 = np.asarray(boxes, np.float64).reshape(-1, 4).T
     # A WCS counts from the center of the first pixel, boxes from its edge.
@@ -127,7 +127,9 @@ def to_icrs(
     """
     if not len(pixels):
         return np.zeros(0), np.zeros(0)
-    world = np.asarray(wcs.all_pix2world(pixels, 0))
+    world = np.array(wcs.all_pix2world(pixels, 0), np.float64)
+    # Off the sky, as beside an all-sky image: no position.
+    world[~(np.abs(world[:, wcs.wcs.lat]) <= 90)] = np.nan
     longitude, latitude = world[:, wcs.wcs.lng], world[:, wcs.wcs.lat]
     frame = celestial_frame(wcs)
     if isinstance(frame, ICRS):

@@ -1,5 +1,6 @@
 """The modes demo and predict: detect sources and write them as a table."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,8 @@ from claran.commands.outputs import output_file, output_folder, refuse_inputs
 from claran.detection.detections import ALTERNATIVE
 from claran.detection.detector import Detector
 from claran.detection.prediction import predict_files
-from claran.errors import ImageError
-from claran.fields.field import assumption_note, describe_assumptions
+from claran.errors import ImageError, ImageWarning
+from claran.fields.field import assumption_note, notes_for_user
 from claran.fields.reading import read_field, read_picture_field
 from claran.io.atomic import replace_file
 from claran.io.paths import (
@@ -48,11 +49,15 @@ def demo() -> None:
         field = read_field(
             path, infrared, name=name, survey=survey, beam_arcsec=FLAGS.beam
         )
-    table = detector.detect(field, score_threshold=FLAGS.score_threshold)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ImageWarning)  # Said below.
+        table = detector.detect(field, score_threshold=FLAGS.score_threshold)
     write_table(table, table_path)
     figure = detector.plot(field, table=table)
     replace_file(figure_path, lambda partial: figure.savefig(partial, format="png"))
     say(format_table(table))
+    for note in field.notes:
+        say(f"Note: {name}: {note}.")
     for assumed in detector.assumptions(field):
         say(assumption_note(f"{name}: {assumed}"))
     lowest = detector.lowest_score(FLAGS.score_threshold)
@@ -101,9 +106,8 @@ def predict() -> None:
         beam_arcsec=FLAGS.beam,
         tell=say,
     )
-    assumed = describe_assumptions(found.assumed, found.fields)
-    if assumed:
-        say(assumption_note(assumed))
+    for line in notes_for_user(found.assumed, found.noted, found.fields):
+        say(line)
     say(
         f"{len(found.table)} detections in {found.fields} fields: {output} "
         f"({_rows(detector, found.table)})"

@@ -13,7 +13,7 @@ from jaxtyping import Float, UInt8
 
 from claran.data.annotations import FieldLabels, LabelledObject
 from claran.data.sky_splits import position_from_name
-from claran.errors import ImageError
+from claran.errors import ImageError, unusable
 from claran.fields.field import Field
 from claran.fields.objects import Objects
 from claran.io.paths import FITS_ENDINGS
@@ -86,8 +86,9 @@ def load_field(
         if files.radio is None:
             return _load_picture(files, classes)
         return _load_pair(files, files.radio, classes, survey=survey, noise=noise)
-    except ImageError as error:
-        return None, [("unusable image", str(error))]
+    except Exception as error:  # One bad file never ends the work on many.
+        shown = str(files.radio or files.picture)
+        return None, [("unusable image", str(unusable(shown, error)))]
 
 
 def sky_place(name: str, radio: SkyImage | None) -> Place:
@@ -120,8 +121,9 @@ def _load_pair(
     if files.picture is not None:
         try:
             picture = _infrared(radio, files.picture)
-        except ImageError as error:
-            problems.append(("unusable infrared image", str(error)))
+        except Exception as error:
+            reason = str(unusable(str(files.picture), error))
+            problems.append(("unusable infrared image", reason))
     labelled, cut = _inside(files.labels, radio.values.shape)
     field = Field(
         files.labels.name,

@@ -6,7 +6,7 @@ import numpy as np
 
 from claran.detection.classical_finder import find_sources
 from claran.detection.detections import Detections
-from claran.detection.engine import FieldResult, Item
+from claran.detection.engine import FieldResult, Item, load_item
 from claran.errors import ImageError
 from claran.fields.field import Field
 from claran.labels import RGZ_CLASSES
@@ -48,14 +48,14 @@ class ClassicalEngine:
         """
         for item in items:
             try:
-                field = item if load is None else load(item)
-                found = self._find(field)  # pyright: ignore[reportArgumentType]
+                field = load_item(item, load, skip_unusable=skip_unusable)
+                found = self._find(field)
             except ImageError as error:
                 if not skip_unusable:
                     raise
                 yield FieldResult(item, None, Detections.none(), error)
                 continue
-            yield FieldResult(item, field, found[found.scores > score_threshold])  # pyright: ignore[reportArgumentType]
+            yield FieldResult(item, field, found[found.scores > score_threshold])
 
     def __repr__(self) -> str:
         return f"<ClassicalEngine for {', '.join(self.class_names)}>"

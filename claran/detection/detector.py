@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from astropy.table import QTable
 from astropy.wcs import WCS
 
@@ -19,6 +20,7 @@ from claran.detection.detections import ALTERNATIVE, Detections
 from claran.detection.engine import Engine
 from claran.detection.loading import load_model, model_file, save_model
 from claran.detection.presets import PRESETS
+from claran.errors import ImageWarning
 from claran.fields.field import Field
 from claran.fields.reading import read_field
 from claran.sky.surveys import Survey
@@ -26,7 +28,7 @@ from claran.sky.surveys import Survey
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Detector", "UntrainedWarning", "table_rows"]
+__all__ = ["Detector", "UntrainedWarning", "row_notes", "table_rows"]
 
 
 class UntrainedWarning(UserWarning):
@@ -146,8 +148,9 @@ class Detector:
         Returns:
             See `claran.catalog.tables.detection_table`. Boxes are in pixels of the FITS
             array, y up, pixel i covers [i, i + 1]; for a field that is only a picture,
-            in its pixels, y down. `meta` has the model, its thresholds, and the
-            assumptions about the image.
+            in its pixels, y down. `meta` has the model, its thresholds, the
+            assumptions about the image, and notes on its header, which are given as an
+            `claran.errors.ImageWarning` too.
 
         Raises:
             ImageError: A file cannot be read or used.
@@ -187,6 +190,12 @@ class Detector:
         found = self.engine.detect(fields, read_field, score_threshold=lowest)
         for one in found:
             assert one.field is not None  # noqa: S101 - nothing is skipped.
+            if one.field.notes:
+                warnings.warn(
+                    f"{one.field.name}: {'; '.join(one.field.notes)}.",
+                    ImageWarning,
+                    stacklevel=3,
+                )
             yield self.table(
                 one.field,
                 one.detections,
@@ -246,6 +255,7 @@ class Detector:
                 score_threshold,
                 field.survey,
                 self.assumptions(field),
+                row_notes(field, found),
                 all_hypotheses=all_hypotheses,
             ),
         )
@@ -263,6 +273,7 @@ class Detector:
         score_threshold: float,
         survey: Survey | None,
         assumed: Iterable[str],
+        noted: Iterable[str] = (),
         *,
         all_hypotheses: bool = False,
     ) -> dict[str, Any]:
@@ -272,6 +283,7 @@ class Detector:
             score_threshold: Detections with a higher score are in the table.
             survey: Survey of the fields; None if unknown.
             assumed: Assumptions about the fields.
+            noted: Notes on their headers, see `claran.sky.images.SkyImage`.
             all_hypotheses: Whether alternatives are in the table.
         """
         network = self.model.network
@@ -288,6 +300,7 @@ class Detector:
             "RPNIOU": network.proposals.iou_threshold,
             "SURVEY": "" if survey is None else survey.name,
             "ASSUMED": "; ".join(assumed),
+            "NOTES": "; ".join(noted),
         }
         return {name: value for name, value in about.items() if value != ""}
 
@@ -344,6 +357,18 @@ class Detector:
             assert field.picture is not None  # noqa: S101 - `Field` checks it.
             return plotting.plot_picture(field.picture, table)
         return plotting.plot_field(field.image, table, background=field.picture)
+
+
+def row_notes(field: Field, rows: Detections) -> tuple[str, ...]:
+    """Returns the notes on a field, and on rows of it that have no position.
+
+    Args:
+        field: The field.
+        rows: Its detections, see `table_rows`.
+    """
+    if not np.isnan(rows.columns.get("ra", 0.0)).any():
+        return field.notes
+    return (*field.notes, "sources off the edge of the sky have no position")
 
 
 def table_rows(

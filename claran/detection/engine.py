@@ -8,6 +8,7 @@ same alone, in any batch and beside any other fields.
 
 import collections
 import dataclasses
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
@@ -20,12 +21,12 @@ from claran.detection.detection_model import DetectionModel
 from claran.detection.detections import Detections
 from claran.detection.network_calls import CallQueue, CompiledNetwork, WindowOutput
 from claran.detection.windows import Window, find_windows
-from claran.errors import ImageError
+from claran.errors import ImageError, unusable
 from claran.fields.field import Field
 from claran.fields.preprocessing import Scene, field_boxes, network_boxes
 from claran.io.parallel import cores
 
-__all__ = ["Engine", "FieldResult", "PreparedField"]
+__all__ = ["Engine", "FieldResult", "PreparedField", "load_item"]
 
 Item = TypeVar("Item")
 PIXELS_AHEAD = 2**25  # Of the fields in memory: about 20 bytes a pixel, 0.7 GB.
@@ -121,8 +122,8 @@ class Engine:
             items: Fields, or what `load` takes.
             load: Makes a field of an item, in a thread; None if the items are fields.
             score_threshold: Detections with a higher score are returned.
-            skip_unusable: Whether an `ImageError` of a field is returned as its result
-                instead of raised.
+            skip_unusable: Whether an error of a field, of whatever kind, is returned as
+                its result instead of raised.
 
         Raises:
             ImageError: A field cannot be used; not with `skip_unusable`.
@@ -156,7 +157,9 @@ class Engine:
         waiting: collections.deque[_Waiting] = collections.deque()
         try:
             for item in items:
-                preparing.append((item, pool.submit(self._load, item, load)))
+                preparing.append(
+                    (item, pool.submit(self._load, item, load, skip_unusable))
+                )
                 # A field's size is known when it is loaded: at first one at a time.
                 if len(preparing) > self._ahead(waiting):
                     waiting.append(_submit(queue, *preparing.popleft()))
@@ -222,8 +225,18 @@ class Engine:
         found = found[found.scores > score_threshold]
         return found[np.argsort(-found.scores, kind="stable")]
 
-    def _load(self, item: Any, load: Callable[[Any], Field] | None) -> PreparedField:
-        return self.prepare(item if load is None else load(item))
+    def _load(
+        self, item: Any, load: Callable[[Any], Field] | None, skip_unusable: bool
+    ) -> PreparedField:
+        field = load_item(item, load, skip_unusable=skip_unusable)
+        try:
+            return self.prepare(field)
+        except ValueError:  # Also that the network cannot use fields of this kind.
+            raise
+        except Exception as error:
+            if skip_unusable:
+                raise unusable(field.name, error) from error
+            raise
 
     def _ahead(self, waiting: Iterable["_Waiting"]) -> int:
         """Returns how many fields may be prepared in advance, and may wait.
@@ -267,6 +280,32 @@ class _Waiting(Generic[Item]):
             disable=None if many else True,
         )  # fmt: skip
         return self.item, prepared, [output.result() for output in shown]
+
+
+def load_item(
+    item: Any, load: Callable[[Any], Field] | None, *, skip_unusable: bool
+) -> Field:
+    """Returns the field of an item.
+
+    Args:
+        item: A field, or what `load` takes.
+        load: Makes a field of an item; None if the items are fields.
+        skip_unusable: Whether all that `load` raises is made an `ImageError`, so that
+            no field ends the work on the others.
+
+    Raises:
+        ImageError: The item cannot be used.
+    """
+    if load is None:
+        return item
+    try:
+        return load(item)
+    except Exception as error:
+        if not skip_unusable:
+            raise
+        known = isinstance(item, (str, os.PathLike))
+        label = str(item) if known else getattr(item, "name", type(item).__name__)
+        raise unusable(str(label), error) from error
 
 
 def _submit(queue: CallQueue, item: Item, future: Future[Any]) -> _Waiting[Item]:

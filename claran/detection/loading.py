@@ -20,6 +20,9 @@ from claran.models.weights import WeightsError
 
 __all__ = ["convert_old_model", "load_model", "model_file", "save_model"]
 
+LARGEST_JSON = 2**22  # Bytes; the settings of a detector have 20,000.
+PACKED = 4  # Times that weights may unpack to; Keras stores them as they are.
+
 
 def model_file(name: str | os.PathLike) -> Path | None:
     """Returns the file of a preset or of a path; None for a preset without weights."""
@@ -37,6 +40,7 @@ def load_model(path: str | os.PathLike) -> DetectionModel:
         raise WeightsError(
             f"{path}: no such file, and no preset of that name ({', '.join(PRESETS)})."
         )
+    _check_sizes(path)
     if _class_name(path) == "FasterRcnn":
         raise WeightsError(
             f"{path}: was saved by an older claran, the network without what makes it "
@@ -65,6 +69,7 @@ def convert_old_model(path: str | os.PathLike) -> DetectionModel:
         WeightsError: The file is not of that kind, or it is damaged.
     """
     path = Path(path)
+    _check_sizes(path)
     if _class_name(path) != "FasterRcnn":
         raise WeightsError(
             f"{path}: is not a model of an older claran; other files need no "
@@ -111,6 +116,23 @@ def _complete(old: dict[str, Any], weights: bytes) -> DetectionModel:
 def save_model(model: DetectionModel, path: Path) -> None:
     """Writes a model; an existing file is replaced only once the new one is whole."""
     replace_file(path, model.save)
+
+
+def _check_sizes(path: Path) -> None:
+    """Checks what the parts of a `.keras` file unpack to, before any is read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sizes = {part.filename: part.file_size for part in archive.infolist()}
+        held = path.stat().st_size
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return  # Said when it is loaded.
+    text = sum(size for name, size in sizes.items() if name.endswith(".json"))
+    if text > LARGEST_JSON or sum(sizes.values()) > PACKED * held + LARGEST_JSON:
+        raise WeightsError(
+            f"{path}: unpacks to {sum(sizes.values()) / 1e6:,.0f} MB, of them "
+            f"{text / 1e6:,.0f} MB of settings, as no model of claran does; copy it "
+            "anew."
+        )
 
 
 def _class_name(path: Path) -> str | None:

@@ -17,15 +17,23 @@ from tqdm.auto import tqdm
 
 from claran.catalog.tables import detection_table, table_format, write_table
 from claran.detection.detections import Detections
-from claran.detection.detector import Detector, table_rows
+from claran.detection.detector import Detector, row_notes, table_rows
 from claran.errors import ImageError
 from claran.fields.field import Field, describe_assumptions
 from claran.fields.reading import read_field, read_picture_field
-from claran.io.paths import table_names
+from claran.io.paths import split_hdu, table_names
 from claran.io.resuming import PartialResults, code_fingerprint
+from claran.sky.images import read_sky_image
 from claran.sky.surveys import Survey
 
 __all__ = ["Prediction", "predict_files"]
+
+
+PASSED_OVER = "an infrared image"
+
+
+class InfraredError(ImageError):
+    """An infrared image is among the radio images."""
 
 
 class FileResult(NamedTuple):
@@ -34,6 +42,7 @@ class FileResult(NamedTuple):
     detections: Detections  # As in tables, see `claran.detection.detector.table_rows`.
     used: bool  # False for a file that cannot be used.
     assumed: str  # Assumptions about the field.
+    noted: str  # Notes on its header, or why it is passed over without an error.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,14 +52,19 @@ class Prediction:
     Attributes:
         table: See `claran.Detector.detect`.
         fields: Number of files that were used.
-        skipped: Names of the other files.
+        skipped: Names of files that could not be used.
+        infrared: Names of infrared images among the radio images, which were passed
+            over.
         assumed: Number of fields for each assumption that was made.
+        noted: Number of files for each note, such as on their headers.
     """
 
     table: QTable
     fields: int
     skipped: tuple[str, ...]
+    infrared: tuple[str, ...] = ()
     assumed: Mapping[str, int]
+    noted: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     def __repr__(self) -> str:
         return (
@@ -129,6 +143,8 @@ def predict_files(
     prediction = _prediction(
         detector, [names[path] for path in files], partial.results, survey, **options
     )
+    if prediction.infrared:
+        tell(_infrared_note(prediction.infrared))
     if not prediction.fields:
         partial.remove()
         raise ImageError(
@@ -137,6 +153,14 @@ def predict_files(
     write_table(prediction.table, output)
     partial.remove()
     return prediction
+
+
+def _infrared_note(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
+    return (
+        f"Note: {len(names)} of the radio files are infrared images and are passed over"
+        f" ({shown}); give them as --ir, with the radio file of the same field."
+    )
 
 
 def _detector_settings(detector: Detector) -> dict[str, Any]:
@@ -161,10 +185,10 @@ def _load(
 ) -> Field:
     if pictures:
         return read_picture_field(path, name=names[path])
-    return read_field(
-        path, infrared.get(path), name=names[path], survey=survey,
-        beam_arcsec=beam_arcsec,
-    )  # fmt: skip
+    image = read_sky_image(path, name=names[path])
+    if image.infrared:
+        raise InfraredError(f"{path}: is an infrared image ({image.infrared}).")
+    return read_field(image, infrared.get(path), survey=survey, beam_arcsec=beam_arcsec)
 
 
 def _detect(
@@ -188,12 +212,17 @@ def _detect(
         found, "Detecting", len(paths), initial=done, unit="field", disable=None
     ):
         if one.field is None:
+            if isinstance(one.error, InfraredError):
+                partial.add(FileResult(one.detections, False, "", PASSED_OVER))
+                continue
             tqdm.write(f"Skipped: {one.error}", file=sys.stderr)
-            partial.add(FileResult(one.detections, False, ""))
+            partial.add(FileResult(one.detections, False, "", ""))
             continue
         rows = table_rows(one.field, one.detections, all_hypotheses=all_hypotheses)
         assumed = "; ".join(detector.assumptions(one.field))
-        partial.add(FileResult(rows, True, assumed))
+        partial.add(
+            FileResult(rows, True, assumed, "; ".join(row_notes(one.field, rows)))
+        )
 
 
 def _prediction(
@@ -206,10 +235,16 @@ def _prediction(
     all_hypotheses: bool,
 ) -> Prediction:
     assumed = collections.Counter(one.assumed for one in results if one.assumed)
+    noted = collections.Counter(one.noted for one in results if one.noted and one.used)
+    unused = [
+        (name, one.noted)
+        for name, one in zip(names, results, strict=True)
+        if not one.used
+    ]
     found = Detections.concatenate([one.detections for one in results])
     counts = [len(one.detections) for one in results]
     used = [one.used for one in results]
-    noted = describe_assumptions(assumed, sum(used))
+    told = [describe_assumptions(counter, sum(used)) for counter in (assumed, noted)]
     table = detection_table(
         np.repeat(np.array(names, dtype=str), counts).tolist(),
         detector.codes(found),
@@ -217,14 +252,16 @@ def _prediction(
         found.boxes,
         columns=found.columns,
         meta=detector.metadata(
-            score_threshold, survey, [noted], all_hypotheses=all_hypotheses
+            score_threshold, survey, told[:1], told[1:], all_hypotheses=all_hypotheses
         ),
     )
     return Prediction(
         table=table,
         fields=sum(used),
-        skipped=tuple(n for n, ok in zip(names, used, strict=True) if not ok),
+        skipped=tuple(name for name, noted in unused if noted != PASSED_OVER),
+        infrared=tuple(name for name, noted in unused if noted == PASSED_OVER),
         assumed=assumed,
+        noted=noted,
     )
 
 
@@ -233,7 +270,7 @@ def _state(paths: Sequence[Path]) -> str:
     states: list[list[Any]] = []
     for path in paths:
         try:
-            now = path.stat()
+            now = split_hdu(path)[0].stat()
             states.append([str(path), now.st_size, now.st_mtime_ns])
         except OSError:  # It is skipped when it cannot be read.
             states.append([str(path)])
@@ -246,14 +283,15 @@ def _pack(results: Sequence[FileResult]) -> dict[str, Any]:
         "counts": np.array([len(one.detections) for one in results], np.int64),
         "used": np.array([one.used for one in results], bool),
         "assumed": np.array([one.assumed for one in results], dtype=str),
+        "noted": np.array([one.noted for one in results], dtype=str),
     }
 
 
 def _unpack(arrays: Mapping[str, np.ndarray]) -> list[FileResult]:
     found = Detections.from_arrays(arrays).split(arrays["counts"])
     return [
-        FileResult(one, bool(used), str(assumed))
-        for one, used, assumed in zip(
-            found, arrays["used"], arrays["assumed"], strict=True
+        FileResult(one, bool(used), str(assumed), str(noted))
+        for one, used, assumed, noted in zip(
+            found, arrays["used"], arrays["assumed"], arrays["noted"], strict=True
         )
     ]

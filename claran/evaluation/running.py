@@ -22,7 +22,7 @@ from claran.evaluation.output import write_detections, write_evaluation
 from claran.evaluation.prediction_files import Predictions, read_predictions
 from claran.evaluation.results import Evaluation
 from claran.fields.batches import Source
-from claran.fields.field import Field, assumption_note, describe_assumptions
+from claran.fields.field import Field, describe_assumptions, notes_for_user
 from claran.io.parallel import parallel_map
 from claran.io.resuming import PartialResults, code_fingerprint
 from claran.models.weights import model_fingerprint
@@ -205,10 +205,15 @@ def _evaluate(
     counts = collections.Counter(
         what for one in shown.fields for what in one.assumptions
     )
-    assumed = describe_assumptions(counts, len(shown.fields))
+    noted = collections.Counter(what for one in shown.fields for what in one.notes)
+    total = len(shown.fields)
+    assumed = describe_assumptions(counts, total)
     if assumed:
         about = {**about, "assumed": assumed}
-        tell(assumption_note(assumed))
+    if noted:
+        about = {**about, "notes": describe_assumptions(noted, total)}
+    for line in notes_for_user(counts, noted, total):
+        tell(line)
     files = []
     if output is not None:  # First, as detecting took long.
         meta = origin_metadata(options) | ({"ASSUMED": assumed} if assumed else {})

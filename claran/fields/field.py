@@ -25,7 +25,13 @@ from claran.sky.islands import (
 from claran.sky.noise import local_noise, noise, noise_excess
 from claran.sky.surveys import FIRST, Survey
 
-__all__ = ["NOISE_WINDOW_ARCMIN", "Field", "assumption_note", "describe_assumptions"]
+__all__ = [
+    "NOISE_WINDOW_ARCMIN",
+    "Field",
+    "assumption_note",
+    "describe_assumptions",
+    "notes_for_user",
+]
 
 NOISE_WINDOW_ARCMIN = 3.0
 """Side of the window for the noise, for FIRST's beam: the field of Radio Galaxy Zoo.
@@ -34,6 +40,8 @@ Its labels are in units of the noise of such a field.
 """
 
 HIGHEST_RATIO = np.float32(1e9)  # No image has such a dynamic range.
+MOST_NOTES = 5  # That are told to the user at once.
+
 _NOISE_WINDOW_BEAMS = 60 * NOISE_WINDOW_ARCMIN / FIRST.beam_arcsec
 _FIRST_BEAM_PIXELS = FIRST.beam_arcsec / FIRST.pixel_arcsec
 
@@ -159,6 +167,11 @@ class Field:
         if self._no_beam:
             return (f"no beam: assumed FIRST's, {FIRST.beam_arcsec:g} arcsec",)
         return ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know about the image, see `SkyImage`."""
+        return () if self.image is None else self.image.notes
 
     @property
     def _no_pixel(self) -> bool:
@@ -339,18 +352,37 @@ def assumption_note(assumed: str) -> str:
     return f"Note: {assumed}; give --survey or --beam to change this."
 
 
-def describe_assumptions(counts: Mapping[str, int], total: int) -> str:
-    """Returns the assumptions about many fields, in words; empty without any.
+def notes_for_user(
+    assumed: Mapping[str, int], noted: Mapping[str, int], total: int
+) -> list[str]:
+    """Returns what a command tells its user about many fields, each once.
 
     Args:
-        counts: Number of fields for each of `Field.assumptions`.
+        assumed: Number of fields for each of `Field.assumptions`.
+        noted: Number of fields for each of `Field.notes`.
+        total: Number of all fields.
+    """
+    lines = [f"Note: {describe_assumptions(noted, total)}."] if any(noted) else []
+    if any(assumed):
+        lines.append(assumption_note(describe_assumptions(assumed, total)))
+    return lines
+
+
+def describe_assumptions(counts: Mapping[str, int], total: int) -> str:
+    """Returns assumptions or notes about many fields, in words; empty without any.
+
+    Of more than five the most frequent ones are told.
+
+    Args:
+        counts: Number of fields for each of `Field.assumptions` or `Field.notes`.
         total: Number of all fields.
 
     >>> describe_assumptions({"no beam: assumed FIRST's, 5.4 arcsec": 9}, 12)
     "no beam: assumed FIRST's, 5.4 arcsec, in 9 of 12 fields"
     """
-    return "; ".join(
-        f"{what}, in {count} of {total} fields"
-        for what, count in sorted(counts.items())
-        if count
-    )
+    by_count = sorted(counts, key=lambda what: (-counts[what], what))
+    told, others = sorted(by_count[:MOST_NOTES]), by_count[MOST_NOTES:]
+    words = [f"{what}, in {counts[what]} of {total} fields" for what in told]
+    if others:
+        words.append(f"and {len(others)} others")
+    return "; ".join(words)

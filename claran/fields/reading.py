@@ -12,7 +12,8 @@ from jaxtyping import UInt8
 
 from claran.errors import ImageError
 from claran.fields.field import Field
-from claran.io.paths import FITS_ENDINGS
+from claran.io.paths import FITS_ENDINGS, split_hdu
+from claran.sky.file_kinds import is_fits, is_picture
 from claran.sky.images import (
     SkyImage,
     celestial_axes,
@@ -23,6 +24,8 @@ from claran.sky.infrared_pictures import infrared_field
 from claran.sky.surveys import Survey
 
 __all__ = ["read_field", "read_infrared", "read_picture_field", "with_beam"]
+
+BYTES = (bytes, bytearray, memoryview)
 
 
 def read_field(
@@ -37,10 +40,11 @@ def read_field(
     """Returns a field to detect in.
 
     Args:
-        radio: Path of a FITS file, HDU, 2-D array (y up), `SkyImage`, or `Field`, which
-            is changed by the other arguments only.
-        infrared: Infrared image of the same field: path of a FITS file, HDU or
-            `SkyImage`; or path or uint8 BGR array of a picture (y down). None for none.
+        radio: Path of a FITS file, HDU, 2-D array (y up), CCDData, bytes or open file,
+            see `claran.sky.images.read_sky_image`; `SkyImage`; or `Field`, which is
+            changed by the other arguments only.
+        infrared: Infrared image of the same field: FITS as for `radio`; or path, bytes,
+            or uint8 BGR array of a picture (y down). None for none.
         wcs: Celestial WCS of an array, or to replace that of the header.
         name: Name of the field; None for the name of the file.
         survey: Survey of the image, for what the header lacks, such as the beam; None
@@ -80,7 +84,8 @@ def read_picture_field(source: Any, *, name: str | None = None) -> Field:
     """Returns a field that is only a picture, for networks that see pictures.
 
     Args:
-        source: Path, or uint8 BGR array (height, width, 3), row 0 on top.
+        source: Path, bytes, open file, or uint8 BGR array (height, width, 3), row 0 on
+            top.
         name: Name of the field; None for that of the file, or "picture".
 
     Raises:
@@ -89,12 +94,15 @@ def read_picture_field(source: Any, *, name: str | None = None) -> Field:
     """
     if isinstance(source, (str, os.PathLike)):
         return Field(name or Path(source).name, picture=read_picture(source))
-    if source.dtype != np.uint8 or source.shape[2:] != (3,) or source.size == 0:
+    if isinstance(source, BYTES) or hasattr(source, "read"):
+        return Field(name or "picture", picture=read_picture(source))
+    picture = np.asarray(source)
+    if picture.dtype != np.uint8 or picture.shape[2:] != (3,) or picture.size == 0:
         raise ValueError(
             "`source` must be a uint8 picture (height, width, 3), got "
-            f"{source.dtype} {source.shape}."
+            f"{picture.dtype} {picture.shape}; or give the path of one."
         )
-    return Field(name or "picture", picture=source)
+    return Field(name or "picture", picture=np.ascontiguousarray(picture))
 
 
 def with_beam(
@@ -137,11 +145,30 @@ def read_infrared(source: Any) -> SkyImage | UInt8[np.ndarray, "h w 3"] | None:
     if source is None or isinstance(source, SkyImage):
         return source
     if isinstance(source, (str, os.PathLike)):
-        is_fits = str(source).lower().endswith(FITS_ENDINGS)
+        shown = split_hdu(Path(source))[0].name.lower()
+        is_fits = shown.endswith(FITS_ENDINGS) or is_fits_file(source)
         return read_sky_image(source) if is_fits else read_picture(source)
-    if isinstance(source, np.ndarray) and source.ndim == 3:
-        return source
+    if hasattr(source, "read"):
+        source = source.read()
+    if isinstance(source, BYTES):
+        start = bytes(source[:16])
+        return read_picture(source) if is_picture(start) else read_sky_image(source)
+    if np.ndim(getattr(source, "data", source)) == 3:
+        return np.ascontiguousarray(source)
     return read_sky_image(source)
+
+
+def is_fits_file(path: str | os.PathLike) -> bool:
+    """Returns whether a file begins as a FITS file, whatever its name.
+
+    Args:
+        path: The file; it may be missing.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            return is_fits(file.read(16))
+    except (OSError, ValueError):
+        return False
 
 
 def _images(

@@ -18,8 +18,10 @@ __all__ = [
     "expand_home",
     "field_name",
     "from_ascii",
+    "infrared_name",
     "pair_infrared",
     "readable",
+    "split_hdu",
     "table_names",
     "to_ascii",
 ]
@@ -30,6 +32,7 @@ ESCAPED = "claran_escaped"
 FITS_ENDINGS = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fts.gz", ".fits.fz")
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 
+HDU = re.compile(r"(.+)\[([^\[\]]+)\]")  # A file and one of its HDUs.
 SPELLED = re.compile(r"\\u[0-9a-f]{4}|\\U000[0-9a-f]{5}")
 # Words after the name of the field in the name of a file.
 KINDS = re.compile(r"(?:^|[-_. ])(radio|infrared|ir|wise|w1)$", re.IGNORECASE)
@@ -124,6 +127,8 @@ def _expand(
             paths += _in_folder(path, endings)
         elif os.path.lexists(path):
             paths.append(_require_file(path))
+        elif split_hdu(Path(path))[0].is_file():
+            paths.append(Path(path))
         else:
             paths += _matches(path)
     return paths
@@ -217,12 +222,14 @@ def pair_infrared(radio: Sequence[Path], infrared: Sequence[Path]) -> dict[Path,
     """
     if len(radio) == len(infrared) == 1:
         return {radio[0]: infrared[0]}
+    # Both may be in one folder.
+    own_radio = [path for path in radio if not infrared_name(path)] or radio
     by_field: dict[str, list[Path]] = {}
     for path in infrared:
-        if path not in radio:  # Both may be in one folder.
+        if path not in own_radio:
             by_field.setdefault(field_name(path), []).append(path)
     pairs = {}
-    for path in radio:
+    for path in own_radio:
         own = by_field.get(field_name(path), [])
         if len(own) != 1:
             what = "no file" if not own else f"{len(own)} files"
@@ -240,7 +247,7 @@ def field_name(path: Path) -> str:
     >>> field_name(Path("fits/J1234+5607_radio.fits.gz"))
     'J1234+5607'
     """
-    return KINDS.sub("", bare_name(path))
+    return KINDS.sub("", bare_name(split_hdu(path)[0]))
 
 
 def bare_name(path: Path) -> str:
@@ -253,6 +260,31 @@ def bare_name(path: Path) -> str:
         r"(\.(fits|fit|fts|gz|fz|png|jpe?g|tiff?))+$", "", readable(path.name),
         flags=re.IGNORECASE,
     )  # fmt: skip
+
+
+def infrared_name(path: Path) -> bool:
+    """Returns whether a name ends in a word for infrared images.
+
+    >>> infrared_name(Path("J1234+5607_w1.fits")), infrared_name(Path("air.fits"))
+    (True, False)
+    """
+    stem = split_hdu(path)[0].name.partition(".fit")[0]
+    found = KINDS.search(stem)
+    return found is not None and found[1].lower() != "radio"
+
+
+def split_hdu(path: Path) -> tuple[Path, str | None]:
+    """Returns a file, and the number or name of an HDU in brackets after its name.
+
+    As CFITSIO has it. A file that has this very name comes first.
+
+    >>> split_hdu(Path("mosaic.fits[SCI]"))[1]
+    'SCI'
+    """
+    found = HDU.fullmatch(path.name)
+    if found is None or path.exists():
+        return path, None
+    return path.with_name(found[1]), found[2].strip()
 
 
 def table_names(paths: Sequence[Path]) -> dict[Path, str]:

@@ -10,13 +10,17 @@ from typing import Any
 
 from astropy.io import fits
 
-__all__ = ["Beam", "beam_area_pixels", "fwhm_to_sigma", "read_beam"]
+from claran.sky.header_cards import card_number, card_value
+
+__all__ = ["Beam", "beam_area_pixels", "beam_notes", "fwhm_to_sigma", "read_beam"]
+
+WIDEST = 180 * 3600.0  # Arcsec.
 
 Beam = tuple[float, float, float]
 """FWHM of the major and of the minor axis in arcsec, position angle in degrees."""
 
 
-def read_beam(header: fits.Header) -> Beam | None:
+def read_beam(header: Any) -> Beam | None:
     """Returns the beam of a FITS header.
 
     `BMAJ`, `BMIN` and `BPA` come first. Without `BMIN` the beam is round, without a
@@ -32,9 +36,27 @@ def read_beam(header: fits.Header) -> Beam | None:
 
     Returns:
         FWHM of the major and of the minor axis in arcsec, and the position angle in
-        degrees; None if the header holds no beam with positive, finite widths.
+        degrees; None if the header holds no beam with positive widths, below 180
+        degrees.
     """
     return _from_cards(header) or _from_history(header)
+
+
+def beam_notes(header: Any) -> tuple[str, ...]:
+    """Returns what is wrong with the cards of a header's beam, in words.
+
+    Args:
+        header: See `read_beam`.
+    """
+    notes = []
+    major, minor = card_value(header, "BMAJ"), card_value(header, "BMIN")
+    if major not in (None, 0) and _from_cards(header) is None:
+        said = f"BMAJ = {major!r}" + ("" if minor is None else f", BMIN = {minor!r}")
+        notes.append(f"{said} in the header are no widths of a beam in degrees")
+    angle = card_value(header, "BPA")
+    if angle is not None and not math.isfinite(card_number(header, "BPA")):
+        notes.append(f"BPA = {angle!r} in the header is no angle, and 0 is taken")
+    return tuple(notes)
 
 
 def beam_area_pixels(fwhm_pixels: float) -> float:
@@ -60,25 +82,16 @@ def fwhm_to_sigma(fwhm: float) -> float:
     return fwhm / math.sqrt(8 * math.log(2))
 
 
-def _from_cards(header: fits.Header) -> Beam | None:
+def _from_cards(header: Any) -> Beam | None:
     # Not by radio-beam: loading it takes 0.3 s more than claran's detector without it,
     # and reading 0.08 ms a header instead of 0.01; it also refuses BMIN > BMAJ.
-    major = _number(header, "BMAJ")
-    minor = major if "BMIN" not in header else _number(header, "BMIN")
-    angle = _number(header, "BPA")
+    major = card_number(header, "BMAJ")
+    minor = major if "BMIN" not in header else card_number(header, "BMIN")
+    angle = card_number(header, "BPA")
     return _checked(3600 * major, 3600 * minor, angle if math.isfinite(angle) else 0.0)
 
 
-def _number(header: fits.Header, key: str) -> float:
-    """Returns the value of a card; NaN if it is missing or no number."""
-    try:
-        value: Any = header[key]
-        return float(value)
-    except (KeyError, TypeError, ValueError, fits.VerifyError):
-        return math.nan
-
-
-def _from_history(header: fits.Header) -> Beam | None:
+def _from_history(header: Any) -> Beam | None:
     history: Any = header.get("HISTORY", ())
     lines = fits.Header()
     for line in history:
@@ -99,6 +112,6 @@ def _from_history(header: fits.Header) -> Beam | None:
 
 
 def _checked(major: float, minor: float, angle: float) -> Beam | None:
-    if not (0 < major < math.inf and 0 < minor < math.inf):
+    if not (0 < major < WIDEST and 0 < minor < WIDEST):
         return None
     return (major, minor, angle) if major >= minor else (minor, major, angle + 90)

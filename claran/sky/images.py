@@ -3,8 +3,9 @@
 import dataclasses
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -15,9 +16,26 @@ from jaxtyping import Float32, Shaped, UInt8
 
 from claran.errors import ImageError
 from claran.io.silencing import without_warnings
-from claran.sky.beams import Beam, read_beam
+from claran.sky.beams import Beam, beam_notes, read_beam
 from claran.sky.blanks import blank_pixels
-from claran.sky.frames import celestial_frame
+from claran.sky.file_kinds import wrong_kind
+from claran.sky.fits_files import FitsImage, check_compressed, read_fits
+from claran.sky.hdu_choice import (
+    ImagePlane,
+    choose_image,
+    cube_message,
+    wrong_shape,
+)
+from claran.sky.header_cards import card_text, changed_header
+from claran.sky.header_wcs import (
+    HeaderWcs,
+    header_wcs,
+    is_celestial,
+    pixel_area,
+    wcs_fault,
+)
+from claran.sky.infrared_headers import infrared_sign
+from claran.sky.picture_sizes import check_picture
 
 __all__ = [
     "SkyImage",
@@ -26,14 +44,10 @@ __all__ = [
     "read_sky_image",
 ]
 
-Source = (
-    str
-    | os.PathLike
-    | fits.HDUList
-    | fits.PrimaryHDU
-    | fits.ImageHDU
-    | fits.CompImageHDU
-    | np.ndarray
+ACCEPTED = (
+    "a path, the bytes of a FITS file or a file open for reading them, an HDU or "
+    "HDUList, an array of two axes (NumPy, JAX, masked, with a unit), or CCDData or "
+    "NDData"
 )
 
 
@@ -52,6 +66,10 @@ class SkyImage:
         beam: Full widths at half maximum of the major and the minor axis in arcsec, and
             position angle in degrees; None without a beam in the header, see
             `claran.sky.beams.read_beam`.
+        infrared: What marks it as an infrared image, see
+            `claran.sky.infrared_headers`; "" for a radio image.
+        notes: What the user should know about the header and the choice of the HDU,
+            each in a few words.
     """
 
     values: Float32[np.ndarray, "ny nx"]
@@ -60,10 +78,12 @@ class SkyImage:
     name: str = "array"
     unit: str = ""
     beam: Beam | None = None
+    notes: tuple[str, ...] = ()
+    infrared: str = ""
 
     def __post_init__(self) -> None:
         if self.pixel_arcsec is None and self.wcs is not None:
-            side = 3600 * math.sqrt(_pixel_area(self.wcs))
+            side = 3600 * math.sqrt(pixel_area(self.wcs))
             object.__setattr__(self, "pixel_arcsec", side)
 
     def __repr__(self) -> str:
@@ -76,53 +96,51 @@ class SkyImage:
 
 
 def read_sky_image(
-    source: Source, *, wcs: WCS | None = None, name: str | None = None
+    source: Any, *, wcs: WCS | None = None, name: str | None = None
 ) -> SkyImage:
     """Returns the image in a FITS file, an HDU or an array.
 
-    Of several HDUs the first with an image is taken. Axes of length 1 beyond two are
-    dropped. Pixels without a measurement become NaN, such as padding and sentinels, see
-    `claran.sky.blanks`. The result has no WCS if the header has none, or an invalid
-    one, or one in a frame unknown to Astropy.
+    Of several HDUs the first with an image of two axes is taken that is not by its name
+    or unit an image of weights, noise, a mask or the like; `notes` says so. Axes of
+    length 1 beyond two are dropped. Pixels without a measurement become NaN, such as
+    padding and sentinels, see `claran.sky.blanks`. The result has no WCS if the header
+    has none, or one that loses pixels, or is in a frame unknown to Astropy; `notes`
+    says why.
 
     Args:
-        source: Path (`.fits`, `.fits.gz`), HDU, HDUList or array. Masked pixels of an
-            array become NaN; the unit of a Quantity is kept.
+        source: Path (`.fits`, `.fits.gz`, `.fits.fz`), with the number or name of an
+            HDU in brackets at its end for another HDU; bytes of such a file, or a file
+            open in binary mode; HDU, HDUList; CCDData or NDData with their mask, unit
+            and WCS; array (NumPy, JAX, list of lists). Masked pixels become NaN; the
+            unit of a Quantity is kept.
         wcs: WCS to replace that of the header; its first two axes are used.
         name: Name to replace that of the file.
 
     Raises:
         ImageError: The file is missing, damaged, not FITS, or has no image of two axes
-            with at least one finite pixel.
-        ValueError: `wcs` is not celestial.
+            with at least one finite pixel; or `source` is none of these.
+        ValueError: `wcs` is not celestial, or puts several pixels at one place.
     """
     if wcs is not None:
         wcs = celestial_axes(wcs)
     # Old headers: FITSFixed, Verify, BLANK ...
-    with without_warnings(), np.errstate(over="ignore"):
-        if isinstance(source, (str, os.PathLike)):
-            path = Path(source)
-            label, default = str(path), path.name
-            raw, header = _read_file(path)
-        elif isinstance(source, np.ndarray):
-            default = "array"
-            label = name or default
-            raw, header = source, fits.Header()
-        else:
-            hdus = source if isinstance(source, fits.HDUList) else [source]
-            default = Path(_file_name(hdus) or "array").name
-            label = name or default
-            raw, header = _first_image(hdus, label)
-        values = _plane(raw, label)
-        sky = _celestial(header) if wcs is None else wcs
-        beam = read_beam(header)
-    unit = raw.unit if isinstance(raw, units.Quantity) else header.get("BUNIT", "")
+    with without_warnings(), np.errstate(all="ignore"):
+        raw = _raw(source, name)
+        values = _plane(raw.data, raw.label)
+        found = _sky(raw, values.shape, wcs)
+        beam = read_beam(raw.header)
+    unit = raw.data.unit if isinstance(raw.data, units.Quantity) else raw.unit
+    if unit is None:
+        unit = card_text(raw.header, "BUNIT")
     return SkyImage(
         values=values,
-        wcs=sky,
-        name=default if name is None else name,
+        wcs=found.wcs,
+        pixel_arcsec=found.pixel_arcsec,
+        name=raw.name if name is None else name,
         unit=str(unit).strip(),
         beam=beam,
+        notes=(*raw.notes, *found.notes, *beam_notes(raw.header)),
+        infrared=infrared_sign(raw.header, raw.name),
     )
 
 
@@ -135,8 +153,14 @@ def celestial_axes(wcs: WCS) -> WCS:
     Raises:
         ValueError: They are not celestial, or in a frame unknown to Astropy.
     """
-    axes = wcs.sub(2)
-    if not _is_celestial(axes):
+    try:
+        axes = wcs.sub(2)
+        celestial = is_celestial(axes)
+    except (ValueError, AttributeError):  # Singular, or of another class.
+        raise ValueError(
+            f"`wcs` must be an astropy.wcs.WCS that Astropy can use, got {wcs!r:.60}."
+        ) from None
+    if not celestial:
         raise ValueError(
             "`wcs` must be celestial, in a frame that Astropy knows, got "
             f"{list(wcs.wcs.ctype)} {wcs.wcs.radesys}."
@@ -144,66 +168,185 @@ def celestial_axes(wcs: WCS) -> WCS:
     return axes
 
 
-def read_picture(path: str | os.PathLike) -> UInt8[np.ndarray, "h w 3"]:
+def read_picture(source: Any) -> UInt8[np.ndarray, "h w 3"]:
     """Returns a PNG, JPEG or TIFF picture as BGR, row 0 on top.
 
     Gray becomes three equal channels, transparency is dropped, and 16 bits are reduced
     to the upper 8.
 
     Args:
-        path: The file.
+        source: Path, bytes of a picture, or a file open in binary mode.
 
     Raises:
-        ImageError: The file is missing, or OpenCV cannot decode it.
+        ImageError: The file is missing, too large, or OpenCV cannot decode it.
     """
-    try:
-        content = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise _unreadable(Path(path), error) from None
-    picture = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+    if isinstance(source, (str, os.PathLike)):
+        label = str(source)
+        try:
+            content = Path(source).read_bytes()
+        except (OSError, ValueError) as error:
+            raise _unreadable(label, error) from None
+    else:
+        content, label = _content(source, "picture")
+    check_picture(content, label)
+    picture = None
+    if content:
+        encoded = np.frombuffer(content, np.uint8)
+        try:
+            picture = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+        except cv2.error:  # Such as more pixels than OpenCV allows.
+            picture = None
     if picture is None:
-        raise ImageError(
-            f"{path}: not a picture (PNG, JPEG, TIFF), or damaged; the name of a FITS "
-            "file must end in .fits."
-        )
+        raise ImageError(wrong_kind(content[:512], label, wanted="picture"))
     return np.asarray(picture, np.uint8)
 
 
-def _read_file(path: Path) -> tuple[np.ndarray, fits.Header]:
+class _Raw(NamedTuple):
+    """An image as it came, before anything is made of it."""
+
+    data: np.ndarray
+    header: Any  # A header, or the like.
+    label: str  # For messages.
+    name: str
+    notes: tuple[str, ...] = ()
+    wcs: WCS | None = None
+    unit: Any = None  # None for that of the header.
+
+
+def _raw(source: Any, name: str | None) -> _Raw:
+    """Returns what is in a source of any kind."""
+    if isinstance(source, (str, os.PathLike)):
+        path = os.fspath(source)
+        if isinstance(path, bytes):
+            path = os.fsdecode(path)
+        try:
+            found = read_fits(path)
+        except ValueError as error:
+            if isinstance(error, ImageError):
+                raise
+            raise _unreadable(path, error) from None
+        return _Raw(found.data, found.header, path, Path(path).name, found.notes)
+    if hasattr(source, "wcs") and hasattr(source, "data"):
+        return _from_nddata(source, name or "array")
+    if isinstance(source, (bytes, bytearray, memoryview)) or hasattr(source, "read"):
+        content, own = _content(source, "array")
+        found = read_fits(content, label=name or own)
+        return _Raw(found.data, found.header, name or own, own, found.notes)
+    if isinstance(source, (fits.HDUList, *_HDUS)):
+        hdus = source if isinstance(source, fits.HDUList) else [source]
+        default = Path(_file_name(hdus) or "array").name
+        found = _from_hdus(hdus, name or default)
+        return _Raw(found.data, found.header, name or default, default, found.notes)
+    return _Raw(
+        _array(source, name or "array"), fits.Header(), name or "array", "array"
+    )
+
+
+_HDUS = (fits.PrimaryHDU, fits.ImageHDU, fits.CompImageHDU)
+
+
+def _content(source: Any, default: str) -> tuple[bytes, str]:
+    """Returns the bytes of an open file, or of bytes of any kind, and a name."""
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return bytes(source), default
+    if not hasattr(source, "read"):
+        raise ImageError(
+            f"a {type(source).__name__} is no picture; give a path, bytes, or a file "
+            "open in binary mode."
+        )
+    own = getattr(source, "name", None)
+    name = Path(own).name if isinstance(own, str) and own else default
     try:
-        # Without memory mapping: big-endian, scaled or compressed data are copied.
-        with path.open("rb") as file, fits.open(file, memmap=False) as hdus:
-            return _first_image(hdus, str(path))
+        content = source.read()
+    except (OSError, ValueError) as error:
+        raise _unreadable(name, error) from None
+    if not isinstance(content, bytes):
+        raise ImageError(f"{name}: is open as text; open it in binary mode, 'rb'.")
+    return content, name
+
+
+def _array(source: Any, label: str) -> np.ndarray:
+    if isinstance(source, np.ndarray):
+        return source
+    if isinstance(source, (list, tuple)) or hasattr(source, "__array__"):
+        try:
+            return np.asarray(source)
+        except Exception as error:  # Lists of several lengths, lost devices ...
+            reason = (str(error).splitlines() or ["?"])[0]
+            raise ImageError(f"{label}: is no array ({reason}).") from None
+    raise ImageError(
+        f"{label}: a {type(source).__name__} is no image; give {ACCEPTED}."
+    )
+
+
+def _from_hdus(hdus: Any, label: str) -> FitsImage:
+    try:
+        planes = [_plane_of(hdu) for hdu in hdus]
+        index, note = choose_image(planes, label)
+        if isinstance(hdus[index], fits.CompImageHDU):
+            check_compressed(hdus[index], label)
+        data, header = hdus[index].data, hdus[index].header
     except ImageError:
         raise
-    except Exception as error:  # Astropy fails in many ways on a damaged file.
-        if isinstance(error, OSError) and error.errno is not None:
-            raise _unreadable(path, error) from None
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ImageError(
-            f"{path}: not a FITS file, or a truncated one; fetch it again."
+            f"{label}: truncated or damaged ({reason}); fetch it again."
         ) from None
+    try:
+        header.tostring()
+    except ValueError:  # Bytes that FITS does not allow.
+        header = changed_header(header, {})
+    return FitsImage(data, header, (note,) if note else ())
 
 
-def _unreadable(path: Path, error: OSError) -> ImageError:
-    return ImageError(f"{path}: cannot be read ({error.strerror}); check the path.")
+def _plane_of(hdu: Any) -> ImagePlane:
+    shape = tuple(hdu.shape) if hdu.is_image and hdu.shape else None
+    return ImagePlane(shape, str(hdu.name), card_text(hdu.header, "BUNIT"))
 
 
-def _first_image(hdus: Any, label: str) -> tuple[np.ndarray, fits.Header]:
-    for hdu in hdus:
-        if hdu.is_image and hdu.header.get("NAXIS", 0) > 0:
-            if 0 in hdu.shape:
-                raise ImageError(_wrong_shape(label, hdu.shape))
-            try:
-                data = hdu.data
-            except Exception as error:
-                raise ImageError(
-                    f"{label}: truncated or damaged ({error}); fetch it again."
-                ) from None
-            return data, hdu.header
-    raise ImageError(
-        f"{label}: has no image in its {len(hdus)} HDU(s), or a damaged one; give a "
-        "file with an image."
-    )
+def _from_nddata(source: Any, label: str) -> _Raw:
+    """Returns what is in CCDData, NDData, or the like with `data` and `wcs`."""
+    data = _array(source.data, label)
+    mask = getattr(source, "mask", None)
+    if mask is not None:
+        data = np.ma.array(data, mask=np.broadcast_to(mask, data.shape))
+    header = getattr(source, "meta", None)
+    if not isinstance(header, Mapping | fits.Header):
+        header = fits.Header()
+    wcs = getattr(source.wcs, "low_level_wcs", source.wcs)
+    slices = getattr(wcs, "_slices_array", None)
+    if slices is not None and isinstance(getattr(wcs, "_wcs", None), WCS):
+        wcs = wcs._wcs.slice(slices)  # Astropy has no other way back.
+    if wcs is not None and not isinstance(wcs, WCS):
+        raise ImageError(
+            f"{label}: its `wcs` is a {type(wcs).__name__}; give an astropy.wcs.WCS."
+        )
+    unit = getattr(source, "unit", None)
+    return _Raw(data, header, label, "array", (), wcs, unit)
+
+
+def _sky(raw: _Raw, shape: tuple[int, int], given: WCS | None) -> HeaderWcs:
+    """Returns the WCS that was given, or else that of the image."""
+    if given is not None:
+        fault = wcs_fault(given, shape)
+        if fault:
+            raise ValueError(f"`wcs` cannot be used for {raw.label}: {fault}.")
+        return HeaderWcs(given)
+    if raw.wcs is not None:
+        axes = raw.wcs.sub(2)
+        fault = wcs_fault(axes, shape)
+        if fault:
+            return HeaderWcs(notes=(f"the WCS is left out, as {fault}",))
+        return HeaderWcs(axes)
+    if not isinstance(raw.header, fits.Header):
+        return HeaderWcs()
+    return header_wcs(raw.header, shape)
+
+
+def _unreadable(label: str, error: Exception) -> ImageError:
+    reason = getattr(error, "strerror", None) or error
+    return ImageError(f"{label}: cannot be read ({reason}); check the path.")
 
 
 def _file_name(hdus: Any) -> str | None:
@@ -213,12 +356,9 @@ def _file_name(hdus: Any) -> str | None:
 
 def _plane(raw: Shaped[np.ndarray, "..."], label: str) -> Float32[np.ndarray, "ny nx"]:
     if raw.ndim < 2 or raw.size == 0:
-        raise ImageError(_wrong_shape(label, raw.shape))
+        raise ImageError(wrong_shape(label, raw.shape))
     if max(raw.shape[:-2], default=1) > 1:
-        raise ImageError(
-            f"{label}: is a cube of shape {raw.shape}; cut one plane first, such as "
-            f"`data[{', '.join('0' * (raw.ndim - 2))}]`, and give its `wcs=`."
-        )
+        raise ImageError(cube_message(label, raw.shape))
     if raw.dtype.kind not in "buif":
         raise ImageError(f"{label}: has {raw.dtype} values; give real numbers.")
     # A copy in native byte order, without mask and unit.
@@ -231,37 +371,3 @@ def _plane(raw: Shaped[np.ndarray, "..."], label: str) -> Float32[np.ndarray, "n
             f"{label}: has no finite pixel; cut the image where it has data."
         )
     return values
-
-
-def _wrong_shape(label: str, shape: tuple[int, ...]) -> str:
-    return f"{label}: has shape {tuple(shape)}; give an image of two axes, none empty."
-
-
-def _celestial(header: Any) -> WCS | None:
-    """Returns the WCS of the first two axes; None if it is not valid."""
-    try:
-        wcs = WCS(header, naxis=2)
-        center = [0.5 * header["NAXIS1"], 0.5 * header["NAXIS2"]]
-        works = _is_celestial(wcs) and np.isfinite(wcs.wcs_pix2world([center], 0)).all()
-    except Exception:  # A broken header fails in many ways.
-        return None
-    return wcs if works and _pixel_area(wcs) > 0 else None
-
-
-def _pixel_area(wcs: WCS) -> float:
-    """Returns the area of a pixel, square degrees.
-
-    The same as Astropy's `proj_plane_pixel_area`, which copies the WCS: this takes 0.6
-    of the 3 ms to read a field.
-    """
-    return abs(float(np.linalg.det(wcs.pixel_scale_matrix)))
-
-
-def _is_celestial(wcs: WCS) -> bool:
-    try:
-        wcs.wcs.set()
-        celestial_frame(wcs)
-    except ValueError:  # Such as RADESYS = 'J2000', which does not exist.
-        return False
-    # Astropy mistakes ecliptic longitudes for right ascensions.
-    return wcs.has_celestial and wcs.wcs.lngtyp in ("RA", "GLON")

@@ -10,7 +10,7 @@ from claran.detection.detection_model import DetectionModel
 from claran.fields.augmentation import AddNoise, DropInfrared, Move
 from claran.fields.batches import Transform
 from claran.fields.channels import Channels
-from claran.fields.field import assumption_note, describe_assumptions
+from claran.fields.field import notes_for_user
 from claran.io.parallel import cores
 from claran.training.recipes import Recipe
 from claran.training.run_record import TrainingError
@@ -64,6 +64,7 @@ def find_image_size(
     preprocessor = model.preprocessor
     rows = columns = 1
     assumed: collections.Counter[str] = collections.Counter()
+    noted: collections.Counter[str] = collections.Counter()
     for number in tqdm(
         range(count), "Reading", unit="field", disable=None, delay=2, leave=False
     ):
@@ -77,8 +78,9 @@ def find_image_size(
         height, width = preprocessor.shape(field)
         rows, columns = max(rows, height), max(columns, width)
         assumed.update(field.assumptions if preprocessor.uses_beam else ())
-    if assumed:
-        tell(assumption_note(describe_assumptions(assumed, count)))
+        noted.update(field.notes)
+    for line in notes_for_user(assumed, noted, count):
+        tell(line)
     return preprocessor.size(rows, columns)
 
 

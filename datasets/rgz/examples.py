@@ -114,7 +114,8 @@ def pair_example(
         "component_objects": field.objects.component_objects,
     }
     objects = objects_example(loaded.labelled, classes) | positions
-    return example | {"objects": objects}, problems
+    notes = [("note on a header", f"{files.radio}: {note}") for note in field.notes]
+    return example | {"objects": objects}, problems + notes
 
 
 def radio_example(

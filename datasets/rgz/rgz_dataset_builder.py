@@ -195,7 +195,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 def _place(files: FieldFiles) -> Place:
     radio = None
     if files.radio is not None:
-        with contextlib.suppress(ImageError):  # Reported once the example is made.
+        with contextlib.suppress(Exception):  # Reported once the example is made.
             radio = read_sky_image(files.radio)
     return sky_place(files.labels.name, radio)
 

@@ -8,6 +8,7 @@ from astropy.table import Table
 
 from claran.detection import engine as engine_module
 from claran.detection import network_calls
+from claran.detection.classical_engine import ClassicalEngine
 from claran.detection.detector import Detector
 from claran.detection.engine import Engine
 from claran.detection.finisher import LOWEST_SCORE
@@ -200,6 +201,27 @@ def test_an_unusable_field_is_passed_over(channels_detector, sky_fields):
     assert found[1].field is None and not len(found[1].detections)
     assert str(found[1].error) == "b.fits: is no image"
     assert found[2].field is sky_fields[2] and found[2].error is None
+
+
+@pytest.mark.parametrize(
+    "surprise", [MemoryError(), OverflowError("too large\nby far"), KeyError("x")]
+)
+def test_no_surprise_in_one_field_ends_the_others(
+    surprise, channels_detector, sky_fields
+):
+    def load(name):
+        if name == "bad.fits":
+            raise surprise
+        return sky_fields[0]
+
+    for engine in (channels_detector.engine, ClassicalEngine()):
+        bad, good = engine.detect(
+            ["bad.fits", "good"], load, score_threshold=0.0, skip_unusable=True
+        )
+        assert str(bad.error).startswith("bad.fits: ") and "\n" not in str(bad.error)
+        assert good.error is None
+        with pytest.raises(type(surprise)):
+            list(engine.detect(["bad.fits"], load, score_threshold=0.0))
 
 
 def test_a_program_is_compiled_once_a_size(channels_detector, make_sky_field):

@@ -1,6 +1,7 @@
 """Models out of files, of today's kind and of the older one."""
 
 import json
+import time
 import zipfile
 from pathlib import Path
 
@@ -181,3 +182,15 @@ def test_saving_replaces_a_file_when_the_new_one_is_whole(narrow, tmp_path):
         save_model(Full(), path)
     assert path.read_bytes() == content
     assert [file.name for file in path.parent.iterdir()] == ["model.keras"]
+
+
+@pytest.mark.parametrize("part", ["config.json", "model.weights.h5"])
+def test_a_model_that_unpacks_to_far_more_is_refused_at_once(part, tmp_path):
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(part, bytes(100_000_000))
+    start = time.perf_counter()
+    for load in (load_model, convert_old_model):
+        with pytest.raises(WeightsError, match="unpacks to 100 MB, of them"):
+            load(path)
+    assert time.perf_counter() - start < 1

@@ -1,0 +1,321 @@
+"""Images in FITS files, checked against the file's size before memory is taken.
+
+A header may claim an image of any size, and a packed file may unpack a thousandfold. So
+the headers are walked over first, by their mandatory cards, and Astropy gets to see
+only a file that can hold what its headers say.
+"""
+
+import bz2
+import contextlib
+import gzip
+import io
+import lzma
+import math
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from astropy.io import fits
+
+from claran.errors import ImageError
+from claran.io.paths import split_hdu
+from claran.sky.file_kinds import file_kind, wrong_kind
+from claran.sky.hdu_choice import ImagePlane, choose_image
+from claran.sky.tiled_images import check_tiles
+
+__all__ = ["FitsImage", "check_compressed", "read_fits"]
+
+BLOCK = 2880  # Bytes, of FITS.
+PRINTABLE = bytes(range(32, 127))
+CLEAN = bytes(byte if 32 <= byte < 127 else 32 for byte in range(256))
+LONGEST_HEADER = 2**24  # Bytes; 200,000 cards.
+SMALL = 2**26  # Bytes that any packed file may unpack to.
+PACKED = 200  # Times that a larger one may; images with noise shrink by 1 to 10.
+
+UNPACK: dict[str, Any] = {
+    "a gzip file": gzip.open,
+    "a bzip2 file": bz2.open,
+    "an xz file": lzma.open,
+}
+
+
+class FitsImage(NamedTuple):
+    """The image of a file, as it is stored."""
+
+    data: np.ndarray
+    header: fits.Header
+    notes: tuple[str, ...]
+
+
+class _Hdu(NamedTuple):
+    cards: dict[str, str]  # Values as in the file.
+    start: int  # Of the data, bytes.
+    length: int  # Bytes.
+    whole: bool  # Whether the file has all of them.
+    cleaned: bytes  # The header, if it has bytes that FITS does not allow.
+
+
+def read_fits(
+    source: str | os.PathLike | bytes, *, label: str | None = None
+) -> FitsImage:
+    """Returns the image in a FITS file, packed by gzip, bzip2 or xz or not.
+
+    Args:
+        source: Path, with the number or the name of an HDU in brackets at its end if
+            another one than the first image is meant; or the bytes of a file.
+        label: Name for messages.
+
+    Raises:
+        ImageError: The file is missing, damaged, not FITS, has no image, or unpacks to
+            far more than it holds.
+    """
+    if isinstance(source, bytes):
+        return _read(io.BytesIO(source), len(source), label or "bytes", None)
+    path, wanted = split_hdu(Path(source))
+    label = label or str(path)
+    try:
+        with path.open("rb") as stream:
+            return _read(stream, path.stat().st_size, label, wanted)
+    except OSError as error:
+        if error.errno is None:
+            raise _damaged(label) from None
+        reason = error.strerror
+        raise ImageError(f"{label}: cannot be read ({reason}); check the path.") from (
+            None
+        )
+
+
+def check_compressed(hdu: fits.CompImageHDU, label: str) -> None:
+    """Checks a compressed image that Astropy has opened, before it is decoded.
+
+    Args:
+        hdu: The HDU; one that was made in this process passes.
+        label: Name of the file, for messages.
+
+    Raises:
+        ImageError: Its tiles are not what its header says.
+    """
+    place: Any = hdu.fileinfo()
+    if not place or place["file"] is None or place["file"].closed:
+        return
+    file, begin, start = place["file"], place["hdrLoc"], place["datLoc"]
+    file.seek(begin)
+    check_tiles(_cards(file.read(start - begin)), file, start, label)
+
+
+def _read(stream: Any, size: int, label: str, wanted: str | None) -> FitsImage:
+    try:
+        with _unpacked(stream, size, label) as (plain, hdus):
+            index, note = choose_image([_plane(hdu) for hdu in hdus], label, wanted)
+            return _load(plain, hdus, index, label, note)
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:  # Astropy fails in many ways on a damaged file.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise _damaged(label) from None
+
+
+def _load(
+    plain: Any, hdus: Sequence[_Hdu], index: int, label: str, note: str
+) -> FitsImage:
+    hdu = hdus[index]
+    if not hdu.whole:
+        raise ImageError(
+            f"{label}: truncated or damaged (the header says {hdu.length:,} bytes of "
+            "data, and the file ends before); fetch it again."
+        )
+    if _is_tiled(hdu):
+        check_tiles(hdu.cards, plain, hdu.start, label)
+    plain.seek(0)
+    # Without memory mapping: big-endian, scaled or compressed data are copied.
+    with fits.open(plain, memmap=False) as opened:
+        chosen: Any = opened[index]
+        try:
+            data = chosen.data
+        except MemoryError:
+            raise
+        except Exception as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ImageError(
+                f"{label}: truncated or damaged ({reason}); fetch it again."
+            ) from None
+        if not isinstance(data, np.ndarray):
+            raise _damaged(label)
+        header = chosen.header
+        if hdu.cleaned and not _is_tiled(hdu):
+            # As wcslib stops at a NUL, without a word.
+            header = fits.Header.fromstring(hdu.cleaned)
+        return FitsImage(data, header, (note,) if note else ())
+
+
+def _damaged(label: str) -> ImageError:
+    return ImageError(wrong_kind(b"", label, wanted="FITS"))
+
+
+@contextlib.contextmanager
+def _unpacked(stream: Any, size: int, label: str) -> Iterator[tuple[Any, list[_Hdu]]]:
+    """Gives the FITS file in a stream that may be packed, and its HDUs."""
+    start = stream.read(512)
+    stream.seek(0)
+    unpack = UNPACK.get(file_kind(start))
+    if unpack is None:
+        if not start.startswith(b"SIMPLE"):
+            raise ImageError(wrong_kind(start, label, wanted="FITS"))
+        yield stream, list(_walk(stream, size, label))
+        return
+    sink = io.BytesIO()
+    limit = max(SMALL, PACKED * size)
+    with unpack(stream, "rb") as packed:
+        hdus = list(_walk(packed, limit, label, sink))
+    yield sink, hdus
+
+
+def _walk(
+    stream: Any, limit: int, label: str, sink: io.BytesIO | None = None
+) -> Iterator[_Hdu]:
+    """Yields the HDUs of a file, by their headers.
+
+    Args:
+        stream: The file, unpacked.
+        limit: Bytes that it has, or that a packed one may have.
+        label: Name of the file.
+        sink: Receives what is unpacked; None for a file that is not packed.
+    """
+    position = 0
+    first = True
+    while True:
+        raw = _header(stream, first=first)
+        if not raw:
+            if first:
+                raise _damaged(label)
+            return
+        cards = _cards(raw)
+        length = _data_bytes(cards, label)
+        position += len(raw)
+        whole = position + length <= limit
+        if not whole and sink is not None:
+            raise ImageError(
+                f"{label}: would unpack to {(position + length) / 1e9:.3g} GB, over "
+                f"{PACKED} times its size; unpack it first if it is what it says."
+            )
+        padded = BLOCK * math.ceil(length / BLOCK)
+        if sink is None:
+            stream.seek(position + padded)
+        else:
+            sink.write(raw)
+            whole = _copy(stream, sink, padded) >= length
+        odd = bool(raw.translate(None, PRINTABLE))
+        yield _Hdu(cards, position, length, whole, raw.translate(CLEAN) if odd else b"")
+        position += padded
+        first = False
+        if not whole:
+            return
+
+
+def _copy(stream: Any, sink: io.BytesIO, count: int) -> int:
+    """Copies at most `count` bytes; returns how many there were."""
+    done = 0
+    while done < count:
+        part = stream.read(min(count - done, 2**20))
+        if not part:
+            break
+        sink.write(part)
+        done += len(part)
+    return done
+
+
+def _header(stream: Any, *, first: bool) -> bytes:
+    """Returns a header, with END and its padding; b"" if there is none."""
+    begins = b"SIMPLE" if first else b"XTENSION"
+    blocks: list[bytes] = []
+    while len(blocks) * BLOCK < LONGEST_HEADER:
+        try:
+            block = stream.read(BLOCK)
+        except (EOFError, OSError, lzma.LZMAError, ValueError):
+            return b""  # A truncated packed file.
+        if len(block) < BLOCK or (not blocks and not block.startswith(begins)):
+            return b""
+        blocks.append(block)
+        if any(block[i : i + 8] == b"END     " for i in range(0, BLOCK, 80)):
+            return b"".join(blocks)
+    return b""
+
+
+def _cards(raw: bytes) -> dict[str, str]:
+    """Returns the values of a header's cards as text, the first of each keyword."""
+    cards: dict[str, str] = {}
+    text = raw.decode("latin-1")
+    for i in range(0, len(text), 80):
+        if text[i + 8] == "=":
+            cards.setdefault(text[i : i + 8].rstrip(), text[i + 10 : i + 80])
+    return {key: _value(value) for key, value in cards.items()}
+
+
+def _value(text: str) -> str:
+    text = text.strip()
+    if text.startswith("'"):
+        return text[1:].partition("'")[0].rstrip()
+    return text.partition("/")[0].strip()
+
+
+def _integer(cards: dict[str, str], key: str, default: int, label: str) -> int:
+    value = cards.get(key)
+    if value is None:
+        return default
+    try:
+        return int(value)
+    except ValueError:
+        raise _bad_header(label, f"{key} = {value[:20]!r}") from None
+
+
+def _bad_header(label: str, what: str) -> ImageError:
+    return ImageError(f"{label}: is damaged, {what} in its header; fetch it again.")
+
+
+def _shape(cards: dict[str, str], label: str, prefix: str = "") -> tuple[int, ...]:
+    """Returns the lengths of the axes, the slowest first."""
+    axes = _integer(cards, f"{prefix}NAXIS", 0, label)
+    if not 0 <= axes <= 999:
+        raise _bad_header(label, f"{prefix}NAXIS = {axes}")
+    shape = [
+        _integer(cards, f"{prefix}NAXIS{axis}", -1, label)
+        for axis in range(axes, 0, -1)
+    ]
+    if shape and min(shape) < 0:
+        raise _bad_header(label, f"an axis of {min(shape)} pixels")
+    return tuple(shape)
+
+
+def _data_bytes(cards: dict[str, str], label: str) -> int:
+    """Returns the number of bytes of data that a header claims."""
+    shape = _shape(cards, label)
+    if cards.get("GROUPS") == "T" and shape and shape[-1] == 0:
+        shape = shape[:-1]
+    elements = math.prod(shape) if shape else 0
+    parameters = _integer(cards, "PCOUNT", 0, label)
+    groups = _integer(cards, "GCOUNT", 1, label)
+    bits = abs(_integer(cards, "BITPIX", 8, label))
+    if not shape:
+        return 0
+    length = bits * groups * (parameters + elements) // 8
+    if length < 0 or parameters < 0:
+        raise _bad_header(label, f"PCOUNT = {parameters} and GCOUNT = {groups}")
+    return length
+
+
+def _is_tiled(hdu: _Hdu) -> bool:
+    return hdu.cards.get("ZIMAGE") == "T" and hdu.cards.get("XTENSION") == "BINTABLE"
+
+
+def _plane(hdu: _Hdu) -> ImagePlane:
+    cards = hdu.cards
+    name, unit = cards.get("EXTNAME", ""), cards.get("BUNIT", "")
+    if _is_tiled(hdu):
+        return ImagePlane(_shape(cards, name, "Z"), name, unit)
+    if "SIMPLE" in cards or cards.get("XTENSION") in ("IMAGE", "IUEIMAGE"):
+        shape = _shape(cards, name)
+        return ImagePlane(shape or None, name, unit)
+    return ImagePlane(None, name, unit)

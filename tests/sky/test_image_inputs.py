@@ -1,0 +1,139 @@
+"""What `read_sky_image` accepts in Python, and what it says about anything else."""
+
+import io
+import zlib
+
+import astropy.units as u
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.nddata import CCDData, Cutout2D, NDData
+from astropy.wcs import WCS
+
+from claran.errors import ImageError
+from claran.sky.images import read_picture, read_sky_image
+
+IDAT = b"\0\0\0\0IDAT" + zlib.crc32(b"IDAT").to_bytes(4)
+
+
+@pytest.fixture
+def values(rng):
+    return rng.normal(size=(20, 30)).astype(np.float32)
+
+
+@pytest.fixture
+def wcs():
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.crpix = ["RA---SIN", "DEC--SIN"], [15.5, 10.5]
+    wcs.wcs.crval, wcs.wcs.cdelt = [180.0, 30.0], [-0.0005, 0.0005]
+    return wcs
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(jnp.asarray, id="JAX"),
+        pytest.param(lambda v: v.tolist(), id="lists"),
+        pytest.param(lambda v: tuple(map(tuple, v)), id="tuples"),
+        pytest.param(np.asfortranarray, id="Fortran"),
+        pytest.param(lambda v: v.astype(">f8"), id="big-endian"),
+        pytest.param(lambda v: np.repeat(v, 2, 1)[:, ::2], id="view"),
+        pytest.param(lambda v: v[::-1][::-1], id="negative strides"),
+        pytest.param(lambda v: v[None, None], id="axes of length 1"),
+        pytest.param(np.ma.array, id="masked"),
+        pytest.param(lambda v: v * u.Jy, id="Quantity"),
+        pytest.param(NDData, id="NDData"),
+    ],
+)
+def test_arrays_of_all_kinds(make, values):
+    before = values.copy()
+    values.flags.writeable = False
+    found = read_sky_image(make(values)).values
+    assert found.flags.writeable and found.dtype == np.float32
+    np.testing.assert_array_equal(found, before)
+
+
+def test_ccddata_keeps_mask_unit_wcs_and_beam(values, wcs):
+    header = fits.Header({"BMAJ": 0.0015, "BMIN": 0.00125, "BPA": 10.0})
+    data = CCDData(values, mask=values > 1, unit="mJy", wcs=wcs, meta=header)
+    image = read_sky_image(data)
+    assert image.unit == "mJy" and image.pixel_arcsec == pytest.approx(1.8)
+    assert image.beam == pytest.approx((5.4, 4.5, 10))
+    np.testing.assert_array_equal(np.isnan(image.values), values > 1)
+
+
+def test_parts_of_ccddata_have_their_own_wcs(values, wcs):
+    whole = CCDData(values, unit="mJy", wcs=wcs)
+    expected = wcs.all_pix2world([[7, 5]], 0)
+    for part in (whole[2:, 4:], Cutout2D(values, (17, 11), (18, 26), wcs=wcs)):
+        image = read_sky_image(part)
+        np.testing.assert_array_equal(image.values, values[2:, 4:])
+        np.testing.assert_allclose(image.wcs.all_pix2world([[3, 3]], 0), expected)
+
+
+def test_bytes_and_open_files(values, tmp_path):
+    path = tmp_path / "x.fits"
+    fits.PrimaryHDU(values).writeto(path)
+    content = path.read_bytes()
+    for source in (content, bytearray(content), memoryview(content)):
+        np.testing.assert_array_equal(read_sky_image(source).values, values)
+    with path.open("rb") as file:
+        assert read_sky_image(file).name == "x.fits"
+    np.testing.assert_array_equal(read_sky_image(io.BytesIO(content)).values, values)
+    message = r"x.fits: is open as text; open it in binary mode"
+    with (
+        path.open(encoding="latin-1") as file,
+        pytest.raises(ImageError, match=message),
+    ):
+        read_sky_image(file)
+
+
+@pytest.mark.parametrize(
+    "source, message",
+    [
+        (None, "array: a NoneType is no image; give a path, the bytes of a FITS file"),
+        (7, "a int is no image; give a path"),
+        ({"data": 1}, "a dict is no image; give a path"),
+        ([[1, 2], [3]], r"array: is no array \("),
+        ([["a", "b"]], "array: has <U1 values; give real numbers"),
+        (np.array([[1, None]]), "array: has object values; give real numbers"),
+        (np.ones((2, 2), complex), "array: has complex128 values; give real numbers"),
+        (np.zeros((9, 9, 3), np.uint8), r"array: is a cube of shape \(9, 9, 3\)"),
+        ("a\0b.fits", "cannot be read"),
+    ],
+)
+def test_anything_else_gets_one_line(source, message):
+    with pytest.raises(ImageError, match=message) as info:
+        read_sky_image(source)
+    assert "\n" not in str(info.value)
+
+
+def test_a_huge_picture_is_refused_before_it_is_decoded(tmp_path):
+    head = b"IHDR" + 2 * (20_000).to_bytes(4) + b"\x08\2\0\0\0"
+    check = zlib.crc32(head).to_bytes(4)
+    path = tmp_path / "x.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\r" + head + check + IDAT)
+    for source in (path, path.read_bytes()):
+        with pytest.raises(ImageError, match=r"has 400,000,000 pixels, over 100,0"):
+            read_picture(source)
+
+
+@pytest.mark.parametrize(
+    "cards, name, infrared",
+    [
+        ({"TELESCOP": "WISE"}, "a.fits", "TELESCOP = 'WISE'"),
+        ({"SURVEY": "WISE 3.4"}, "a.fits", "SURVEY = 'WISE 3.4'"),
+        ({"ORIGIN": "2MASS Survey"}, "a.fits", "ORIGIN = '2MASS Survey'"),
+        ({"MAGZP": 20.5, "WAVELEN": 3.368}, "a.fits", "WAVELEN = 3.368 microns"),
+        ({}, "J1200+3000_w1.fits", "by its name"),
+        ({}, "a_infrared.fits.gz", "by its name"),
+        ({}, "air.fits", ""),
+        ({"TELESCOP": "VLA"}, "a.fits", ""),
+        ({"BMAJ": 0.0015}, "J1200+3000_ir.fits", ""),
+        ({"BUNIT": "JY/BEAM", "OBJECT": "WISE"}, "a_wise.fits", ""),
+    ],
+)
+def test_infrared_images_are_recognized(cards, name, infrared, values, tmp_path):
+    fits.PrimaryHDU(values, fits.Header(cards)).writeto(tmp_path / name)
+    assert read_sky_image(tmp_path / name).infrared == infrared
