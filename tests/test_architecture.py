@@ -24,11 +24,12 @@ BELOW: dict[str, set[str]] = {
     "models": {"labels", "ops", "layers"},
     "io": {"errors"},
     "sky": {"labels", "errors", "io"},
-    "fields": {"labels", "errors", "io", "sky"},
+    "figures": {"labels", "errors", "io", "sky"},
+    "fields": {"labels", "errors", "io", "sky", "figures"},
     "data": {"labels", "errors", "io", "sky", "fields"},
     "simulation": {"labels", "errors", "io", "sky", "fields"},
     "catalog": {"labels", "errors", "io", "sky"},
-    "plotting": {"labels", "sky", "catalog"},
+    "plotting": {"labels", "errors", "sky", "fields", "figures"},
     "claran_rgz": {"labels", "errors", "io", "sky", "fields", "data", "simulation"},
 }
 BELOW["detection"] = set(BELOW) - {"data", "simulation", "claran_rgz"}
@@ -41,8 +42,8 @@ BELOW["main"] = {"accelerator", "commands", "errors"}
 
 # These run in worker processes, which must not touch the accelerator.
 NUMPY_ONLY = {
-    "labels", "errors", "io", "sky", "fields", "data", "simulation", "catalog",
-    "claran_rgz",
+    "labels", "errors", "io", "sky", "figures", "fields", "data", "simulation",
+    "catalog", "claran_rgz",
 }  # fmt: skip
 ACCELERATED = {"jax", "jaxlib", "keras"}
 

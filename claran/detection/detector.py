@@ -353,10 +353,7 @@ class Detector:
         )
         if table is None:
             table = self.detect(field, score_threshold=score_threshold)
-        if field.image is None:
-            assert field.picture is not None  # noqa: S101 - `Field` checks it.
-            return plotting.plot_picture(field.picture, table)
-        return plotting.plot_field(field.image, table, background=field.picture)
+        return plotting.plot_field(field, table)
 
 
 def row_notes(field: Field, rows: Detections) -> tuple[str, ...]:

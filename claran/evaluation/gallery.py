@@ -7,8 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import Normal, Stroke
 
@@ -19,6 +17,7 @@ from claran.fields.batches import Source
 from claran.fields.field import Field
 from claran.fields.preprocessing import Preprocessor
 from claran.fields.preview import field_picture, to_picture
+from claran.figures.isolation import IsolatedFigure, new_figure, one_line, own_style
 from claran.labels import display_name
 from claran.sky.pictures import array_to_picture
 
@@ -26,8 +25,9 @@ __all__ = ["Case", "Shown", "false_alarms", "misses", "plot_cases"]
 
 INCHES = 2.9  # Side of one field.
 COLUMNS = 4
+NAME = 48  # Characters of a name that fit above a field.
 OUTLINE = [Stroke(linewidth=1.5, foreground="black"), Normal()]  # For text.
-TRUE, FOUND, CHOSEN = "lime", "orange", "white"
+TRUE, FOUND, CHOSEN = "#56b4e9", "#e69f00", "white"  # Also for the color-blind.
 BGR = "BGR"
 
 
@@ -72,7 +72,7 @@ def misses(shown: Shown, *, count: int = 12, iou_threshold: float = 0.5) -> list
     order = np.lexsort((iou, score))
     cases = []
     for i in order[~true["ignored"][order]][:count]:
-        name = display_name(shown.class_names[int(true.labels[i]) - 1])
+        name = one_line(display_name(shown.class_names[int(true.labels[i]) - 1]))
         best = "no detection overlaps"
         if score[i]:
             best = f"found with a score of {score[i]:.2f}"
@@ -121,12 +121,13 @@ def false_alarms(
     ]
 
 
+@own_style()
 def plot_cases(
     cases: Sequence[Case], shown: Shown, *, score_threshold: float
-) -> Figure:
+) -> IsolatedFigure:
     """Returns a figure of fields as the network sees them.
 
-    Sources are green, dashed if ignored. Detections above the score threshold are
+    Sources are blue, dashed if ignored. Detections above the score threshold are
     orange and dotted. The source or false alarm in question has a white frame.
 
     Args:
@@ -135,19 +136,17 @@ def plot_cases(
         score_threshold: Detections with a higher score are shown.
     """
     rows = max(1, math.ceil(len(cases) / COLUMNS))
-    figure = Figure((INCHES * COLUMNS, (INCHES + 0.3) * rows), dpi=100)
-    FigureCanvasAgg(figure)  # Not pyplot: no display and no global list of figures.
-    figure.set_layout_engine("constrained")
+    figure = new_figure(INCHES * COLUMNS, (INCHES + 0.3) * rows)
     for place, case in enumerate(cases, start=1):
         axes = figure.add_subplot(rows, COLUMNS, place)
         field = shown.fields[case.field]
         picture = _picture(shown, case.field)
         height, width = picture.shape[:2]
-        axes.imshow(picture, extent=(0, width, height, 0))
+        axes.imshow(picture, origin="upper", extent=(0, width, height, 0))
         frame = _Frame(axes, field.shape, (height, width))
         _draw_objects(frame, case.field, shown, score_threshold)
         frame.draw(case.box, CHOSEN, "--", margin=2.5)
-        axes.set_title(f"{field.name}\n{case.reason}", fontsize=7)
+        axes.set_title(f"{one_line(field.name, NAME)}\n{case.reason}", fontsize=7)
         axes.set_axis_off()
     return figure
 

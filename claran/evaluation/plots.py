@@ -4,21 +4,22 @@ from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from claran.evaluation.average_precision import curve
 from claran.evaluation.results import Evaluation
+from claran.figures.isolation import IsolatedFigure, new_figure, one_line, own_style
 from claran.labels import display_name
 
 __all__ = ["plots"]
 
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9")
 """From Wong 2011 (Nature Methods 8, 441), also distinct to color-blind readers."""
+NAME = 30  # Characters of a class name.
 LINES = ("-", "--", ":")
 
 
-def plots(evaluation: Evaluation) -> dict[str, Figure]:
+@own_style()
+def plots(evaluation: Evaluation) -> dict[str, IsolatedFigure]:
     """Returns all figures by name; each has a title.
 
     Args:
@@ -32,7 +33,7 @@ def plots(evaluation: Evaluation) -> dict[str, Figure]:
     }
 
 
-def _precision_recall(evaluation: Evaluation) -> Figure:
+def _precision_recall(evaluation: Evaluation) -> IsolatedFigure:
     figure, axes = _figure("Precision and recall, IoU above 0.5")
     for i, (matches, one) in enumerate(
         zip(evaluation.matches, evaluation.classes, strict=True)
@@ -45,14 +46,14 @@ def _precision_recall(evaluation: Evaluation) -> Figure:
             np.append(precision[:1], precision) if len(precision) else [0.0],
             color=COLORS[i % len(COLORS)],
             linestyle=LINES[i // len(COLORS) % len(LINES)],
-            label=f"{display_name(one.name)}: AP {one.ap.value:.3f}",
+            label=f"{one_line(display_name(one.name), NAME)}: AP {one.ap.value:.3f}",
         )
     _unit_square(axes, "Recall", "Precision")
     _legend(axes, "lower left")
     return figure
 
 
-def _score(evaluation: Evaluation) -> Figure:
+def _score(evaluation: Evaluation) -> IsolatedFigure:
     figure, axes = _figure("Catalog of detections at or above a score")
     shown = evaluation.curve
     axes.plot(shown.scores, shown.completeness, color=COLORS[0], label="completeness")
@@ -67,7 +68,7 @@ def _score(evaluation: Evaluation) -> Figure:
     return figure
 
 
-def _reliability(evaluation: Evaluation) -> Figure:
+def _reliability(evaluation: Evaluation) -> IsolatedFigure:
     shown = evaluation.calibration
     figure, axes = _figure(
         f"Calibration: expected error {shown.error:.3f}, with numbers of detections"
@@ -88,7 +89,7 @@ def _reliability(evaluation: Evaluation) -> Figure:
     return figure
 
 
-def _confusion(evaluation: Evaluation) -> Figure:
+def _confusion(evaluation: Evaluation) -> IsolatedFigure:
     threshold = evaluation.options["score_threshold"]
     figure, axes = _figure(
         f"Confusion at scores above {threshold:g}, colored by fraction of the row"
@@ -96,8 +97,8 @@ def _confusion(evaluation: Evaluation) -> Figure:
     counts = evaluation.confusion
     total = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, total, out=np.zeros(counts.shape), where=total > 0)
-    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    names = [display_name(name) for name in evaluation.class_names]
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1, origin="upper")
+    names = [one_line(display_name(name), NAME) for name in evaluation.class_names]
     places = range(len(names) + 1)
     small = 9 if len(names) < 9 else 6
     axes.set_xticks(places, [*names, "missed"], rotation=45, ha="right", fontsize=small)
@@ -114,10 +115,8 @@ def _confusion(evaluation: Evaluation) -> Figure:
     return figure
 
 
-def _figure(title: str) -> tuple[Figure, Axes]:
-    figure = Figure((5.6, 4.6), dpi=120)
-    FigureCanvasAgg(figure)  # Not pyplot: no display and no global list of figures.
-    figure.set_layout_engine("constrained")
+def _figure(title: str) -> tuple[IsolatedFigure, Axes]:
+    figure = new_figure(5.6, 4.6)
     axes = figure.add_subplot()
     axes.set_title(title, fontsize=10)
     return figure, axes

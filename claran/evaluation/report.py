@@ -31,7 +31,7 @@ dt { opacity: .75; } dd { margin: 0; overflow-wrap: anywhere; }
 """.strip()
 
 GALLERY_NOTE = (
-    "<p class=note>Green: labeled, dashed if ignored. Orange: detected, with class and "
+    "<p class=note>Blue: labeled, dashed if ignored. Orange: detected, with class and "
     "score. White: the source or detection in question.</p>"
 )
 

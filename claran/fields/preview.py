@@ -8,18 +8,18 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from claran.fields.batch_rows import Batch
 from claran.fields.channels import CHANNELS, channel_image, infrared_channel
 from claran.fields.field import Field
+from claran.figures.isolation import IsolatedFigure, new_figure, one_line, own_style
 from claran.labels import RGZ_CLASSES, display_name
 
 __all__ = ["field_picture", "preview_page", "to_picture", "write_preview"]
 
 INCHES = 3.2  # Side of one field on a page.
+NAME = 48  # Characters of a name that fit above a field.
 FAINT, BRIGHT = -3.0, 100.0  # Sigma: black and white of the physical channels.
 COLORS = {True: "cyan", False: "lightgray"}  # Of valid and of ignored objects.
 
@@ -48,7 +48,10 @@ def write_preview(
     return paths
 
 
-def preview_page(batch: Batch, *, class_names: Sequence[str] = RGZ_CLASSES) -> Figure:
+@own_style()
+def preview_page(
+    batch: Batch, *, class_names: Sequence[str] = RGZ_CLASSES
+) -> IsolatedFigure:
     """Returns a figure of all fields of a batch with their boxes.
 
     Valid objects are cyan, ignored ones gray and dashed. The dotted frame is the border
@@ -61,18 +64,17 @@ def preview_page(batch: Batch, *, class_names: Sequence[str] = RGZ_CLASSES) -> F
     fields = np.flatnonzero(batch["names"] != "")
     columns = max(1, math.ceil(math.sqrt(len(fields))))
     rows = max(1, math.ceil(len(fields) / columns))
-    figure = Figure((INCHES * columns, (INCHES + 0.25) * rows), dpi=120)
-    FigureCanvasAgg(figure)  # Without pyplot, which keeps a global list of figures.
-    figure.set_layout_engine("constrained")
+    figure = new_figure(INCHES * columns, (INCHES + 0.25) * rows)
     for place, i in enumerate(fields):
         axes = figure.add_subplot(rows, columns, place + 1)
         size = batch["images"].shape[1]
-        axes.imshow(to_picture(batch["images"][i]), extent=(0, size, size, 0))
+        picture = to_picture(batch["images"][i])
+        axes.imshow(picture, origin="upper", extent=(0, size, size, 0))
         height, width, _ = batch["image_info"][i]
         if height < size or width < size:
             _draw(axes, np.array([0, 0, width, height]), "white", ":")
         _draw_objects(axes, batch, int(i), class_names)
-        axes.set_title(str(batch["names"][i]), fontsize=8)
+        axes.set_title(one_line(str(batch["names"][i]), NAME), fontsize=8)
         axes.set_axis_off()
     return figure
 

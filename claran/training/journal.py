@@ -5,9 +5,10 @@ import math
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from tensorboardX import SummaryWriter
 
+from claran.figures.isolation import new_figure, own_style
 from claran.training.checkpoints import replace_file
 from claran.training.joint import LOSSES
 
@@ -63,14 +64,19 @@ class Journal:
             writer.writeheader()
             writer.writerows(self.rows)
 
+    @own_style()
     def _draw(self, path: Path) -> None:
-        figure = Figure(figsize=(9, 6), layout="constrained")
+        figure = new_figure(9, 6)
         losses, rate, accuracy = figure.subplots(
             3, 1, sharex=True, height_ratios=[3, 1, 2]
         )
         for name in (*LOSSES, "loss"):
             losses.plot(*self._curve(name), label=name.replace("_", " "))
         losses.set(ylabel="loss", yscale="log")
+        # Matplotlib's own text for powers of ten is mathtext.
+        losses.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        losses.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        losses.yaxis.set_minor_formatter(NullFormatter())
         losses.legend()
         rate.plot(*self._curve("learning_rate"))
         rate.set(ylabel="learning rate")

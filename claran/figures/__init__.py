@@ -1,0 +1,1 @@
+"""What all figures share: their style, their names, and where labels go."""
