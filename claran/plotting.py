@@ -84,7 +84,9 @@ def plot_field(field: Field, table: Table) -> IsolatedFigure:
         axes, field, field.image, pixel, np.concatenate([sources.boxes, emission])
     )
     _finish(axes, sources, classes, notes, name=field.name)
-    draw_labels(axes, sources, marks=marks, emission=emission)
+    draw_labels(
+        axes, sources.texts, fontsize=sources.fontsize, marks=marks, emission=emission
+    )
     return figure_of(axes)
 
 
@@ -105,7 +107,7 @@ def plot_picture(
     _name_axes(axes, None, None)
     sources = Sources.from_table(table, shift=0.0)
     _finish(axes, sources, draw_boxes(axes, sources), [], name=name)
-    draw_labels(axes, sources)
+    draw_labels(axes, sources.texts, fontsize=sources.fontsize)
     return figure_of(axes)
 
 

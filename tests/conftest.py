@@ -45,6 +45,23 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(20190101)
 
 
+@pytest.fixture
+def hostile_settings() -> Callable[[], Any]:
+    """Context with settings of Matplotlib that would break or change any figure."""
+    import matplotlib  # noqa: PLC0415 - after the hook above
+
+    settings: dict[Any, Any] = {
+        "text.usetex": True, "image.origin": "lower", "axes.grid": True,
+        "figure.autolayout": True, "savefig.bbox": "tight", "text.color": "red",
+        "font.family": "No Such Font", "axes.unicode_minus": False, "font.size": 30.0,
+        "figure.facecolor": "black", "axes.facecolor": "black", "savefig.dpi": 20,
+        "savefig.transparent": True, "savefig.format": "pdf", "image.cmap": "jet",
+        "axes.formatter.use_mathtext": True, "lines.linewidth": 9.0,
+        "axes.prop_cycle": matplotlib.cycler(color=["red", "blue"]),
+    }  # fmt: skip
+    return lambda: matplotlib.rc_context(settings)
+
+
 @pytest.fixture(scope="session")
 def narrow() -> Callable[..., Any]:
     """Builds the detector ClaRAN v0.1, with so few channels that it is fast."""

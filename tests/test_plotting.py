@@ -263,29 +263,20 @@ def test_beam_and_scale_bar(values, wcs):
     assert marks(axes) == ["beam 3 pixels, assumed"]  # No scale is known.
 
 
-HOSTILE = {
-    "text.usetex": True, "image.origin": "lower", "axes.grid": True,
-    "figure.autolayout": True, "savefig.bbox": "tight", "font.family": "No Such Font",
-    "axes.unicode_minus": False, "figure.facecolor": "black", "text.color": "red",
-    "savefig.dpi": 20, "savefig.transparent": True, "image.cmap": "jet",
-    "axes.formatter.use_mathtext": True, "lines.linewidth": 9, "font.size": 30,
-}  # fmt: skip
-
-
 @pytest.mark.parametrize("sky", [False, True], ids=["pixels", "sky"])
-def test_settings_of_the_user_change_nothing(values, wcs, sky):
+def test_settings_of_the_user_change_nothing(values, wcs, sky, hostile_settings):
     field, table = as_field(values, wcs if sky else None), found(BOX)
     expected, _ = rendered(plot_field(field, table))
-    with matplotlib.rc_context(HOSTILE):
+    with hostile_settings():
         figure = plot_field(field, table)
         np.testing.assert_array_equal(rendered(figure)[0], expected)
         assert matplotlib.rcParams["text.usetex"]  # They are the user's again.
 
 
-def test_settings_do_not_turn_pictures(rng):
+def test_settings_do_not_turn_pictures(rng, hostile_settings):
     picture = rng.integers(0, 255, (40, 60, 3), np.uint8)
     expected, _ = rendered(plot_picture(picture, found(BOX)))
-    with matplotlib.rc_context(HOSTILE):
+    with hostile_settings():
         np.testing.assert_array_equal(
             rendered(plot_picture(picture, found(BOX)))[0], expected
         )

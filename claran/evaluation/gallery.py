@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import UInt8
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
-from matplotlib.patheffects import Normal, Stroke
 
 from claran.detection.detections import Detections
 from claran.evaluation.catalogs import detected_catalog, true_catalog
@@ -18,15 +17,16 @@ from claran.fields.field import Field
 from claran.fields.preprocessing import Preprocessor
 from claran.fields.preview import field_picture, to_picture
 from claran.figures.isolation import IsolatedFigure, new_figure, one_line, own_style
+from claran.figures.source_boxes import Label, draw_labels
 from claran.labels import display_name
 from claran.sky.pictures import array_to_picture
 
 __all__ = ["Case", "Shown", "false_alarms", "misses", "plot_cases"]
 
 INCHES = 2.9  # Side of one field.
+TITLE = 0.42  # Height of the text above it.
 COLUMNS = 4
 NAME = 48  # Characters of a name that fit above a field.
-OUTLINE = [Stroke(linewidth=1.5, foreground="black"), Normal()]  # For text.
 TRUE, FOUND, CHOSEN = "#56b4e9", "#e69f00", "white"  # Also for the color-blind.
 BGR = "BGR"
 
@@ -136,18 +136,24 @@ def plot_cases(
         score_threshold: Detections with a higher score are shown.
     """
     rows = max(1, math.ceil(len(cases) / COLUMNS))
-    figure = new_figure(INCHES * COLUMNS, (INCHES + 0.3) * rows)
+    columns = min(COLUMNS, max(1, len(cases)))
+    figure = new_figure(INCHES * columns, (INCHES + TITLE) * rows)
+    frames = []
     for place, case in enumerate(cases, start=1):
-        axes = figure.add_subplot(rows, COLUMNS, place)
+        axes = figure.add_subplot(rows, columns, place)
         field = shown.fields[case.field]
         picture = _picture(shown, case.field)
         height, width = picture.shape[:2]
         axes.imshow(picture, origin="upper", extent=(0, width, height, 0))
-        frame = _Frame(axes, field.shape, (height, width))
+        frame = _Frame(axes, field.shape, (height, width), [])
+        frames.append(frame)
         _draw_objects(frame, case.field, shown, score_threshold)
         frame.draw(case.box, CHOSEN, "--", margin=2.5)
         axes.set_title(f"{one_line(field.name, NAME)}\n{case.reason}", fontsize=7)
         axes.set_axis_off()
+    figure.fix_layout()
+    for frame in frames:
+        draw_labels(frame.axes, frame.labels, fontsize=6)
     return figure
 
 
@@ -166,14 +172,14 @@ def _draw_objects(
     frame: "_Frame", number: int, shown: Shown, score_threshold: float
 ) -> None:
     objects, found = shown.fields[number].objects, shown.detections[number].catalog()
-    names = ["", *(display_name(name) for name in shown.class_names)]
+    names = ["", *(one_line(display_name(name)) for name in shown.class_names)]
     for box, label, ignored in zip(
         objects.boxes, objects.labels, objects.ignored, strict=True
     ):
         frame.draw(box, TRUE, "--" if ignored else "-", names[int(label)])
     for i in np.flatnonzero(found.scores > score_threshold):
         text = f"{names[int(found.labels[i])]} {found.scores[i]:.2f}"
-        frame.draw(found.boxes[i], FOUND, ":", text, above=False)
+        frame.draw(found.boxes[i], FOUND, ":", text)
 
 
 class _Frame(NamedTuple):
@@ -182,6 +188,7 @@ class _Frame(NamedTuple):
     axes: Axes
     shape: tuple[int, int]  # Height and width of the array.
     seen: tuple[int, int]  # Height and width of the picture.
+    labels: list[Label]  # Of the boxes that were drawn.
 
     def draw(
         self,
@@ -190,17 +197,15 @@ class _Frame(NamedTuple):
         line: str,
         text: str = "",
         *,
-        above: bool = True,
         margin: float = 0.0,
     ) -> None:
-        """Draws a box given in pixels of the array, with a text above or below it.
+        """Draws a box given in pixels of the array, and keeps its text.
 
         Args:
             box: (4,) edges in pixels of the array.
             color: Color of box and text.
             line: Matplotlib's line style.
-            text: Text.
-            above: Whether the text is above the box.
+            text: Text beside the box.
             margin: Margin around the box, in percent of the picture's longer side.
         """
         turned = array_to_picture(
@@ -214,8 +219,5 @@ class _Frame(NamedTuple):
                 (x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=color, linestyle=line
             )
         )
-        self.axes.annotate(
-            text, (x0, y0 if above else y1), (0, 1 if above else -1),
-            textcoords="offset points", va="bottom" if above else "top", color=color,
-            fontsize=6, annotation_clip=True, path_effects=OUTLINE,
-        )  # fmt: skip
+        if text:
+            self.labels.append(Label(grown, text, color))

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from claran.evaluation.bootstrap import Estimate
 from claran.evaluation.results import Evaluation
+from claran.figures.isolation import one_line
 from claran.labels import display_name
 
 __all__ = ["html_report", "png"]
@@ -16,18 +17,29 @@ __all__ = ["html_report", "png"]
 STYLE = """
 :root { color-scheme: light dark; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto;
-       padding: 0 1rem; }
+       padding: 0 1rem; overflow-wrap: anywhere;
+       -webkit-text-size-adjust: 100%; text-size-adjust: 100%; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid #8886; }
+th, td { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid #8886;
+         white-space: nowrap; overflow-wrap: normal; }
 th:first-child, td:first-child { text-align: left; }
 tr.mean td { font-weight: 600; }
-figure { margin: 0; } img { max-width: 100%; background: white; border-radius: 4px; }
+figure { margin: 0; }
+img { display: block; max-width: 100%; height: auto; background: white;
+      border-radius: 4px; }
 .plots { display: grid; gap: 1rem;
-         grid-template-columns: repeat(auto-fit, minmax(28rem, 1fr)); }
+         grid-template-columns: repeat(auto-fit, minmax(min(28rem, 100%), 1fr)); }
 .scroll { overflow-x: auto; } .note { opacity: .75; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; }
-dt { opacity: .75; } dd { margin: 0; overflow-wrap: anywhere; }
+.scroll img { max-width: max(100%, 60rem); }
+dl { display: grid; grid-template-columns: max-content minmax(0, 1fr);
+     gap: .2rem 1rem; }
+dt { opacity: .75; } dd { margin: 0; }
+@media (max-width: 40rem) {
+  body { margin: 1rem auto; }
+  th, td { padding: .25rem .5rem; }
+  dl { grid-template-columns: minmax(0, 1fr); gap: 0; } dd { margin-bottom: .5rem; }
+}
 """.strip()
 
 GALLERY_NOTE = (
@@ -52,8 +64,7 @@ def html_report(
         galleries: Wide PNG pictures by title.
     """
     facts = "".join(
-        f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>"
-        for name, text in about.items()
+        f"<dt>{_text(name)}</dt><dd>{_text(text)}</dd>" for name, text in about.items()
     )
     parts = [
         f"<h1>Evaluation</h1><dl>{facts}</dl>",
@@ -65,7 +76,8 @@ def html_report(
         "<h2>Curves</h2>", f"<div class=plots>{_images(plots)}</div>",
         "<h2>Association of components</h2>", _association_table(evaluation),
         "<h2>Subsets of the sources</h2>", _subset_table(evaluation),
-        *(f"<h2>{html.escape(name)}</h2>{GALLERY_NOTE}{_images({name: data})}"
+        *(f"<h2>{_text(name)}</h2>{GALLERY_NOTE}"
+          f"<div class=scroll>{_images({name: data})}</div>"
           for name, data in galleries.items()),
     ]  # fmt: skip
     body = "\n".join(parts)
@@ -137,7 +149,7 @@ def _table(
 ) -> str:
     def line(cells: Sequence[str], tag: str, kind: str = "") -> str:
         filled = [*cells, *[""] * (len(head) - len(cells))]
-        inside = "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in filled)
+        inside = "".join(f"<{tag}>{_text(cell)}</{tag}>" for cell in filled)
         return f"<tr{kind}>{inside}</tr>"
 
     lines = [line(head, "th"), *(line(row, "td") for row in rows)]
@@ -145,9 +157,14 @@ def _table(
     return f"<div class=scroll><table>{''.join(lines)}</table></div>"
 
 
+def _text(text: str) -> str:
+    """Returns a text for HTML; names may have bytes that no encoding knows."""
+    return html.escape(one_line(text))
+
+
 def _images(pictures: Mapping[str, bytes]) -> str:
     return "".join(
-        f'<figure><img alt="{html.escape(name)}" '
+        f'<figure><img alt="{_text(name)}" '
         f'src="data:image/png;base64,{base64.b64encode(data).decode()}"></figure>'
         for name, data in pictures.items()
     )

@@ -14,6 +14,7 @@ from claran.fields.batch_rows import Batch
 from claran.fields.channels import CHANNELS, channel_image, infrared_channel
 from claran.fields.field import Field
 from claran.figures.isolation import IsolatedFigure, new_figure, one_line, own_style
+from claran.figures.source_boxes import Label, draw_labels
 from claran.labels import RGZ_CLASSES, display_name
 
 __all__ = ["field_picture", "preview_page", "to_picture", "write_preview"]
@@ -21,7 +22,7 @@ __all__ = ["field_picture", "preview_page", "to_picture", "write_preview"]
 INCHES = 3.2  # Side of one field on a page.
 NAME = 48  # Characters of a name that fit above a field.
 FAINT, BRIGHT = -3.0, 100.0  # Sigma: black and white of the physical channels.
-COLORS = {True: "cyan", False: "lightgray"}  # Of valid and of ignored objects.
+COLORS = {True: "#56b4e9", False: "lightgray"}  # Of valid and of ignored objects.
 
 
 def write_preview(
@@ -54,7 +55,7 @@ def preview_page(
 ) -> IsolatedFigure:
     """Returns a figure of all fields of a batch with their boxes.
 
-    Valid objects are cyan, ignored ones gray and dashed. The dotted frame is the border
+    Valid objects are blue, ignored ones gray and dashed. The dotted frame is the border
     between field and padding.
 
     Args:
@@ -65,6 +66,7 @@ def preview_page(
     columns = max(1, math.ceil(math.sqrt(len(fields))))
     rows = max(1, math.ceil(len(fields) / columns))
     figure = new_figure(INCHES * columns, (INCHES + 0.25) * rows)
+    labels = []
     for place, i in enumerate(fields):
         axes = figure.add_subplot(rows, columns, place + 1)
         size = batch["images"].shape[1]
@@ -73,9 +75,12 @@ def preview_page(
         height, width, _ = batch["image_info"][i]
         if height < size or width < size:
             _draw(axes, np.array([0, 0, width, height]), "white", ":")
-        _draw_objects(axes, batch, int(i), class_names)
+        labels.append((axes, _draw_objects(axes, batch, int(i), class_names)))
         axes.set_title(one_line(str(batch["names"][i]), NAME), fontsize=8)
         axes.set_axis_off()
+    figure.fix_layout()
+    for axes, texts in labels:
+        draw_labels(axes, texts, fontsize=7)
     return figure
 
 
@@ -119,17 +124,19 @@ def to_picture(image: Float32[np.ndarray, "h w c"]) -> UInt8[np.ndarray, "h w 3"
     return np.rint(255 * rgb).astype(np.uint8)
 
 
-def _draw_objects(axes: Axes, batch: Batch, i: int, class_names: Sequence[str]) -> None:
+def _draw_objects(
+    axes: Axes, batch: Batch, i: int, class_names: Sequence[str]
+) -> list[Label]:
+    """Draws the boxes of a field; returns their labels."""
+    labels = []
     for slot in np.flatnonzero(batch["valid"][i] | batch["ignored"][i]):
         box, label = batch["boxes"][i, slot], int(batch["labels"][i, slot])
         learned = bool(batch["valid"][i, slot])
         color = COLORS[learned]
         _draw(axes, box, color, "-" if learned else "--")
-        name = display_name(class_names[label - 1]) if label else "?"
-        axes.annotate(
-            name, (box[0], box[1]), xytext=(0, 1), textcoords="offset points",
-            color=color, fontsize=7, annotation_clip=True,
-        )  # fmt: skip
+        name = one_line(display_name(class_names[label - 1])) if label else "?"
+        labels.append(Label(box.astype(float), name, color))
+    return labels
 
 
 def _draw(axes: Axes, box: np.ndarray, color: str, line: str) -> None:

@@ -54,6 +54,11 @@ class IsolatedFigure(Figure):
         assert isinstance(canvas, FigureCanvasAgg)  # noqa: S101 - by `new_figure`.
         return canvas.get_renderer()
 
+    def fix_layout(self) -> None:
+        """Arranges the axes for good, so that labels can be placed in them."""
+        self.draw_without_rendering()
+        self.set_layout_engine("none")
+
     def draw(self, renderer: RendererBase) -> None:
         """Draws the figure, see `matplotlib.figure.Figure.draw`."""
         with own_style():

@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from astropy.table import Table
@@ -20,7 +20,7 @@ from claran.figures.isolation import figure_of, one_line
 from claran.figures.label_places import place_labels
 from claran.labels import RGZ_CLASSES, display_name
 
-__all__ = ["Sources", "draw_boxes", "draw_labels"]
+__all__ = ["Label", "Sources", "draw_boxes", "draw_labels"]
 
 # Of the classes: colors of Wong 2011 (Nature Methods 8, 441), which color-blind readers
 # tell apart too, and white. Further classes have other lines.
@@ -28,11 +28,19 @@ COLORS = ("#56b4e9", "#f0e442", "#cc79a7", "#e69f00", "#009e73", "#ffffff")
 LINES = ("-", "--", ":")
 MOST_TEXTS = 25  # Sources that are labeled with class and score; more have numbers.
 LEGIBLE = 100  # Labels at the size of other text.
-MOST_NUMBERS = 1000  # There is no room for more.
+MOST_LABELS = 1000  # There is no room for more.
 NAME = 30  # Characters of a class.
 PAD = 1.0  # Points about a label.
 LEADER = 0.8  # Heights of a label: lines to labels farther away.
 OUTLINE = [Stroke(linewidth=2.8, foreground="black", alpha=0.8), Normal()]
+
+
+class Label(NamedTuple):
+    """The text of a box."""
+
+    box: Float[np.ndarray, "4"]  # `(x0, y0, x1, y1)` in the coordinates of the axes.
+    text: str
+    color: str
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -87,11 +95,22 @@ class Sources:
             if name in there
         }
 
-    def text(self, i: int) -> str:
-        """Returns the label of a source."""
+    @property
+    def texts(self) -> list[Label]:
+        """The label of each: class and score, or its number."""
+        names = [
+            f"{one_line(display_name(label), NAME)} {score:.2f}"
+            for label, score in zip(self.labels, self.scores, strict=True)
+        ]
         if self.are_numbered:
-            return str(i + 1)
-        return f"{one_line(display_name(self.labels[i]), NAME)} {self.scores[i]:.2f}"
+            names = [str(row + 1) for row in range(len(self))]
+        colors = [self.styles[label][0] for label in self.labels]
+        return [Label(*one) for one in zip(self.boxes, names, colors, strict=True)]
+
+    @property
+    def fontsize(self) -> float:
+        """Size of the labels, points."""
+        return 8.0 if len(self) <= LEGIBLE else 6.0
 
 
 def draw_boxes(axes: Axes, sources: Sources) -> list[Patch]:
@@ -121,29 +140,31 @@ def draw_boxes(axes: Axes, sources: Sources) -> list[Patch]:
 
 def draw_labels(
     axes: Axes,
-    sources: Sources,
+    labels: Sequence[Label],
     *,
+    fontsize: float,
     marks: Sequence[Artist] = (),
     emission: Float[np.ndarray, "e 4"] | None = None,
 ) -> None:
-    """Writes class and score, or its number, beside each box.
+    """Writes labels beside their boxes, where they cover least.
 
     Args:
         axes: The axes, at their final place in the figure.
-        sources: The sources.
+        labels: The labels.
+        fontsize: Their size, points.
         marks: What is drawn in the corners of the axes.
         emission: Boxes of the islands, which labels should not cover.
     """
-    rows = np.flatnonzero(np.isfinite(sources.boxes).all(axis=1))[:MOST_NUMBERS]
-    if not len(rows):
+    labels = [one for one in labels if np.isfinite(one.box).all()][:MOST_LABELS]
+    if not labels:
         return
     figure = figure_of(axes)
     renderer, pixels = figure.renderer, figure.dpi / 72  # In a point.
-    texts = [_annotate(axes, sources, row) for row in rows]
+    texts = [_annotate(axes, label, fontsize) for label in labels]
     sizes = np.array([text.get_window_extent(renderer).size for text in texts])
     area = np.asarray(axes.get_window_extent(renderer).extents)
     low, high = np.tile(area[:2], 2), np.tile(area[2:], 2)
-    boxes = _on_screen(axes, sources.boxes[rows]).clip(low, high)
+    boxes = _on_screen(axes, np.array([label.box for label in labels])).clip(low, high)
     taken = [np.asarray(mark.get_window_extent(renderer).extents) for mark in marks]
     pad = PAD * pixels
     places = pad + place_labels(
@@ -154,14 +175,14 @@ def draw_labels(
         _move(axes, text, box, np.concatenate([place, place + size]))
 
 
-def _annotate(axes: Axes, sources: Sources, row: int) -> Annotation:
+def _annotate(axes: Axes, label: Label, fontsize: float) -> Annotation:
     """Writes a label in the middle of the axes; its place follows from its size."""
-    color, _ = sources.styles[sources.labels[row]]
     return axes.annotate(
-        sources.text(row), (0.5, 0.5), (0, 0), xycoords="axes fraction",
+        label.text, (0.5, 0.5), (0, 0), xycoords="axes fraction",
         textcoords="offset points", va="bottom", ha="left", in_layout=False,
-        fontsize=8 if len(sources) <= LEGIBLE else 6,
-        bbox={"facecolor": color, "alpha": 0.95, "edgecolor": "none", "pad": PAD},
+        fontsize=fontsize, bbox={
+            "facecolor": label.color, "alpha": 0.95, "edgecolor": "none", "pad": PAD,
+        },
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from claran.evaluation.gallery import Shown, false_alarms, misses, plot_cases
 from claran.evaluation.metrics import EvaluationOptions, evaluate
 from claran.evaluation.output import write_evaluation
 from claran.evaluation.plots import plots
+from claran.evaluation.report import png
 from claran.fields.field import Field
 from claran.fields.framing import Picture
 from claran.fields.objects import Objects
@@ -77,6 +78,22 @@ def test_boxes_are_drawn_where_the_picture_shows_the_source(shown):
     larger = shown._replace(preprocessor=Picture(method="D3", image_size=128))
     (axes,) = plot_cases([case], larger, score_threshold=0.5).axes
     assert axes.patches[0].get_bbox().extents.tolist() == [40, 84, 80, 100]
+
+
+def test_labels_are_apart_and_titles_whole(shown, hostile_settings):
+    def draw():
+        figure = plot_cases(misses(shown), shown, score_threshold=0.5)
+        return figure, png(figure)
+
+    figure, expected = draw()
+    height = figure.bbox.height
+    assert all(axes.title.get_window_extent().y1 < height for axes in figure.axes)
+    for axes in figure.axes:
+        boxes = [text.get_bbox_patch().get_window_extent() for text in axes.texts]
+        assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    assert [text.get_text() for text in figure.axes[1].texts] == ["2C_2P", "2C_2P 0.85"]
+    with hostile_settings():
+        assert draw()[1] == expected
 
 
 @pytest.mark.parametrize("nothing", [False, True], ids=["some", "none"])

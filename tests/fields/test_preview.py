@@ -59,3 +59,16 @@ def test_boxes_are_drawn_on_the_source(make_field):
 def test_colors_of_a_picture_are_as_they_are(rng):
     bgr = rng.integers(0, 256, (4, 5, 3))
     np.testing.assert_array_equal(to_picture(bgr.astype(np.float32)), bgr[..., ::-1])
+
+
+def test_settings_of_the_user_change_nothing(make_field, tmp_path, hostile_settings):
+    """Above all, they do not turn the picture under its boxes."""
+    fields = [make_field(SOURCES[0], seed=1)]
+    options = PipelineOptions(slots=2, size=(64, 64))
+    with validation_batches(fields, Channels(), options=options) as batches:
+        (batch,) = batches
+    batch["names"][0] = "$x_1$"
+    (expected,) = write_preview([batch], tmp_path / "a", pages=1)
+    with hostile_settings():
+        (found,) = write_preview([batch], tmp_path / "b", pages=1)
+    np.testing.assert_array_equal(read_picture(found), read_picture(expected))

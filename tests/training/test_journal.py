@@ -46,3 +46,18 @@ def test_tensorboard_reads_it(tmp_path):
         for value in event.summary.value
     }
     assert found == dict.fromkeys(COLUMNS[1:-1], 0.5) | {"validation_map": 0.5}
+
+
+def test_settings_of_the_user_do_not_change_the_curves(tmp_path, hostile_settings):
+    def draw(folder):
+        journal = Journal(folder, 0)
+        journal.add(row(4))
+        journal.add(row(800, validation_map=0.25))
+        journal.close()
+        return (folder / "curves.png").read_bytes()
+
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    expected = draw(tmp_path / "a")
+    with hostile_settings():
+        assert draw(tmp_path / "b") == expected
