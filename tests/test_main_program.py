@@ -71,7 +71,13 @@ def test_an_interrupt(tmp_path):
     assert "Traceback" not in errors
 
 
-def test_as_a_program(narrow_path, tmp_path):
+def test_as_a_program(narrow_path, tmp_path, monkeypatch):
+    """Also with settings of Matplotlib that would end its import."""
+    (tmp_path / "settings").mkdir()
+    text = "text.usetex: True\n# caf\u00e9\n"
+    (tmp_path / "settings" / "matplotlibrc").write_text(text, encoding="latin-1")
+    monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path / "settings"))
+    monkeypatch.setenv("MPLBACKEND", "none of its")
     done = run_module(
         "--mode=demo", f"--model={narrow_path}", "--output=out", folder=tmp_path
     )

@@ -1,11 +1,13 @@
 """What the command finds around it: streams, warnings, folders."""
 
 import atexit
+import importlib.util
 import os
 import shutil
 import sys
 import tempfile
 import warnings
+from pathlib import Path
 
 from claran.commands.common import UsageError
 from claran.io.paths import ESCAPED
@@ -44,6 +46,7 @@ def make_usable() -> None:
     except OSError:
         raise UsageError("The current folder was deleted; cd to another one.") from None
     _ignore_strict_warnings()
+    _leave_out_matplotlibrc()
 
 
 def provide_home() -> None:
@@ -66,3 +69,16 @@ def _ignore_strict_warnings() -> None:
         warnings.simplefilter("ignore")
     sys.warnoptions[:] = [one for one in sys.warnoptions if not one.startswith("error")]
     os.environ.pop("PYTHONWARNINGS", None)  # For worker processes.
+
+
+def _leave_out_matplotlibrc() -> None:
+    """Lets Matplotlib, and that of worker processes, read only its own settings.
+
+    Figures have a style of their own. A backend that Matplotlib does not know, or a
+    `matplotlibrc` in another encoding than UTF-8, would end its import.
+    """
+    os.environ["MPLBACKEND"] = "agg"
+    matplotlib = importlib.util.find_spec("matplotlib")  # Without importing it.
+    if matplotlib is not None and matplotlib.origin is not None:
+        own = Path(matplotlib.origin).parent / "mpl-data" / "matplotlibrc"
+        os.environ["MATPLOTLIBRC"] = str(own)
