@@ -32,7 +32,7 @@ from claran.figures.sky_marks import (
     free_corners,
     sky_axes,
 )
-from claran.figures.source_boxes import Sources, draw_boxes, draw_labels
+from claran.figures.source_boxes import MOST_LABELS, Sources, draw_boxes, draw_labels
 from claran.sky.contours import contour_levels, contours
 from claran.sky.images import SkyImage
 from claran.sky.islands import LEVEL_RATIO, THRESHOLD
@@ -240,7 +240,8 @@ def _finish(
     shown = one_line(name, max(1, int(TITLE * width) - len(count)))
     axes.set_title(f"{shown}: {count}" if name else count, fontsize=10)
     if sources.are_numbered:
-        notes = [*notes, "Numbers: rows of the table, counted from 1"]
+        few = f", the first {MOST_LABELS}" if len(sources) > MOST_LABELS else ""
+        notes = [*notes, f"Numbers: rows of the table, counted from 1{few}"]
     lines = [textwrap.fill(note, int(NOTE * width)) for note in notes]
     below = _inches_around(axes)[1] - LEGEND_GAP
     legend = axes.legend(

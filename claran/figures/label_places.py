@@ -42,11 +42,12 @@ def place_labels(
     for i in np.argsort(extent, kind="stable"):
         size = sizes[i]
         near, far = _near(boxes[i], size, area), _everywhere(size, area)
-        for corners, flush in ((near, BESIDE), (far, 0)):
+        # Of all places in the area, the closest one: there are thousands.
+        for corners, flush, under in ((near, BESIDE, lines), (far, 0, lines[:0])):
             rectangles = np.concatenate([corners, corners + size], axis=1)
             free = _inside(rectangles, area) & ~_touch(rectangles, np.array(blocked))
             if free.any():
-                cost = _cost(rectangles, boxes[i], lines)
+                cost = _cost(rectangles, boxes[i], under)
                 cost[flush:] += 1  # Labels that are flush with the box look better.
                 chosen = rectangles[np.where(free, cost, np.inf).argmin()]
                 places[i] = chosen[:2]

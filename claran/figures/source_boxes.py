@@ -20,7 +20,7 @@ from claran.figures.isolation import figure_of, one_line
 from claran.figures.label_places import place_labels
 from claran.labels import RGZ_CLASSES, display_name
 
-__all__ = ["Label", "Sources", "draw_boxes", "draw_labels"]
+__all__ = ["MOST_LABELS", "Label", "Sources", "draw_boxes", "draw_labels"]
 
 # Of the classes: colors of Wong 2011 (Nature Methods 8, 441), which color-blind readers
 # tell apart too, and white. Further classes have other lines.
@@ -28,7 +28,7 @@ COLORS = ("#56b4e9", "#f0e442", "#cc79a7", "#e69f00", "#009e73", "#ffffff")
 LINES = ("-", "--", ":")
 MOST_TEXTS = 25  # Sources that are labeled with class and score; more have numbers.
 LEGIBLE = 100  # Labels at the size of other text.
-MOST_LABELS = 1000  # There is no room for more.
+MOST_LABELS = 400  # There is no room for many more.
 NAME = 30  # Characters of a class.
 PAD = 1.0  # Points about a label.
 LEADER = 0.8  # Heights of a label: lines to labels farther away.
