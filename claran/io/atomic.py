@@ -1,30 +1,71 @@
 """Atomic writes: a file is complete or does not exist."""
 
+import contextlib
 import os
-from collections.abc import Callable
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["flush", "replace_file"]
+__all__ = ["beside", "flush", "remove_unfinished", "replace_file"]
+
+ABANDONED = 3600.0  # Seconds without a change; its process was killed.
+_unfinished: set[Path] = set()
 
 
 def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
     """Writes a file under another name and renames it.
 
-    If writing fails, an existing file is unchanged.
+    If writing fails, an existing file is unchanged. Several processes may write one
+    file; the last one wins.
 
     Args:
         path: The file; its folder is created if it does not exist.
         write: Writes to the path that it is given, with the same ending.
     """
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with beside(path) as partial:
         write(partial)
         flush(partial)
         partial.replace(path)
+
+
+@contextlib.contextmanager
+def beside(path: Path, *, folder: bool = False) -> Iterator[Path]:
+    """Context with a new file or folder beside a path, to be renamed to it.
+
+    Nobody can guess its name and put a link there. It is removed at the end of the
+    context, or by the next write of the same path if this process is killed.
+
+    Args:
+        path: The path; its folder is created if it does not exist.
+        folder: Whether to make a folder.
+    """
+    # File systems take 255 bytes, and a character has up to four.
+    start, end = f".{path.stem[:40]}.", f".partial{path.suffix}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(path.parent, start, end)
+    partial = path.with_name(f"{start}{secrets.token_hex(8)}{end}")
+    _unfinished.add(partial)
+    try:
+        if folder:
+            partial.mkdir()
+        else:
+            os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        yield partial
+    except OSError as error:
+        raise _named(error, path) from error
     finally:
-        partial.unlink(missing_ok=True)
+        _remove(partial)
+        _unfinished.discard(partial)
+
+
+def remove_unfinished() -> None:
+    """Removes what is being written, before this process ends in the middle of it."""
+    for partial in tuple(_unfinished):
+        with contextlib.suppress(OSError):
+            _remove(partial)
 
 
 def flush(path: Path) -> None:
@@ -36,3 +77,30 @@ def flush(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _named(error: OSError, path: Path) -> OSError:
+    """Returns the error with the name of the file that was to be written.
+
+    The system gives no name for a full disk, and HDF5 an error without a number.
+    """
+    if error.errno is None:
+        return OSError(f"{path}: cannot be written ({error}).")
+    return OSError(error.errno, error.strerror, str(path))
+
+
+def _remove_abandoned(folder: Path, start: str, end: str) -> None:
+    now = time.time()
+    for entry in os.scandir(folder):
+        if not (entry.name.startswith(start) and entry.name.endswith(end)):
+            continue
+        with contextlib.suppress(OSError):  # Another process was faster.
+            if now - entry.stat(follow_symlinks=False).st_mtime > ABANDONED:
+                _remove(folder / entry.name)
+
+
+def _remove(partial: Path) -> None:
+    if partial.is_dir() and not partial.is_symlink():
+        shutil.rmtree(partial)
+    else:
+        partial.unlink(missing_ok=True)

@@ -1,8 +1,8 @@
 """Partial results, so that an interrupted run can resume."""
 
+import contextlib
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -75,11 +75,17 @@ class PartialResults(Generic[Result]):
         self._kept, self._written = len(self.results), time.monotonic()
 
     def remove(self) -> None:
-        """Removes the folder, when the run has ended."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Removes the files, when the run has ended, and the folder if it is empty."""
+        for path in self._files():
+            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()
 
     def _path(self) -> Path:
         return self.folder / f"part-{self._parts:06d}.npz"
+
+    def _files(self) -> list[Path]:
+        return list(self.folder.glob(f"part-{'[0-9]' * 6}.npz"))
 
     def _read(
         self,
@@ -103,7 +109,7 @@ class PartialResults(Generic[Result]):
             self.results += results
             self.seconds = seconds
             self._parts += 1
-        for path in self.folder.glob("part-*.npz"):  # Unusable.
+        for path in self._files():  # Unusable.
             if path.name >= self._path().name:
                 path.unlink()
 

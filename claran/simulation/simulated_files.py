@@ -1,6 +1,7 @@
 """Simulated fields as files: radio FITS, infrared PNG or FITS, and a table of boxes."""
 
 import csv
+import functools
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from astropy.io import fits
 
 from claran.errors import ImageError
+from claran.io.atomic import replace_file
 from claran.simulation.infrared_sky import ZERO_POINT, picture
 from claran.simulation.simulated_field import Field
 
@@ -153,10 +155,12 @@ def write_fields(
         name = f"SIM{count - 1:07d}"
         write_field(field, folder, name, infrared_fits=infrared_fits)
         table += rows(field, name)
-    temporary = folder / "annotations.csv.part"
-    with temporary.open("w", newline="") as file:
+    replace_file(folder / "annotations.csv", functools.partial(_write_table, table))
+    return count
+
+
+def _write_table(table: list[dict[str, object]], path: Path) -> None:
+    with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(table)
-    temporary.replace(folder / "annotations.csv")
-    return count

@@ -4,17 +4,20 @@ The name of a checkpoint is `step-` and its step; the folder has the weights of 
 model, with the optimizer, and the state as JSON.
 """
 
+import contextlib
 import hashlib
 import json
-import shutil
+import math
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
-from claran.io.atomic import flush, replace_file
+from claran.io.atomic import beside, flush, replace_file
 
 __all__ = ["Checkpoints", "save_and_discard", "write_json"]
 
@@ -59,26 +62,26 @@ class Checkpoints:
             save_and_discard(model.save_weights, WEIGHTS)
             return
         name = f"step-{state['step']:09d}"
-        partial = self.folder / f".{name}.partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        weights = partial / WEIGHTS
-        model.save_weights(weights)
-        text = json.dumps(state | {"sha256": _sha256(weights)}, indent=1)
-        (partial / STATE).write_text(text, "utf-8")
-        for path in (weights, partial / STATE, partial):
-            flush(path)
-        shutil.rmtree(self.folder / name, ignore_errors=True)
-        partial.rename(self.folder / name)
+        with beside(self.folder / name, folder=True) as partial:
+            weights = partial / WEIGHTS
+            _check_space(weights, model)
+            model.save_weights(weights)
+            text = json.dumps(state | {"sha256": _sha256(weights)}, indent=1)
+            (partial / STATE).write_text(text, "utf-8")
+            for path in (weights, partial / STATE, partial):
+                flush(path)
+            _remove(self.folder / name)
+            partial.rename(self.folder / name)
         flush(self.folder)
         # Checkpoints of later steps are damaged and must not displace intact ones.
         intact = [path for path in self.found() if path.name <= name]
         for old in intact[self.keep :]:
-            shutil.rmtree(old)
+            _remove(old)
 
     def found(self) -> list[Path]:
         """Returns the paths of all checkpoints, also damaged ones, the latest first."""
-        return sorted(self.folder.glob("step-*"), reverse=True)
+        digits = "[0-9]" * 9
+        return sorted(self.folder.glob(f"step-{digits}"), reverse=True)
 
     def restore(self, model: keras.Model) -> dict[str, Any] | None:
         """Loads the latest intact checkpoint; returns its state, or None without any.
@@ -124,6 +127,28 @@ def _read(path: Path) -> dict[str, Any]:
     if _sha256(path / WEIGHTS) != state.pop("sha256"):
         raise ValueError(f"{WEIGHTS} does not match its checksum")
     return state
+
+
+def _check_space(path: Path, model: keras.Model) -> None:
+    """Makes sure that the disk has room; raises `OSError` if not.
+
+    On a full disk HDF5 prints tracebacks and then crashes Python when that ends.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    variables = model.variables + model.optimizer.variables
+    size = sum(np.dtype(v.dtype).itemsize * math.prod(v.shape) for v in variables)
+    size += 2**14 * (len(variables) + 64)  # For HDF5's own tables.
+    with path.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, size)
+
+
+def _remove(checkpoint: Path) -> None:
+    """Removes the files of a checkpoint, and the folder if it has no others."""
+    for name in (WEIGHTS, STATE):
+        (checkpoint / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        checkpoint.rmdir()
 
 
 def _sha256(path: Path) -> str:

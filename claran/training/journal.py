@@ -9,7 +9,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from tensorboardX import SummaryWriter
 
 from claran.figures.isolation import new_figure, own_style
-from claran.training.checkpoints import replace_file
+from claran.io.atomic import replace_file
 from claran.training.joint import LOSSES
 
 __all__ = ["COLUMNS", "Journal", "read_log"]

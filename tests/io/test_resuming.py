@@ -69,6 +69,13 @@ def test_a_run_resumes(folder):
     again.remove()  # Of none: in vain.
 
 
+def test_only_its_own_files_are_removed(folder):
+    (folder / "notes.txt").write_text("mine")
+    partial, _ = reopen(folder)
+    partial.remove()
+    assert parts(folder) == ["notes.txt"]
+
+
 def test_parts_are_few(tmp_path):
     partial, _ = reopen(tmp_path / "x")
     partial.add(np.ones(1))

@@ -1,4 +1,6 @@
 import json
+import os
+import resource
 
 import keras
 import numpy as np
@@ -100,15 +102,46 @@ def test_nothing_to_restore(model, tmp_path):
 
 
 def test_killed_while_saving(saved, model):
-    """A partial checkpoint is not loaded, and is deleted by the next one."""
+    """A partial checkpoint is not loaded, and is deleted by a later one."""
     checkpoints, _ = saved
-    half = checkpoints.folder / ".step-000000011.partial"
+    half = checkpoints.folder / ".step-000000011.0123456789abcdef.partial"
     half.mkdir()
     (half / "training.weights.h5").write_bytes(b"half")
+    os.utime(half, (0, 0))
     state = checkpoints.restore(model)
     assert state is not None and state["step"] == 10
     checkpoints.save(model, {"step": 11})
     assert not half.exists() and checkpoints.found()[0].name == "step-000000011"
+
+
+def test_only_its_own_files_are_removed(saved, model):
+    checkpoints, _ = saved
+    note = checkpoints.found()[-1] / "note.txt"
+    other = checkpoints.folder / "step-notes"
+    note.write_text("mine")
+    other.mkdir()
+    for step in (11, 12, 13):
+        checkpoints.save(model, {"step": step})
+    assert note.exists() and other.is_dir()
+    assert [path.name for path in checkpoints.found()[:2]] == [
+        "step-000000013", "step-000000012",
+    ]  # fmt: skip
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="needs posix_fallocate")
+def test_a_full_disk_is_said_before_hdf5_writes(saved, model):
+    """HDF5 itself crashes Python at its end."""
+    checkpoints, _ = saved
+    before = checkpoints.found()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"File too large.*step-000000012"):
+            checkpoints.save(model, {"step": 12})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert checkpoints.found() == before
+    assert not list(checkpoints.folder.glob(".*"))
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
@@ -119,7 +152,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
         partial.write_text("half")
         raise OSError("disk full")
 
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(OSError, match=r"result.json: cannot be written \(disk full"):
         replace_file(path, fail)
     assert json.loads(path.read_text()) == {"a": 1}
     assert list(tmp_path.iterdir()) == [path]
