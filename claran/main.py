@@ -9,6 +9,7 @@ import csv
 import gc
 import importlib
 import io
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -18,12 +19,19 @@ from typing import Any
 from absl import app, flags, logging
 
 from claran import __version__
-from claran.commands import common, surroundings
+from claran.commands import common, interrupts, surroundings
 from claran.commands.flag_table import modes_of
 from claran.commands.help_pages import help_page
 from claran.commands.modes import MODES
 from claran.commands.refusals import refuse_flags, unknown_flag
 from claran.errors import AcceleratorError
+
+RESUMED = {
+    "predict": "its partial results",
+    "eval": "its partial results",
+    "train": "the last checkpoint",
+}
+"""What each mode resumes from after an interruption; the others start again."""
 
 JOINT = ("train",)
 """Modes in which the processes of a SLURM step work together."""
@@ -79,20 +87,29 @@ def parse_flags(arguments: list[str]) -> list[str]:
 
 def run() -> None:
     """Runs the `claran` command."""
+    interrupts.end_at_signals(_stopped)
     surroundings.open_streams()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # A log shows how far a run is.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # Or TensorFlow has a say.
     logging.set_verbosity(logging.WARNING)  # JAX reports every missing platform.
     gc.disable()  # Until all is imported: collections took 0.35 of 3.2 s.
     try:
         try:
             surroundings.make_usable()
             app.run(_with_garbage_collection, flags_parser=parse_flags)
+        except SystemExit as end:
+            if isinstance(end.code, int) and end.code:  # Threads may still compute.
+                interrupts.end_at_once(end.code)
+            raise
         finally:
             sys.stdout.flush()
     except KeyboardInterrupt:
-        _fail("stopped.")
-        sys.exit(130)  # The shell's status for an interrupt; below for a closed pipe.
+        _fail("stopped.")  # On Windows; see `interrupts` for the others.
+        interrupts.end_at_once(130)
     except BrokenPipeError:
         # The reader of the output, such as `head`, has ended. Python flushes once more.
+        # The status is the shell's for it.
         common.discard_output()
         sys.exit(141)
     except (OSError, common.UsageError) as error:
@@ -206,6 +223,14 @@ def _flag_text(value: Any) -> str:
 
 def _sentence(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).rstrip('.')}."
+
+
+def _stopped() -> str:
+    """Returns the line for an interrupt; the flags may not be parsed yet."""
+    given = {argument.lstrip("-").removeprefix("mode=") for argument in sys.argv}
+    resumed = [place for mode, place in RESUMED.items() if mode in given]
+    remedy = f" The same command resumes from {resumed[0]}." if resumed else ""
+    return f"claran: stopped.{remedy}"
 
 
 def _fail(error: Exception | str, message: str | None = None) -> None:

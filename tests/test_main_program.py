@@ -1,10 +1,8 @@
-"""The command as a process: help, interrupts, who reads its output."""
+"""The command as a process: help, who reads its output."""
 
 import os
-import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -42,33 +40,6 @@ def test_a_reader_that_has_enough(tmp_path):
     )  # fmt: skip
     os.close(write)
     assert (done.returncode, done.stderr) == (141, "")
-
-
-# What runs in the background of a script ignores interrupts, unless it says otherwise.
-INTERRUPTIBLE = (
-    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "runpy.run_module('claran.main', run_name='__main__', alter_sys=True)"
-)
-
-
-def test_an_interrupt(tmp_path):
-    command = ("--mode=simulate", "--num=100000", "--output=fields")
-    with subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTIBLE, *command],
-        stderr=subprocess.PIPE, text=True, cwd=tmp_path, start_new_session=True,
-    ) as process:  # fmt: skip
-        try:
-            while not list(tmp_path.glob("**/*.fits")):
-                assert process.poll() is None
-                time.sleep(0.1)
-            # As a terminal does: to all processes.
-            os.killpg(process.pid, signal.SIGINT)
-            _, errors = process.communicate(timeout=60)
-        finally:
-            process.kill()
-    assert process.returncode == 130
-    assert errors.splitlines()[-1] == "claran: stopped."
-    assert "Traceback" not in errors
 
 
 def test_as_a_program(narrow_path, tmp_path, monkeypatch):

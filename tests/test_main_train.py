@@ -172,17 +172,3 @@ def test_starts_that_make_no_sense(claran, assert_fails, model, start, message):
 def test_mistakes(claran, d1_path, arguments, message):
     status, _, errors = claran(*on_fields(*arguments), model=d1_path)
     assert status == 1 and message in errors and errors.count("\n") == 1
-
-
-def test_interrupted(claran, d1_path, monkeypatch):
-    """As by the keyboard: it says how to resume."""
-
-    def interrupt(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("claran.training.session.train", interrupt)
-    status, printed, errors = claran(*ON_FIELDS, model=d1_path)
-    assert status == 130 and errors == ""
-    assert printed.endswith(
-        "The same command resumes from the last checkpoint in run.\n"
-    )

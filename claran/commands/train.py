@@ -29,17 +29,10 @@ def train() -> None:
         # An explicit --device_index selects that device only.
         one_device=FLAGS["device_index"].present > 0,
     )  # fmt: skip
-    try:
-        source, validation = _sources(session)
-        result = train_detector(
-            session, source, validation, settings={"data": FLAGS.data}, tell=say
-        )
-    except KeyboardInterrupt:
-        say(
-            "\nStopped. The same command resumes from the last checkpoint in "
-            f"{FLAGS.output}."
-        )
-        raise SystemExit(130) from None
+    source, validation = _sources(session)
+    result = train_detector(
+        session, source, validation, settings={"data": FLAGS.data}, tell=say
+    )
     best = result["best"]
     score = f"; mAP {best['validation_map']:.3f} at step {best['step']}" if best else ""
     say(f"{result['step']} steps{score}: {FLAGS.output}/best.keras")

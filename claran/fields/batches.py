@@ -7,6 +7,7 @@ Nothing here or in a worker process computes with JAX.
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any, Protocol, cast, runtime_checkable
 
 import cv2
@@ -16,6 +17,7 @@ from absl import flags
 from claran.fields.batch_rows import Batch, make_row, stack_rows
 from claran.fields.field import Field
 from claran.fields.preprocessing import Preprocessor
+from claran.io.parallel import end_with_parent, starting_workers
 
 __all__ = [
     "Batches",
@@ -111,8 +113,11 @@ class Batches(Iterator[Batch]):
 
     def __next__(self) -> Batch:
         if self._batches is None:
-            self._batches = _start(self._dataset[self._next :], self._options)
-        batch = next(self._batches)
+            with starting_workers() if self._options.workers else nullcontext():
+                self._batches = _start(self._dataset[self._next :], self._options)
+                batch = next(self._batches)
+        else:
+            batch = next(self._batches)
         self._next += 1
         # Copies: memory shared with a worker is freed with its array, while JAX may
         # still use it.
@@ -265,3 +270,4 @@ def _start(dataset: Any, options: PipelineOptions) -> Any:
 
 def _start_worker(index: int, count: int) -> None:  # noqa: ARG001 - Grain's signature
     cv2.setNumThreads(1)  # The processes share the cores already.
+    end_with_parent()

@@ -1,16 +1,21 @@
-"""Parallel map on all cores, in order and with bounded memory."""
+"""Worker processes: they are deaf to Ctrl-C, and end with their parent.
+
+And a parallel map on all cores, in order and with bounded memory.
+"""
 
 import collections
+import contextlib
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from multiprocessing import connection
-from typing import TypeVar
+from multiprocessing import connection, resource_tracker
+from typing import Any, TypeVar
 
 import cv2
 
-__all__ = ["cores", "parallel_map"]
+__all__ = ["cores", "end_with_parent", "parallel_map", "starting_workers"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -54,12 +59,18 @@ def parallel_map(
     # Loky is the basis of joblib. `joblib.Parallel` itself is no alternative: its
     # generator took all of 1,000 items while the caller was still at the first
     # (`pre_dispatch=16`), and closing one generator stopped the workers of another.
-    pool = loky.ProcessPoolExecutor(
-        workers, initializer=_start_worker, initargs=(alive,), env=_one_thread()
-    )
+    with starting_workers():
+        pool = loky.ProcessPoolExecutor(
+            workers, initializer=_start_worker, initargs=(alive,), env=_one_thread()
+        )
+
+    def submit(item: Item) -> Any:
+        with starting_workers():
+            return pool.submit(function, item)
+
     try:
         for item in items:
-            waiting.append(pool.submit(function, item))
+            waiting.append(submit(item))
             if len(waiting) >= AHEAD * workers:
                 yield waiting.popleft().result()
         while waiting:
@@ -70,6 +81,48 @@ def parallel_map(
         pool.shutdown(wait=True)
         alive.close()
         held.close()
+
+
+@contextlib.contextmanager
+def starting_workers() -> Iterator[None]:
+    """Context in which worker processes start, which Ctrl-C then does not reach.
+
+    A terminal sends it to all processes. Workers would answer with tracebacks; they end
+    with their parent instead. Python's tracker of shared memory, which cleans up after
+    processes that were killed, does so in silence.
+    """
+    quiet = "ignore:resource_tracker"
+    given = os.environ.get("PYTHONWARNINGS")
+    os.environ["PYTHONWARNINGS"] = f"{given},{quiet}" if given else quiet
+    try:
+        # First, as it unblocks signals when it starts (before Python 3.12).
+        resource_tracker.ensure_running()
+        if not hasattr(signal, "pthread_sigmask"):
+            yield  # Windows.
+            return
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    finally:
+        if given is None:
+            del os.environ["PYTHONWARNINGS"]
+        else:
+            os.environ["PYTHONWARNINGS"] = given
+
+
+def end_with_parent(alive: Any = None) -> None:
+    """Makes this worker process end when its parent does, even if that is killed.
+
+    Args:
+        alive: A pipe whose other end only the parent has; by default the one that
+            `multiprocessing` has for its own workers.
+    """
+    parent = multiprocessing.parent_process()
+    if alive is None and parent is not None:
+        alive = parent.sentinel
+    threading.Thread(target=_end_with, args=(alive,), daemon=True).start()
 
 
 def _one_thread() -> dict[str, str]:
@@ -84,10 +137,9 @@ def _one_thread() -> dict[str, str]:
 
 def _start_worker(alive: connection.Connection) -> None:
     cv2.setNumThreads(1)  # One process per core is enough.
-    threading.Thread(target=_end_with, args=(alive,), daemon=True).start()
+    end_with_parent(alive)  # Loky's workers do not notice.
 
 
-def _end_with(alive: connection.Connection) -> None:
-    """Ends this process when its parent has ended, which loky does not notice."""
+def _end_with(alive: Any) -> None:
     connection.wait([alive])
     os._exit(1)

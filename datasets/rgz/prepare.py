@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,8 @@ def prepare(
                 )
             builder.beam = True
         builder.workers = workers
+        if not sys.stderr.isatty():  # As other progress bars of claran.
+            tfds.disable_progress_bar()
         builder.download_and_prepare(
             download_dir=folder / "downloads", download_config=settings
         )
