@@ -127,3 +127,23 @@ def test_processes_that_cannot_join(monkeypatch):
         match=r"The 2 processes of this SLURM step cannot join: .*srun",
     ):
         join_processes()
+
+
+def test_a_forked_process_is_told_that_it_cannot_compute():
+    """It hung for ever."""
+    code = (
+        "import multiprocessing, warnings\n"
+        "warnings.simplefilter('ignore')\n"  # JAX's own, of the fork.
+        "from claran import accelerator\n"
+        "accelerator.current_device()\n"
+        "pool = multiprocessing.get_context('fork').Pool(1)\n"
+        "try:\n"
+        "    pool.apply_async(accelerator.check_not_forked).get(20)\n"
+        "except accelerator.AcceleratorError as error:\n"
+        "    print(error)\n"
+        "pool.terminate()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert "multiprocessing.get_context('spawn')" in done.stdout, done.stderr

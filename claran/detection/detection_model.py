@@ -9,7 +9,27 @@ from claran.detection.finisher import Finisher, finisher_from_config
 from claran.fields.preprocessing import Preprocessor
 from claran.fields.preprocessor_config import preprocessor_from_config
 
-__all__ = ["DetectionModel"]
+__all__ = ["DetectionModel", "check_thresholds"]
+
+
+def check_thresholds(
+    nms_threshold: float | None, rpn_nms_threshold: float | None
+) -> None:
+    """Checks the thresholds of non-maximum suppression; None is always right.
+
+    Args:
+        nms_threshold: See `DetectionModel.set_thresholds`.
+        rpn_nms_threshold: See there.
+
+    Raises:
+        ValueError: A threshold is not in [0, 1].
+    """
+    for name, threshold in (
+        ("nms_threshold", nms_threshold),
+        ("rpn_nms_threshold", rpn_nms_threshold),
+    ):
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise ValueError(f"`{name}` must be in [0, 1], got {threshold}.")
 
 
 @keras.saving.register_keras_serializable(package="claran")
@@ -79,15 +99,11 @@ class DetectionModel(keras.Model):
         Raises:
             ValueError: A threshold is not in [0, 1].
         """
-        for name, threshold, part in (
-            ("nms_threshold", nms_threshold, self.network.decoder),
-            ("rpn_nms_threshold", rpn_nms_threshold, self.network.proposals),
-        ):
-            if threshold is None:
-                continue
-            if not 0 <= threshold <= 1:
-                raise ValueError(f"`{name}` must be in [0, 1], got {threshold}.")
-            part.iou_threshold = threshold
+        check_thresholds(nms_threshold, rpn_nms_threshold)
+        if nms_threshold is not None:
+            self.network.decoder.iou_threshold = nms_threshold
+        if rpn_nms_threshold is not None:
+            self.network.proposals.iou_threshold = rpn_nms_threshold
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {

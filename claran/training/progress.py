@@ -1,8 +1,9 @@
 """Callbacks for Keras's `fit` that monitor a training."""
 
+import datetime
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -98,14 +99,27 @@ class Guard(keras.callbacks.Callback):
 class ProgressBar(keras.callbacks.Callback):
     """A progress bar with losses, learning rate, images per second and time left.
 
+    Where standard error is no terminal, such as a log file, there is a line of these
+    for each checkpoint instead.
+
     Args:
         steps: Number of steps of the whole training.
         start: Step that training starts from.
         batch_size: Number of fields in a batch.
+        tell: Receives the lines.
     """
 
-    def __init__(self, *, steps: int, start: int, batch_size: int) -> None:
+    def __init__(
+        self,
+        *,
+        steps: int,
+        start: int,
+        batch_size: int,
+        tell: Callable[[str], None] = print,
+    ) -> None:
         super().__init__()
+        self.tell = tell
+        self._began, self._start = time.monotonic(), start
         self.steps = steps
         self.step = start
         self.batch_size = batch_size
@@ -132,6 +146,17 @@ class ProgressBar(keras.callbacks.Callback):
             shown = " ".join(f"{name}={logs[name]:.3f}" for name in LOSSES)
             shown += f" lr={logs['learning_rate']:.1e}"
             self._bar.set_postfix_str(shown, refresh=False)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
+        if not self._bar.disable or not logs:
+            return
+        seconds = (time.monotonic() - self._began) / (self.step - self._start)
+        left = datetime.timedelta(seconds=round(seconds * (self.steps - self.step)))
+        rate = self.batch_size / seconds
+        self.tell(
+            f"Step {self.step} of {self.steps}: loss {logs['loss']:.3f}, "
+            f"{rate:.3g} images/s, {left} left."
+        )
 
     def close(self) -> None:
         """Closes the bar, also if training was interrupted."""

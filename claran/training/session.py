@@ -9,7 +9,8 @@ from typing import Any, Literal, get_args
 import jax
 import keras
 
-from claran.detection.detection_model import DetectionModel
+from claran import accelerator
+from claran.detection.detection_model import DetectionModel, check_thresholds
 from claran.detection.loading import load_model, model_file
 from claran.detection.presets import PRESETS, preset_weights
 from claran.fields.batches import Source
@@ -89,10 +90,7 @@ class TrainingSession:
                     f"`{name}` must be one of {', '.join(get_args(choices))}, got "
                     f"{getattr(self, name)!r}."
                 )
-        for name in ("nms_threshold", "rpn_nms_threshold"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value <= 1:
-                raise ValueError(f"`{name}` must be in [0, 1], got {value}.")
+        check_thresholds(self.nms_threshold, self.rpn_nms_threshold)
         _ = self.recipe
 
     @property
@@ -160,6 +158,17 @@ def train_detector(
         TrainingError: The folder has a training with other settings, a field has more
             objects than `slots`, or the loss diverged.
     """
+    with accelerator.single_precision():
+        return _train_detector(session, source, validation, settings, tell)
+
+
+def _train_detector(
+    session: TrainingSession,
+    source: Any,
+    validation: Source | None,
+    settings: dict[str, Any] | None,
+    tell: Callable[[str], None],
+) -> dict[str, Any]:
     keras.utils.set_random_seed(session.seed)
     batch_size = session.recipe.batch_size
     alone = session.one_device

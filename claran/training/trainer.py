@@ -139,7 +139,7 @@ def train(
             validate=validate, writes=writes,
         )  # fmt: skip
         if state["step"] < recipe.steps:
-            _fit(joint, batches, keeper, recipe, options, writes=writes)
+            _fit(joint, batches, keeper, recipe, options, writes=writes, tell=tell)
         else:  # It was interrupted after its last step.
             joint.optimizer.finalize_variable_values(joint.trainable_variables)
     result = {name: keeper.state[name] for name in ("step", "best", "seconds")}
@@ -262,13 +262,16 @@ def _fit(
     options: TrainingOptions,
     *,
     writes: bool,
+    tell: Callable[[str], None],
 ) -> None:
     start, names = keeper.state["step"], {}
     guard = Guard(
         joint, options.output, names, start=start, end=recipe.steps, write=writes
     )
     callbacks: list[Any] = [guard, keeper]
-    bar = ProgressBar(steps=recipe.steps, start=start, batch_size=recipe.batch_size)
+    bar = ProgressBar(
+        steps=recipe.steps, start=start, batch_size=recipe.batch_size, tell=tell
+    )
     if writes:
         callbacks.insert(1, bar)
     epochs = math.ceil(recipe.steps / options.save_every)

@@ -1,6 +1,9 @@
+import copy
+import pickle
 import warnings
 
 import cv2
+import jax
 import keras
 import numpy as np
 import pytest
@@ -239,6 +242,40 @@ def test_place_of_a_known_detection(detector, field):
     assert row["center"].ra.deg > 180 and row["center"].dec.deg > 30
     assert row["width"].to_value(u.arcsec) == pytest.approx(20)
     assert row["height"].to_value(u.arcsec) == pytest.approx(10)
+
+
+def test_copies_detect_the_same(d1_detector, field, monkeypatch):
+    """As for pools of spawned processes, Dask and Ray; thresholds included."""
+    monkeypatch.setattr(d1_detector.model.network.decoder, "iou_threshold", 0.2)
+    detector = Detector(d1_detector.model)
+    table = detector.detect(field, score_threshold=0.0)
+    for copied in pickle.loads(pickle.dumps(detector)), copy.deepcopy(detector):
+        found = copied.detect(field, score_threshold=0.0)
+        assert len(found) == len(table) > 0 and found.meta == table.meta
+        for name in ("score", "x0", "y1"):
+            np.testing.assert_array_equal(found[name], table[name])
+
+
+def test_a_copy_needs_no_file(d1_path, field, tmp_path):
+    path = tmp_path / "model.keras"
+    path.write_bytes(d1_path.read_bytes())
+    detector = Detector.from_preset(path)
+    fingerprint, packed = detector.fingerprint, pickle.dumps(detector)
+    path.unlink()
+    table = pickle.loads(packed).detect(field)
+    assert table.meta["MODELSHA"] == fingerprint[:16]
+
+
+def test_64_bits_in_jax_change_nothing(d1_detector, field):
+    table = d1_detector.detect(field, score_threshold=0.0)
+    jax.config.update("jax_enable_x64", True)
+    try:
+        fresh = Detector(d1_detector.model)
+        found = fresh.detect(field, score_threshold=0.0)
+    finally:
+        jax.config.update("jax_enable_x64", False)
+    for name in ("score", "x0", "y1"):
+        np.testing.assert_array_equal(found[name], table[name])
 
 
 class TestPictures:
