@@ -1,23 +1,26 @@
 """Selects the device of JAX, and keeps compiled programs on disk.
 
-To be called before the first array is made.
+To be called before the first array is made. JAX is imported when it is needed: it takes
+0.8 s, in which a Ctrl-C would end in a traceback and a misspelled flag have no answer.
 """
 
+import contextlib
 import ctypes
+import importlib
 import os
 from pathlib import Path
 from typing import Any
-
-import jax
 
 from claran.errors import AcceleratorError
 
 __all__ = [
     "ACCELERATORS",
     "AcceleratorError",
+    "check_not_forked",
     "current_device",
     "is_out_of_memory",
     "join_processes",
+    "single_precision",
     "use_accelerator",
 ]
 
@@ -29,10 +32,46 @@ REMEDIES = {
 }
 
 
+_users: list[int] = []  # The process that used JAX first.
+
+
 def current_device() -> Any:
     """Returns the `jax.Device` that JAX computes on by default."""
+    import jax  # noqa: PLC0415 - see above
+
+    check_not_forked()
     device = jax.config.jax_default_device  # pyright: ignore[reportAttributeAccessIssue]
     return device if isinstance(device, jax.Device) else jax.devices()[0]
+
+
+def check_not_forked() -> None:
+    """Checks that JAX has its threads, which a forked process lacks: it would hang.
+
+    Raises:
+        AcceleratorError: A parent of this process has used JAX before the fork.
+    """
+    if not _users:
+        _users.append(os.getpid())
+    if _users[0] != os.getpid():
+        raise AcceleratorError(
+            "This process was forked from one that had used JAX, whose threads it "
+            "lacks. Make processes with multiprocessing.get_context('spawn'), or give "
+            "all fields to one `Detector.detect_many`, which uses all cores."
+        )
+
+
+def single_precision() -> contextlib.AbstractContextManager[Any]:
+    """Context in which JAX computes in 32 bits, also if JAX_ENABLE_X64 is set.
+
+    The networks are trained so, and results must not depend on the setting. It holds
+    for the thread that enters it.
+    """
+    import jax  # noqa: PLC0415 - see above
+
+    if hasattr(jax, "enable_x64"):
+        return jax.enable_x64(False)
+    experimental: Any = importlib.import_module("jax.experimental")  # Older JAX.
+    return experimental.disable_x64()
 
 
 def is_out_of_memory(error: Exception) -> bool:
@@ -51,6 +90,8 @@ def join_processes() -> None:
     """
     if int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) < 2:
         return
+    import jax  # noqa: PLC0415 - see above
+
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     try:
         jax.distributed.initialize()
@@ -84,6 +125,8 @@ def use_accelerator(
     Raises:
         AcceleratorError: There is no accelerator of that kind, or no such number.
     """
+    import jax  # noqa: PLC0415 - see above
+
     if keep_freed_memory:
         _keep_freed_memory()
     if name != "auto":

@@ -63,6 +63,12 @@ class Detector:
         self.file = file
         self.engine = Engine(model, batch_size=batch_size)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Returns what pickle keeps: the whole model, so that no file is needed."""
+        if self.file is not None:
+            _ = self._file_hash  # There may be no such file where it is opened.
+        return self.__dict__
+
     def __repr__(self) -> str:
         model = self.model
         trained = "" if self.trained else ", untrained"

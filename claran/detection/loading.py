@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from claran import accelerator
 from claran.detection.detection_model import DetectionModel
 from claran.detection.finisher import IslandFinisher
 from claran.detection.presets import PRESETS, preset_weights
@@ -34,7 +35,9 @@ def load_model(path: str | os.PathLike) -> DetectionModel:
 
     Raises:
         WeightsError: There is no such file, or it is damaged, or holds something else.
+        AcceleratorError: This process was forked from one that had used JAX.
     """
+    accelerator.check_not_forked()
     path = Path(path)
     if not path.is_file():
         raise WeightsError(

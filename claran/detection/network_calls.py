@@ -54,6 +54,7 @@ class CompiledNetwork:
         self.model = model
         self.batch_size = batch_size
         self.on_cpu = accelerator.current_device().platform == "cpu"
+        self._given = function
         self._function = jax.jit(function or self._detect)
         self._compiled: set[tuple[int, ...]] = set()
         self._compiling = threading.Lock()
@@ -68,11 +69,20 @@ class CompiledNetwork:
         """
         batch = {"images": images, "image_info": info}
         if images.shape in self._compiled:
-            return jax.device_get(self._function(*weights, batch))
+            return self._call(weights, batch)
         with self._compiling:  # Two threads would compile one program twice.
-            result = jax.device_get(self._function(*weights, batch))
+            result = self._call(weights, batch)
             self._compiled.add(images.shape)
         return result
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Returns what a copy is made of, for pickle; it compiles anew."""
+        return {
+            "model": self.model, "function": self._given, "batch_size": self.batch_size,
+        }  # fmt: skip
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)
 
     def capacity(self, rows: int, columns: int) -> int:
         """Returns the number of windows of a size in one call.
@@ -87,12 +97,21 @@ class CompiledNetwork:
         return max(1, min(MAX_WINDOWS, CALL_PIXELS // (rows * columns)))
 
     def weights(self) -> Weights:
-        """Returns the network's present trainable and other weights."""
+        """Returns the network's present trainable and other weights.
+
+        Raises:
+            AcceleratorError: This process was forked from one that had used JAX.
+        """
+        accelerator.check_not_forked()
         network = self.model.network
         return (
             [variable.value for variable in network.trainable_variables],
             [variable.value for variable in network.non_trainable_variables],
         )
+
+    def _call(self, weights: Weights, batch: dict[str, np.ndarray]) -> Any:
+        with accelerator.single_precision():
+            return jax.device_get(self._function(*weights, batch))
 
     def _detect(self, trainable: Any, others: Any, batch: Any) -> Any:
         return self.model.network.stateless_call(trainable, others, batch)[0]

@@ -52,7 +52,9 @@ def pyramid(
             continue
         lateral = _conv(x, features, f"lateral{level}", size=1, activate=False)
         if merged is not None:
-            up = keras.layers.UpSampling2D(name=f"up{level}")(merged)
+            up = keras.layers.UpSampling2D(
+                data_format="channels_last", name=f"up{level}"
+            )(merged)
             lateral = keras.layers.Add(name=f"merge{level}")([lateral, up])
         merged = lateral
     merged = keras.layers.ReLU(name="merged")(merged)
@@ -80,6 +82,7 @@ def _conv(
         size,
         strides=strides,
         padding="same",
+        data_format="channels_last",
         use_bias=False,
         kernel_initializer=_he_normal(),
         name=name,

@@ -57,15 +57,24 @@ class Rpn(keras.layers.Layer):
             width,
             3,
             padding="same",
+            data_format="channels_last",
             activation="relu",
             kernel_initializer=_normal(0.01),
             name="conv",
         )
         self.objectness = keras.layers.Conv2D(
-            2 * count, 1, kernel_initializer=_normal(0.01), name="objectness"
+            2 * count,
+            1,
+            data_format="channels_last",
+            kernel_initializer=_normal(0.01),
+            name="objectness",
         )
         self.regression = keras.layers.Conv2D(
-            4 * count, 1, kernel_initializer=_normal(0.01), name="regression"
+            4 * count,
+            1,
+            data_format="channels_last",
+            kernel_initializer=_normal(0.01),
+            name="regression",
         )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:

@@ -47,6 +47,7 @@ def vgg16(
                 width,
                 3,
                 padding="same",
+                data_format="channels_last",
                 activation="relu",
                 kernel_initializer=_he_normal(),
                 trainable=block > frozen_blocks,

@@ -105,7 +105,7 @@ def nms(
         return left & (state.num_kept < max_outputs)
 
     def process_tile(state: _State) -> _State:
-        ranks = state.tile * tile + jnp.arange(tile)
+        ranks = state.tile * tile + jnp.arange(tile, dtype=jnp.int32)
         filled = jnp.arange(slots) < state.num_kept
         dropped = (suppresses(state.kept, ranks) & filled[:, None]).any(axis=0)
         higher = jnp.arange(tile)[:, None] < jnp.arange(tile)[None]
@@ -113,7 +113,7 @@ def nms(
         kept_first = ranks[jnp.argsort(~keep, stable=True)]
         return _State(
             state.tile + 1,
-            state.num_kept + keep.sum(),
+            state.num_kept + keep.sum(dtype=jnp.int32),
             lax.dynamic_update_slice(state.kept, kept_first, (state.num_kept,)),
         )
 
