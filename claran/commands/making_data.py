@@ -8,8 +8,8 @@ from claran.commands import survey_flags
 from claran.commands.common import UsageError, say
 from claran.commands.data_flags import data_set, labelled_fields, rgz
 from claran.commands.outputs import output_folder, refuse_inputs
-from claran.fields.augmentation import AddNoise, DropInfrared, Move
-from claran.fields.batches import PipelineOptions, Transform, training_batches
+from claran.fields.augmentation import usual_augmentation
+from claran.fields.batches import PipelineOptions, training_batches
 from claran.fields.channels import Channels
 from claran.fields.framing import Picture
 from claran.fields.preprocessing import Preprocessor
@@ -72,7 +72,9 @@ def preview() -> None:
         batch_size=PAGE_FIELDS, slots=64, size=(PREVIEW_PIXELS, PREVIEW_PIXELS),
         seed=FLAGS.seed,
     )  # fmt: skip
-    augment = _augmentation(seen, has_radio=source.has_radio) if FLAGS.augment else []
+    augment = usual_augmentation(preprocessor, has_radio=source.has_radio)
+    if not FLAGS.augment:
+        augment = []
     with training_batches(
         source, preprocessor, augment=augment, options=options
     ) as batches:
@@ -81,11 +83,3 @@ def preview() -> None:
         )
         for path in pages:
             say(str(path))
-
-
-def _augmentation(seen: str, *, has_radio: bool) -> list[Transform]:
-    if not has_radio:
-        # The outline of a source in a picture is unknown, but quarter turns are exact.
-        return [Move(shift=8, step=90)]
-    augment: list[Transform] = [Move(shift=8), AddNoise()]
-    return [*augment, DropInfrared()] if seen == "channels" else augment

@@ -6,19 +6,22 @@ new field. Radio image, infrared image and boxes are changed together.
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float32
 
+from claran.fields.channels import Channels
 from claran.fields.field import Field
 from claran.fields.outlines import components
+from claran.fields.preprocessing import Preprocessor
 from claran.fields.warping import about_center, rotation, warp
 from claran.sky.beams import fwhm_to_sigma
 from claran.sky.box_arrays import iou
 from claran.sky.images import SkyImage
 
-__all__ = ["AddNoise", "DropInfrared", "Move", "ScaleFlux"]
+__all__ = ["AddNoise", "DropInfrared", "Move", "ScaleFlux", "usual_augmentation"]
 
 KEPT_IOU = 0.7  # Smallest IoU of a box with itself after noise is added.
 
@@ -137,6 +140,27 @@ class DropInfrared:
 
     def __call__(self, field: Field, rng: np.random.Generator) -> Field:
         return field.replace(picture=None) if rng.random() < self.probability else field
+
+
+def usual_augmentation(
+    preprocessor: Preprocessor, *, has_radio: bool, endless: bool = False
+) -> list[Callable[[Field, np.random.Generator], Field]]:
+    """Returns the transforms of a training, in their order, unless its recipe has some.
+
+    Args:
+        preprocessor: Makes the network's input from a field.
+        has_radio: Whether the fields have radio images.
+        endless: Whether no field occurs twice.
+    """
+    # The outline of a source in a picture is unknown, but quarter turns are exact.
+    if not has_radio:
+        return [Move(shift=8, step=90)]
+    transforms: list[Callable[[Field, np.random.Generator], Field]] = []
+    if not endless:
+        transforms = [Move(shift=8), AddNoise()]
+    if isinstance(preprocessor, Channels):
+        transforms.append(DropInfrared(probability=0.5))
+    return transforms
 
 
 def _check_probability(name: str, value: float) -> None:

@@ -7,9 +7,8 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from claran.detection.detection_model import DetectionModel
-from claran.fields.augmentation import AddNoise, DropInfrared, Move
+from claran.fields.augmentation import Move, usual_augmentation
 from claran.fields.batches import Transform
-from claran.fields.channels import Channels
 from claran.fields.field import notes_for_user
 from claran.io.parallel import cores
 from claran.training.recipes import Recipe
@@ -32,15 +31,9 @@ def choose_augmentation(
     """
     if recipe.moves == "flip":
         return [Move(flip=0.5, step=360)]
-    # The outline of a source in a picture is unknown, but quarter turns are exact.
-    if not source.has_radio:
-        return [Move(shift=8, step=90)]
-    augment: list[Transform] = []
-    if not _is_endless(source):  # Simulated fields never occur twice.
-        augment = [Move(shift=8), AddNoise()]
-    if isinstance(model.preprocessor, Channels):
-        augment.append(DropInfrared(probability=0.5))
-    return augment
+    return usual_augmentation(
+        model.preprocessor, has_radio=source.has_radio, endless=_is_endless(source)
+    )
 
 
 def find_image_size(

@@ -79,6 +79,12 @@ def find_sources(dl_manager: Any, method: str) -> Sources:
             urls[part] = url
         else:
             found[part] = path
+    if open_ways := [url for url in urls.values() if url.startswith("http://")]:
+        print(  # noqa: T201
+            f"Warning: downloads {', '.join(open_ways)} without encryption, and no "
+            "checksums were published: a file that was changed on its way is not "
+            "noticed. Files that you trust can be given as --manual_dir instead."
+        )
     try:
         with mock.patch.object(downloader, "MAX_RETRIES", RETRIES):
             downloaded = dl_manager.download(urls)

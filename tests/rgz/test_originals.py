@@ -78,7 +78,7 @@ def test_missing_server_names_the_files_to_provide(tmp_path, serve):
     assert not list((tmp_path / "data/rgz").glob("[!.]*/*"))
 
 
-def test_unknown_server_fails_soon(tmp_path, monkeypatch):
+def test_unknown_server_fails_soon(tmp_path, monkeypatch, capsys):
     for name in ("SERVER", "LISTS"):
         monkeypatch.setattr(originals, name, "http://127.0.0.1:9/gone")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -86,6 +86,7 @@ def test_unknown_server_fails_soon(tmp_path, monkeypatch):
     with pytest.raises(ImageError, match="Cannot download http"):
         prepare("rgz/d3", data_dir=tmp_path)
     assert time.monotonic() - start < 20
+    assert "without encryption, and no checksums" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("content", [b"<html>moved</html>", None], ids=["html", "cut"])
