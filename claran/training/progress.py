@@ -154,8 +154,8 @@ class ProgressBar(keras.callbacks.Callback):
         left = datetime.timedelta(seconds=round(seconds * (self.steps - self.step)))
         rate = self.batch_size / seconds
         self.tell(
-            f"Step {self.step} of {self.steps}: loss {logs['loss']:.3f}, "
-            f"{rate:.3g} images/s, {left} left."
+            f"Step {self.step} of {self.steps}: loss {logs['loss']:.3f}, learning rate "
+            f"{logs['learning_rate']:.1e}, {rate:.3g} images/s, {left} left."
         )
 
     def close(self) -> None:
