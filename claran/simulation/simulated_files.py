@@ -5,6 +5,7 @@ import functools
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -159,7 +160,7 @@ def write_fields(
     return count
 
 
-def _write_table(table: list[dict[str, object]], path: Path) -> None:
+def _write_table(table: list[Any], path: Path) -> None:
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
