@@ -39,7 +39,7 @@ NOISE_WINDOW_ARCMIN = 3.0
 Its labels are in units of the noise of such a field.
 """
 
-DYNAMIC_RANGE = 200.0  # Of a source to its artifacts, such as sidelobes.
+DYNAMIC_RANGE = 500.0  # Of a source to its artifacts, such as sidelobes.
 HIGHEST_RATIO = np.float32(1e9)  # No image has such a dynamic range.
 MOST_NOTES = 5  # That are told to the user at once.
 
