@@ -26,7 +26,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 from fuzzing.workers import Limits, Tried, try_all
 from tqdm.auto import tqdm
 
@@ -36,19 +36,36 @@ SHARES = {
 }  # fmt: skip
 """Inputs of each kind in a hundred."""
 
-flags.DEFINE_integer("seed", 0, "Seed of all inputs.", lower_bound=0)
-flags.DEFINE_integer("count", 1000, "Number of inputs.", lower_bound=1)
-flags.DEFINE_float("minutes", None, "Time to go on for, instead of --count.")
-flags.DEFINE_list("kinds", list(SHARES), "Kinds of input; see above.")
-flags.DEFINE_list(
-    "only", None, "Inputs as KIND:NUMBER, reported with the whole traceback."
+# Of its own, as claran's flags are tried in the same process.
+FLAGS = flags.FlagValues()
+
+flags.DEFINE_integer("seed", 0, "Seed of all inputs.", lower_bound=0, flag_values=FLAGS)
+flags.DEFINE_integer(
+    "count", 1000, "Number of inputs.", lower_bound=1, flag_values=FLAGS
 )
-flags.DEFINE_integer("first", 0, "Number of the first input of each kind, to go on.")
-flags.DEFINE_string("keep", None, "Folder for the files of inputs that fail.")
-flags.DEFINE_integer("workers", 2, "Processes.", lower_bound=1)
-flags.DEFINE_float("seconds", 20.0, "Time that an input may take.")
-flags.DEFINE_float("memory_gb", 3.0, "Memory that a process may take.")
-FLAGS = flags.FLAGS
+flags.DEFINE_float(
+    "minutes", None, "Time to go on for, instead of --count.", flag_values=FLAGS
+)
+flags.DEFINE_list(
+    "kinds", list(SHARES), "Kinds of input; see above.", flag_values=FLAGS
+)
+flags.DEFINE_list(
+    "only",
+    None,
+    "Inputs as KIND:NUMBER, reported with the whole traceback.",
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer(
+    "first", 0, "Number of the first input of each kind, to go on.", flag_values=FLAGS
+)
+flags.DEFINE_string(
+    "keep", None, "Folder for the files of inputs that fail.", flag_values=FLAGS
+)
+flags.DEFINE_integer("workers", 2, "Processes.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_float("seconds", 20.0, "Time that an input may take.", flag_values=FLAGS)
+flags.DEFINE_float(
+    "memory_gb", 3.0, "Memory that a process may take.", flag_values=FLAGS
+)
 
 
 def plan(kinds: Sequence[str], count: int | None, first: int) -> Iterator[Any]:
@@ -92,7 +109,7 @@ def until(end: float | None, jobs: Iterator[Any]) -> Iterator[Any]:
         yield job
 
 
-def main(_: Any) -> int:
+def main() -> int:
     """Tries the inputs; returns the exit status."""
     count = None if FLAGS.minutes else FLAGS.count
     end = time.monotonic() + 60 * FLAGS.minutes if FLAGS.minutes else None
@@ -132,5 +149,17 @@ def main(_: Any) -> int:
     return 1 if found else 0
 
 
+def parse_flags(arguments: list[str]) -> None:
+    """Parses the flags; ends the process for `--help` or an invalid flag."""
+    if "--help" in arguments:
+        print(f"{__doc__}\n{FLAGS.get_help()}")  # noqa: T201
+        sys.exit(0)
+    try:
+        FLAGS(arguments)
+    except flags.Error as error:
+        sys.exit(f"{error}; see --help.")
+
+
 if __name__ == "__main__":
-    app.run(main)
+    parse_flags(sys.argv)
+    sys.exit(main())

@@ -9,7 +9,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from claran.evaluation.prediction_files import _read_table
+from claran.evaluation.prediction_tables import read_table
 
 LATIN1 = os.fsdecode(b"champ\xe9.fits")
 
@@ -36,7 +36,7 @@ def predict(claran, field, d1_path):
             "--score_threshold=0.01", model=d1_path,
         )  # fmt: skip
         assert found[0] == 0, found[2]
-        return set(_read_table(Path(output).expanduser())["image"])
+        return set(read_table(Path(output).expanduser())["image"])
 
     return run
 

@@ -127,7 +127,7 @@ def _expand(
             paths += _in_folder(path, endings)
         elif os.path.lexists(path):
             paths.append(_require_file(path))
-        elif split_hdu(Path(path))[0].is_file():
+        elif os.path.isfile(split_hdu(Path(path))[0]):
             paths.append(Path(path))
         else:
             paths += _matches(path)
@@ -282,7 +282,7 @@ def split_hdu(path: Path) -> tuple[Path, str | None]:
     'SCI'
     """
     found = HDU.fullmatch(path.name)
-    if found is None or path.exists():
+    if found is None or os.path.exists(path):
         return path, None
     return path.with_name(found[1]), found[2].strip()
 

@@ -303,7 +303,7 @@ def test_a_failure_leaves_the_old_file(table, tmp_path):
     path = tmp_path / "catalog.fits"
     write_table(table, path)
     old = path.read_bytes()
-    table["image"] = ["\N{GREEK SMALL LETTER ALPHA}.fits"] * 2  # FITS has only ASCII.
-    with pytest.raises(ValueError, match="ascii"):
+    table["image"] = [object(), object()]  # FITS has no such column.
+    with pytest.raises((TypeError, ValueError)):
         write_table(table, path)
     assert path.read_bytes() == old and list(tmp_path.iterdir()) == [path]

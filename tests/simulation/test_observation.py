@@ -104,7 +104,6 @@ def test_the_command_imitates_a_survey(tmp_path, monkeypatch, asked, name, beam,
         'name = "MINE"\nbeam_arcsec = 8.0\npixel_arcsec = 2.0\nnoise_jy = 1e-4\n'
         "frequency_hz = 1.3e9\n"
     )
-    main._command("simulate")  # The flag saver forgets new flags.
     with flagsaver.flagsaver():
         main.call("simulate", num=2, output="fields", **asked)
         flags.FLAGS.unparse_flags()
@@ -117,6 +116,5 @@ def test_the_command_imitates_a_survey(tmp_path, monkeypatch, asked, name, beam,
 
 
 def test_the_command_refuses_an_unknown_survey(tmp_path):
-    main._command("simulate")
     with flagsaver.flagsaver(), pytest.raises(ValueError, match="'nvss': not one of f"):
         main.call("simulate", num=1, output=str(tmp_path), survey="nvss")
