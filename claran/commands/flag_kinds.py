@@ -14,12 +14,12 @@ __all__ = ["Choice", "Number", "Path", "Paths", "SingleFlag", "Text"]
 
 
 class SingleFlag(flags.Flag):
-    """A flag that has one value, however often it is given."""
+    """A flag that may be given once."""
 
     def parse(self, argument: Any) -> None:
         before, given = self.value, self.present
         super().parse(argument)
-        if not given or self.value == before:
+        if not given:
             return
         remedy = "give it once"
         if isinstance(self.value, list):
@@ -27,7 +27,7 @@ class SingleFlag(flags.Flag):
         if isinstance(self.parser, Paths):
             remedy += " or a pattern such as 'fields/*.fits'"
         raise flags.IllegalFlagValueError(
-            f"--{self.name} is given twice, as {_shown(before)} and "
+            f"--{self.name} is given twice, as {_shown(before)} and as "
             f"{_shown(self.value)}; {remedy}."
         )
 

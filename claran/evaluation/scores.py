@@ -77,7 +77,7 @@ def calibration(
         threshold: Index of the IoU threshold.
     """
     scores, hits = pooled(matches, threshold)
-    place = np.clip((scores * bins).astype(int), 0, bins - 1)
+    place = np.clip(scores * bins, 0, bins - 1).astype(int)
     counts = np.bincount(place, minlength=bins)
     with np.errstate(invalid="ignore"):  # 0/0: an empty bin, NaN.
         mean_score = np.bincount(place, scores, bins) / counts

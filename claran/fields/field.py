@@ -329,13 +329,13 @@ class Field:
         values, whole = self._above_background, np.float32(self.noise)
         sigma = local_noise(values, self._noise_window)
         base = whole if sigma is None else sigma
-        # Numbers of a damaged file may overflow.
-        with np.errstate(over="ignore"):
+        # Numbers of a damaged file may overflow, or their noise be 0 in 32 bits.
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             ratio = values / base
         np.clip(ratio, -HIGHEST_RATIO, HIGHEST_RATIO, out=ratio)
         if sigma is not None:
             return base, ratio, 1.4
-        return base, ratio, 1.6 + float(np.nanmax(ratio)) / DYNAMIC_RANGE
+        return base, ratio, 1.6 + float(np.fmax.reduce(ratio, None)) / DYNAMIC_RANGE
 
     @property
     def _above_background(self) -> Float32[np.ndarray, "ny nx"]:
