@@ -28,7 +28,7 @@ Weights = tuple[list[Any], list[Any]]
 
 
 class CompiledNetwork:
-    """A model's network, compiled once for each size of window.
+    """A model's network, compiled once for each size of window and its settings.
 
     Args:
         model: The model; its network's weights are read when `weights` is called.
@@ -55,8 +55,11 @@ class CompiledNetwork:
         self.batch_size = batch_size
         self.on_cpu = accelerator.current_device().platform == "cpu"
         self._given = function
-        self._function = jax.jit(function or self._detect)
-        self._compiled: set[tuple[int, ...]] = set()
+        computed = function or self._detect
+        self._function = jax.jit(
+            lambda _, *arguments: computed(*arguments), static_argnums=0
+        )
+        self._compiled: set[tuple[Any, ...]] = set()
         self._compiling = threading.Lock()
 
     def __call__(self, weights: Weights, images: np.ndarray, info: np.ndarray) -> Any:
@@ -68,11 +71,13 @@ class CompiledNetwork:
             info: float32 `(b, 3)`, see `claran.fields.preprocessing`.
         """
         batch = {"images": images, "image_info": info}
-        if images.shape in self._compiled:
-            return self._call(weights, batch)
+        settings = self._settings()
+        program = (settings, images.shape)
+        if program in self._compiled:
+            return self._call(settings, weights, batch)
         with self._compiling:  # Two threads would compile one program twice.
-            result = self._call(weights, batch)
-            self._compiled.add(images.shape)
+            result = self._call(settings, weights, batch)
+            self._compiled.add(program)
         return result
 
     def __getstate__(self) -> dict[str, Any]:
@@ -109,9 +114,17 @@ class CompiledNetwork:
             [variable.value for variable in network.non_trainable_variables],
         )
 
-    def _call(self, weights: Weights, batch: dict[str, np.ndarray]) -> Any:
+    def _settings(self) -> str:
+        """Returns what a program has built in, such as thresholds; takes 0.07 ms."""
+        network = self.model.network
+        parts = (network.decoder, network.proposals)
+        return repr([part.get_config() for part in parts])
+
+    def _call(
+        self, settings: str, weights: Weights, batch: dict[str, np.ndarray]
+    ) -> Any:
         with accelerator.single_precision():
-            return jax.device_get(self._function(*weights, batch))
+            return jax.device_get(self._function(settings, *weights, batch))
 
     def _detect(self, trainable: Any, others: Any, batch: Any) -> Any:
         return self.model.network.stateless_call(trainable, others, batch)[0]

@@ -233,6 +233,21 @@ def test_a_program_is_compiled_once_a_size(channels_detector, make_sky_field):
     assert engine.compiled._function._cache_size() == 1
 
 
+@pytest.mark.parametrize("part", ["decoder", "proposals"])
+def test_a_threshold_holds_for_compiled_programs(tiny_channels, sky_fields, part):
+    detector = Detector(tiny_channels())
+    before = alone(detector, sky_fields[:1])
+    name = {"decoder": "nms_threshold", "proposals": "rpn_nms_threshold"}[part]
+    given = {"nms_threshold": None, "rpn_nms_threshold": None}
+    detector.model.set_thresholds(**given | {name: 0.05})
+    changed = alone(detector, sky_fields[:1])
+    assert_equal(changed, alone(Detector(detector.model), sky_fields[:1]))
+    assert len(changed[0]) != len(before[0])
+    default = 0.3 if part == "decoder" else 0.7
+    detector.model.set_thresholds(**given | {name: default})
+    assert_equal(alone(detector, sky_fields[:1]), before)
+
+
 def test_few_fields_are_in_memory(channels_detector, make_sky_field):
     """However many there are to come."""
     loaded, lock = [], threading.Lock()
