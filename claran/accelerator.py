@@ -18,6 +18,7 @@ __all__ = [
     "AcceleratorError",
     "check_not_forked",
     "current_device",
+    "is_forked",
     "is_out_of_memory",
     "join_processes",
     "single_precision",
@@ -39,20 +40,28 @@ def current_device() -> Any:
     """Returns the `jax.Device` that JAX computes on by default."""
     import jax  # noqa: PLC0415 - see above
 
-    check_not_forked()
+    is_forked()
     device = jax.config.jax_default_device  # pyright: ignore[reportAttributeAccessIssue]
     return device if isinstance(device, jax.Device) else jax.devices()[0]
 
 
+def is_forked() -> bool:
+    """Returns whether a parent of this process has used JAX before the fork.
+
+    Then JAX lacks its threads, and would hang.
+    """
+    if not _users:
+        _users.append(os.getpid())
+    return _users[0] != os.getpid()
+
+
 def check_not_forked() -> None:
-    """Checks that JAX has its threads, which a forked process lacks: it would hang.
+    """Checks that JAX has its threads, see `is_forked`.
 
     Raises:
         AcceleratorError: A parent of this process has used JAX before the fork.
     """
-    if not _users:
-        _users.append(os.getpid())
-    if _users[0] != os.getpid():
+    if is_forked():
         raise AcceleratorError(
             "This process was forked from one that had used JAX, whose threads it "
             "lacks. Make processes with multiprocessing.get_context('spawn'), or give "

@@ -72,6 +72,11 @@ class DetectionModel(keras.Model):
         self.class_names = tuple(class_names)
         self.built = True
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        from claran.detection.packed_model import pack  # noqa: PLC0415 - a cycle
+
+        return pack(self, super().__reduce__()).__reduce__()
+
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Returns the outputs of the network."""
         return self.network(inputs, training=training)

@@ -101,7 +101,7 @@ class Engine:
 
         An interrupted run resumes only with the same.
         """
-        settings: dict[str, Any] = {"device": accelerator.current_device().device_kind}
+        settings: dict[str, Any] = {"device": self.compiled.device_kind}
         if not self.compiled.on_cpu:
             settings["--batch_size"] = self.compiled.batch_size
         return settings
@@ -129,6 +129,12 @@ class Engine:
             ImageError: A field cannot be used; not with `skip_unusable`.
             ValueError: The network cannot use fields of this kind.
         """
+        if accelerator.is_forked():
+            yield from _detect_in_fork(
+                self, items, load, score_threshold=score_threshold,
+                skip_unusable=skip_unusable,
+            )  # fmt: skip
+            return
         outputs = self.network_outputs(items, load, skip_unusable=skip_unusable)
         for item, prepared, rows in outputs:
             if isinstance(prepared, ImageError):
@@ -306,6 +312,12 @@ def load_item(
         known = isinstance(item, (str, os.PathLike))
         label = str(item) if known else getattr(item, "name", type(item).__name__)
         raise unusable(str(label), error) from error
+
+
+def _detect_in_fork(*arguments: Any, **options: Any) -> Iterator[FieldResult[Any]]:
+    from claran.detection.forked_engine import detect_in_fork  # noqa: PLC0415 - a cycle
+
+    return detect_in_fork(*arguments, **options)
 
 
 def _submit(queue: CallQueue, item: Item, future: Future[Any]) -> _Waiting[Item]:

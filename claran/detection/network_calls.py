@@ -53,7 +53,9 @@ class CompiledNetwork:
             raise ValueError(f"`batch_size` must be positive, got {batch_size}.")
         self.model = model
         self.batch_size = batch_size
-        self.on_cpu = accelerator.current_device().platform == "cpu"
+        device = accelerator.current_device()
+        self.on_cpu = device.platform == "cpu"
+        self.device_kind = str(device.device_kind)
         self._given = function
         computed = function or self._detect
         self._function = jax.jit(
@@ -71,7 +73,7 @@ class CompiledNetwork:
             info: float32 `(b, 3)`, see `claran.fields.preprocessing`.
         """
         batch = {"images": images, "image_info": info}
-        settings = self._settings()
+        settings = self.settings()
         program = (settings, images.shape)
         if program in self._compiled:
             return self._call(settings, weights, batch)
@@ -101,6 +103,12 @@ class CompiledNetwork:
             return self.batch_size
         return max(1, min(MAX_WINDOWS, CALL_PIXELS // (rows * columns)))
 
+    def settings(self) -> str:
+        """Returns what a program has built in, such as thresholds; takes 0.07 ms."""
+        network = self.model.network
+        parts = (network.decoder, network.proposals)
+        return repr([part.get_config() for part in parts])
+
     def weights(self) -> Weights:
         """Returns the network's present trainable and other weights.
 
@@ -113,12 +121,6 @@ class CompiledNetwork:
             [variable.value for variable in network.trainable_variables],
             [variable.value for variable in network.non_trainable_variables],
         )
-
-    def _settings(self) -> str:
-        """Returns what a program has built in, such as thresholds; takes 0.07 ms."""
-        network = self.model.network
-        parts = (network.decoder, network.proposals)
-        return repr([part.get_config() for part in parts])
 
     def _call(
         self, settings: str, weights: Weights, batch: dict[str, np.ndarray]
