@@ -8,6 +8,7 @@ import keras
 from claran.detection.finisher import Finisher, finisher_from_config
 from claran.fields.preprocessing import Preprocessor
 from claran.fields.preprocessor_config import preprocessor_from_config
+from claran.models.layer_precision import float32_layers
 
 __all__ = ["DetectionModel", "check_thresholds"]
 
@@ -119,6 +120,7 @@ class DetectionModel(keras.Model):
         }
 
     @classmethod
+    @float32_layers()
     def from_config(
         cls, config: dict[str, Any], custom_objects: Any = None
     ) -> "DetectionModel":

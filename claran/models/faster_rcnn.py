@@ -15,6 +15,7 @@ from claran.layers.box_decoder import BoxDecoder, RawDetections
 from claran.layers.proposals import Proposals
 from claran.layers.roi_sampler import RoiSampler
 from claran.models.head import BoxHead
+from claran.models.layer_precision import float32_layers
 from claran.models.rpn import Rpn
 from claran.ops import losses
 from claran.ops.targets import Targets
@@ -263,6 +264,7 @@ class FasterRcnn(keras.Model):
         }
 
     @classmethod
+    @float32_layers()
     def from_config(
         cls, config: dict[str, Any], custom_objects: Any = None
     ) -> "FasterRcnn":

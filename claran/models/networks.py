@@ -8,6 +8,7 @@ from claran.layers.proposals import Proposals
 from claran.layers.roi_sampler import RoiSampler
 from claran.models.faster_rcnn import FasterRcnn
 from claran.models.head import BoxHead
+from claran.models.layer_precision import float32_layers
 from claran.models.pyramid import pyramid
 from claran.models.rpn import Rpn
 from claran.models.vgg16 import vgg16
@@ -18,6 +19,7 @@ CHANNELS = 5  # Of `claran.fields.channels.CHANNELS`, which models may not impor
 NUM_CLASSES = 6  # Of Radio Galaxy Zoo.
 
 
+@float32_layers()
 def claran_v01(
     *,
     num_classes: int = NUM_CLASSES,
@@ -68,6 +70,7 @@ def claran_v01(
     )
 
 
+@float32_layers()
 def claran_first(
     *,
     num_classes: int = NUM_CLASSES,

@@ -39,7 +39,7 @@ def pyramid(
         A model from `(b, rows, columns, channels)` to `(b, rows / 4, columns / 4,
         features)`. Rows and columns must be multiples of `2 ** len(widths)`.
     """
-    images = keras.Input((None, None, channels), name="images")
+    images = keras.Input((None, None, channels), dtype="float32", name="images")
     x, levels = images, []
     for level, (width, depth) in enumerate(zip(widths, depths, strict=True), start=1):
         x = _conv(x, width, f"down{level}", strides=2)

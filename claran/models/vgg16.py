@@ -36,7 +36,7 @@ def vgg16(
         `(b, rows // 16, columns // 16, widths[-1])`. The layers have the names of the
         paper, conv1_1 to conv5_3.
     """
-    pictures = keras.Input((None, None, 3), name="pictures")
+    pictures = keras.Input((None, None, 3), dtype="float32", name="pictures")
     offset: Any = [-value for value in BGR_MEAN]
     x = keras.layers.Rescaling(1.0, offset=offset, name="subtract_mean")(pictures)
     for block, (depth, width) in enumerate(zip(DEPTHS, widths, strict=True), start=1):

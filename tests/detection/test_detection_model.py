@@ -161,3 +161,20 @@ class TestNothingIsExecuted:
 
         rewrite(path, change)
         self.assert_refused(path, "")
+
+
+@pytest.mark.parametrize("policy", ["float16", "mixed_bfloat16", "bfloat16"])
+def test_no_policy_of_keras_changes_a_model(model, images, policy, tmp_path):
+    path = tmp_path / "model.keras"
+    model.save(path)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        loaded = load_model(path)
+        assert keras.config.dtype_policy().name == policy
+        again = DetectionModel.from_config(json.loads(json.dumps(model.get_config())))
+        again.set_weights(model.get_weights())
+        for one in (loaded, again):
+            assert_same_detector(one, model, images)
+    finally:
+        keras.config.set_dtype_policy(before)
