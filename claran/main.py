@@ -111,15 +111,15 @@ def run() -> None:
         # The reader of the output, such as `head`, has ended. Python flushes once more.
         # The status is the shell's for it.
         common.discard_output()
-        sys.exit(141)
+        interrupts.end_at_once(141)
     except (OSError, common.UsageError) as error:
         common.discard_output()
         _fail(error)
-        sys.exit(1)
+        interrupts.end_at_once(1)
     except Exception as error:
         _fail(error, f"{_sentence(error)} This is a fault of claran; please report it "
             "with what the same command shows with --debug.")  # fmt: skip
-        sys.exit(1)
+        interrupts.end_at_once(1)
 
 
 def call(mode: str, **values: Any) -> None:

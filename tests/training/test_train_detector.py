@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shutil
 
+import jax
 import numpy as np
 import pytest
 
@@ -152,3 +153,18 @@ def test_the_seed_decides_the_first_weights(narrow, labelled, tmp_path, monkeypa
         models.append(load_model(session.output / "best.keras"))
     for a, b in zip(*(model.get_weights() for model in models), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_in_64_bits_it_is_the_same(small, labelled, tmp_path):
+    """JAX_ENABLE_X64 is for other programs of the user."""
+    weights = []
+    for wide in (False, True):
+        session = small(tmp_path / str(wide), steps=2, seed=5)
+        jax.config.update("jax_enable_x64", wide)
+        try:
+            trained(session, labelled, labelled.fields)
+        finally:
+            jax.config.update("jax_enable_x64", False)
+        weights.append(load_model(session.output / "best.keras").get_weights())
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, other)
