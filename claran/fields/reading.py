@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import numbers
 import os
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from jaxtyping import UInt8
 
 from claran.errors import ImageError
 from claran.fields.field import Field
-from claran.io.paths import FITS_ENDINGS, split_hdu
+from claran.io.paths import FITS_ENDINGS, require_file, split_hdu
 from claran.sky.file_kinds import is_fits, is_picture
 from claran.sky.images import (
     SkyImage,
@@ -121,9 +122,10 @@ def with_beam(
     """
     if beam_arcsec is None:
         return image
-    if not 0 < beam_arcsec < math.inf:
+    number = isinstance(beam_arcsec, numbers.Real)
+    if not (number and 0 < beam_arcsec < math.inf):
         raise ValueError(
-            f"`beam_arcsec` must be positive and finite, got {beam_arcsec}."
+            f"`beam_arcsec` must be positive and finite, got {beam_arcsec!r}."
         )
     if image.pixel_arcsec is None and survey is None:
         raise ImageError(
@@ -165,6 +167,7 @@ def is_fits_file(path: str | os.PathLike) -> bool:
         path: The file; it may be missing.
     """
     try:
+        require_file(path)
         with Path(path).open("rb") as file:
             return is_fits(file.read(16))
     except (OSError, ValueError):

@@ -21,6 +21,7 @@ __all__ = [
     "infrared_name",
     "pair_infrared",
     "readable",
+    "require_file",
     "split_hdu",
     "table_names",
     "to_ascii",
@@ -97,8 +98,9 @@ def from_ascii(text: str) -> str:
 def expand(names: Iterable[str], endings: tuple[str, ...] | None) -> list[Path]:
     """Returns the files of the given names, in order; files in a folder are sorted.
 
-    Hidden files in folders are passed over. Links whose target is missing are returned,
-    so that whoever reads them can name them.
+    A file that is named twice is returned once. Hidden files in folders are passed
+    over. Links whose target is missing, pipes and devices in folders are returned, so
+    that whoever reads them can name them.
 
     Args:
         names: Files, folders, patterns (`*`, `?`, `[...]`), or `@list.txt`, a text file
@@ -108,7 +110,8 @@ def expand(names: Iterable[str], endings: tuple[str, ...] | None) -> list[Path]:
     Raises:
         ImageError: There is no file of a name.
     """
-    return _expand(names, endings or FITS_ENDINGS + PICTURE_ENDINGS, ())
+    found = _expand(names, endings or FITS_ENDINGS + PICTURE_ENDINGS, ())
+    return list({os.path.abspath(path): path for path in found}.values())
 
 
 def _expand(
@@ -126,7 +129,8 @@ def _expand(
         elif os.path.isdir(path):
             paths += _in_folder(path, endings)
         elif os.path.lexists(path):
-            paths.append(_require_file(path))
+            require_file(path)
+            paths.append(Path(path))
         elif os.path.isfile(split_hdu(Path(path))[0]):
             paths.append(Path(path))
         else:
@@ -166,7 +170,7 @@ def _in_folder(name: str, endings: tuple[str, ...]) -> list[Path]:
         for path in Path(name).iterdir()
         if path.name.lower().endswith(endings)
         and not path.name.startswith(".")  # Such as the ._a.fits of macOS.
-        and _may_be_file(path)
+        and not path.is_dir()
     )
     if not found:
         raise ImageError(
@@ -175,13 +179,20 @@ def _in_folder(name: str, endings: tuple[str, ...]) -> list[Path]:
     return found
 
 
-def _require_file(name: str) -> Path:
-    path = Path(name)
-    if path.is_file():
-        return path
-    if path.is_symlink():
+def require_file(name: str | os.PathLike) -> None:
+    """Refuses what is there but is no file: opening a pipe waits for ever.
+
+    Args:
+        name: The path; folders and what is missing pass, as the system names them.
+
+    Raises:
+        ImageError: It is a broken link, a pipe or a device.
+    """
+    if os.path.isfile(name) or os.path.isdir(name) or not os.path.lexists(name):
+        return
+    if os.path.islink(name) and not os.path.exists(name):
         raise ImageError(
-            f"{name}: is a link to {os.readlink(path)}, which is not a file; mend it."
+            f"{name}: is a link to {os.readlink(name)}, which is not there; mend it."
         )
     raise ImageError(f"{name}: is a device or a pipe; give a file.")
 
@@ -195,7 +206,7 @@ def _matches(name: str) -> list[Path]:
     literal = glob.escape(str(Path(*folders[:count]))) if count else ""
     pattern = os.path.join(literal, *Path(name).parts[count:])
     matches = map(Path, sorted(glob.glob(pattern, recursive=True)))
-    found = [path for path in matches if _may_be_file(path)]
+    found = [path for path in matches if not path.is_dir()]
     if found:
         return found
     if glob.has_magic(name):
@@ -204,11 +215,6 @@ def _matches(name: str) -> list[Path]:
             "other characters); check the path."
         )
     raise ImageError(f"{name}: no such file; check the path.")
-
-
-def _may_be_file(path: Path) -> bool:
-    """Returns whether this is a file, or a link whose target is missing."""
-    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def pair_infrared(radio: Sequence[Path], infrared: Sequence[Path]) -> dict[Path, Path]:

@@ -20,7 +20,7 @@ import numpy as np
 from astropy.io import fits
 
 from claran.errors import ImageError
-from claran.io.paths import split_hdu
+from claran.io.paths import require_file, split_hdu
 from claran.sky.file_kinds import file_kind, wrong_kind
 from claran.sky.hdu_choice import ImagePlane, choose_image
 from claran.sky.tiled_images import check_tiles
@@ -75,6 +75,7 @@ def read_fits(
         return _read(io.BytesIO(source), len(source), label or "bytes", None)
     path, wanted = split_hdu(Path(source))
     label = label or str(path)
+    require_file(path)
     try:
         with path.open("rb") as stream:
             return _read(stream, path.stat().st_size, label, wanted)
@@ -314,8 +315,10 @@ def _plane(hdu: _Hdu) -> ImagePlane:
     cards = hdu.cards
     name, unit = cards.get("EXTNAME", ""), cards.get("BUNIT", "")
     if _is_tiled(hdu):
-        return ImagePlane(_shape(cards, name, "Z"), name, unit)
+        is_bytes = cards.get("ZBITPIX") == "8" and "BSCALE" not in cards
+        return ImagePlane(_shape(cards, name, "Z"), name, unit, is_bytes)
     if "SIMPLE" in cards or cards.get("XTENSION") in ("IMAGE", "IUEIMAGE"):
         shape = _shape(cards, name)
-        return ImagePlane(shape or None, name, unit)
+        is_bytes = cards.get("BITPIX") == "8" and "BSCALE" not in cards
+        return ImagePlane(shape or None, name, unit, is_bytes)
     return ImagePlane(None, name, unit)

@@ -15,6 +15,7 @@ from astropy.wcs import WCS
 from jaxtyping import Float32, Shaped, UInt8
 
 from claran.errors import ImageError
+from claran.io.paths import require_file
 from claran.io.silencing import without_warnings
 from claran.sky.beams import Beam, beam_notes, read_beam
 from claran.sky.blanks import blank_pixels
@@ -182,6 +183,7 @@ def read_picture(source: Any) -> UInt8[np.ndarray, "h w 3"]:
     """
     if isinstance(source, (str, os.PathLike)):
         label = str(source)
+        require_file(source)
         try:
             content = Path(source).read_bytes()
         except (OSError, ValueError) as error:
@@ -302,7 +304,9 @@ def _from_hdus(hdus: Any, label: str) -> FitsImage:
 
 def _plane_of(hdu: Any) -> ImagePlane:
     shape = tuple(hdu.shape) if hdu.is_image and hdu.shape else None
-    return ImagePlane(shape, str(hdu.name), card_text(hdu.header, "BUNIT"))
+    is_bytes = card_text(hdu.header, "BITPIX") == "8" and "BSCALE" not in hdu.header
+    unit = card_text(hdu.header, "BUNIT")
+    return ImagePlane(shape, str(hdu.name), unit, is_bytes)
 
 
 def _from_nddata(source: Any, label: str) -> _Raw:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from claran.errors import ImageError
+from claran.fields.reading import read_infrared
 from claran.io.paths import (
     bare_name,
     expand,
@@ -15,6 +16,7 @@ from claran.io.paths import (
     table_names,
     to_ascii,
 )
+from claran.sky.images import read_picture, read_sky_image
 
 FITS = (".fits", ".fits.gz")
 
@@ -199,9 +201,26 @@ def test_broken_links_are_kept_in_folders_and_refused_alone(odd):
 
 def test_devices_and_pipes_are_refused(odd):
     os.mkfifo("pipe.fits")
-    for name in ("/dev/zero", "pipe.fits"):
+    Path("zero.png").symlink_to("/dev/zero")
+    for name in ("/dev/zero", "pipe.fits", "zero.png"):
         with pytest.raises(ImageError, match="is a device or a pipe; give a file"):
             expand([name], FITS)
+        for read in (read_sky_image, read_picture, read_infrared):  # None waits.
+            with pytest.raises(ImageError, match="is a device or a pipe; give a file"):
+                read(name)
+
+
+def test_pipes_in_folders_are_kept_as_broken_links_are(odd):
+    Path("some.fits").mkdir()
+    os.mkfifo("some.fits/a.fits")
+    Path("some.fits/b.fits").mkdir()
+    for name in ("some.fits", "some.fits/*.fits"):
+        assert expand([name], FITS) == paths("some.fits/a.fits")
+
+
+def test_a_file_that_is_named_twice_is_read_once(odd):
+    names = ["sky/é.fits", "./sky/../sky/é.fits", "sky"]
+    assert len(expand(names, FITS)) == len(expand(["sky"], FITS))
 
 
 def test_lists_that_are_no_lists(odd):
