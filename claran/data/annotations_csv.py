@@ -21,6 +21,7 @@ A field without a source has one line with its name and nothing else.
 """
 
 import csv
+import math
 import os
 import reprlib
 from collections.abc import Iterator, Sequence
@@ -258,8 +259,10 @@ def _degrees(row: dict[str, str], key: str) -> list[float]:
 
 def _host(row: dict[str, str]) -> tuple[float, float] | None:
     host = _number(row, "host_ra"), _number(row, "host_dec")
-    # Surveys have -99 or -999 if there is none.
-    return host if abs(host[0]) <= 360 and abs(host[1]) <= 90 else None
+    # Surveys have -99 or -999 if there is none. Others that are not on the sky are
+    # reported where the image's WCS is known.
+    unknown = any(math.isnan(value) or -1e5 < value <= -99 for value in host)
+    return None if unknown else host
 
 
 def _split(row: dict[str, str]) -> str:

@@ -11,12 +11,13 @@ from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 from jaxtyping import Float, UInt8
 
-from claran.data.annotations import FieldLabels, LabelledObject
+from claran.data.annotations import LARGEST_EDGE, FieldLabels, LabelledObject
 from claran.data.sky_splits import position_from_name
 from claran.errors import ImageError, unusable
 from claran.fields.field import Field
 from claran.fields.objects import Objects
 from claran.io.paths import FITS_ENDINGS
+from claran.io.silencing import without_warnings
 from claran.sky.images import SkyImage, read_picture, read_sky_image
 from claran.sky.infrared_pictures import infrared_field
 from claran.sky.pictures import picture_to_array
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 JANSKY = {"mjy": 1e-3, "ujy": 1e-6}  # Units of headers other than Jy, in Jy.
+OFF_SKY = "position off the image's sky"  # Left out.
 
 Problems = list[tuple[str, str]]
 """Kinds and messages of problems, for a `Report`."""
@@ -125,11 +127,12 @@ def _load_pair(
             reason = str(unusable(str(files.picture), error))
             problems.append(("unusable infrared image", reason))
     labelled, cut = _inside(files.labels, radio.values.shape)
+    objects, lost = _objects(files.labels.name, labelled, classes, radio.wcs)
     field = Field(
         files.labels.name,
         image=radio,
         picture=picture,
-        objects=_objects(labelled, classes, radio.wcs),
+        objects=objects,
         survey=survey,
         noise=noise,
     )
@@ -140,7 +143,7 @@ def _load_pair(
             f"{path}: cannot estimate the noise, as over half of the pixels share one "
             "value; set blank pixels to NaN."
         ) from None
-    return Loaded(field, labelled), problems + cut
+    return Loaded(field, labelled), problems + cut + lost
 
 
 def _load_picture(
@@ -157,7 +160,7 @@ def _load_picture(
         )
         return None, [("malformed", message)]
     labelled, cut = _inside(labels, shape)
-    objects = _objects(labelled, classes, None)
+    objects, _ = _objects(labels.name, labelled, classes, None)
     if objects.host is not None:
         x, y = objects.host.T  # The picture's y runs down.
         host = np.stack([x, len(picture) - y], axis=1)
@@ -168,44 +171,71 @@ def _load_picture(
 
 
 def _objects(
-    labelled: Sequence[LabelledObject], classes: Sequence[str], wcs: WCS | None
-) -> Objects:
+    name: str,
+    labelled: Sequence[LabelledObject],
+    classes: Sequence[str],
+    wcs: WCS | None,
+) -> tuple[Objects, Problems]:
     numbers = {code: number for number, code in enumerate(classes, start=1)}
     labels = np.array([numbers.get(o.code, 0) for o in labelled], np.int32)
-    with np.errstate(over="ignore"):  # Of consensus and places that make no sense.
-        return Objects(
-            boxes=np.array([o.box for o in labelled], np.float32).reshape(-1, 4),
-            labels=labels,
-            ignored=np.array([o.ignore for o in labelled], bool) | (labels < 1),
-            consensus=np.array([o.consensus for o in labelled], np.float32),
-            **_positions(labelled, wcs),
-        )
+    positions, problems = _positions(name, labelled, wcs)
+    consensus = np.array([o.consensus for o in labelled], float)
+    odd = (consensus < 0) | (consensus > 1)
+    for value in consensus[odd]:
+        problems.append(("consensus not from 0 to 1", f"{name}: {value:g}"))
+    objects = Objects(
+        boxes=np.array([o.box for o in labelled], np.float32).reshape(-1, 4),
+        labels=labels,
+        ignored=np.array([o.ignore for o in labelled], bool) | (labels < 1),
+        consensus=np.where(odd, np.nan, consensus).astype(np.float32),
+        **positions,
+    )
+    return objects, problems
 
 
-def _positions(objects: Sequence[LabelledObject], wcs: WCS | None) -> dict[str, Any]:
-    """Returns hosts (NaN if unknown) and components in pixels, edges."""
+def _positions(
+    name: str, objects: Sequence[LabelledObject], wcs: WCS | None
+) -> tuple[dict[str, Any], Problems]:
+    """Returns hosts (NaN if unknown) and components in pixels, edges, and problems."""
     host = np.full((len(objects), 2), np.nan, np.float32)
-    places, owners = [np.empty((0, 2))], []
+    places, owners, problems = [np.empty((0, 2))], [], []
     for number, entry in enumerate(objects):
         if entry.host is not None:
             host[number] = entry.host
-        if wcs is not None and entry.host_sky is not None:
+        if wcs is None:
+            continue
+        if entry.host_sky is not None:
             host[number] = _to_pixels(wcs, np.array([entry.host_sky]))[0]
-        if wcs is not None and len(entry.component_sky):
-            places.append(_to_pixels(wcs, entry.component_sky))
-            owners += [number] * len(entry.component_sky)
-    return {
+            if np.isnan(host[number]).any():
+                problems.append((OFF_SKY, f"{name}: host at {entry.host_sky}"))
+        if len(entry.component_sky):
+            pixels = _to_pixels(wcs, entry.component_sky)
+            there = ~np.isnan(pixels).any(axis=1)
+            for ra, dec in entry.component_sky[~there].tolist():
+                problems.append((OFF_SKY, f"{name}: component at {(ra, dec)}"))
+            places.append(pixels[there])
+            owners += [number] * int(there.sum())
+    positions = {
         "host": host,
         "component_positions": np.concatenate(places).astype(np.float32),
         "component_objects": np.array(owners, np.int32),
     }
+    return positions, problems
 
 
 def _to_pixels(wcs: WCS, sky: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
-    """Returns pixels, edges, of right ascensions and declinations in degrees."""
-    x, y = wcs.world_to_pixel(SkyCoord(*sky.T, unit="deg"))
+    """Returns pixels, edges, of right ascensions and declinations in degrees.
+
+    NaN for what is no position, or is not on the part of the sky that the WCS shows.
+    """
+    on_sky: Any = (np.abs(sky) <= (360, 90)).all(axis=1)
+    known = np.where(on_sky[:, None], sky, 0.0)
+    with without_warnings():
+        x, y = wcs.world_to_pixel(SkyCoord(*known.T, unit="deg"))
     # A WCS counts from the center of the first pixel.
-    return np.column_stack([np.asarray(x), np.asarray(y)]) + 0.5
+    pixels = np.column_stack([np.asarray(x), np.asarray(y)]) + 0.5
+    good: Any = on_sky & (np.abs(pixels) <= LARGEST_EDGE).all(axis=1)
+    return np.where(good[:, None], pixels, np.nan)
 
 
 def _inside(

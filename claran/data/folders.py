@@ -90,7 +90,7 @@ def find_pairs(
         raise ImageError(
             f"{folder}: none of the {len(labels.fields)} fields in {TABLE} has a FITS "
             f"file of its name, such as {without_ending(first.name)}.fits; see "
-            "README.md for the layout."
+            f"README.md for the layout. Problems: {report}."
         )
     return found, labels
 

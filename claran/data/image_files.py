@@ -50,9 +50,11 @@ def match_files(
     """Returns the file of each field, None for a field without one.
 
     The path that a label gives goes first. For labels whose path is not there, files
-    with the same name in any folder are taken, then those with the same name by the
-    next key. No file belongs to two fields. Of several files the one is taken whose
-    folders are most like those of the label.
+    with the same name are taken if folders were added or left out above them, then
+    those with the same name by the next key. A file in another folder than the label's
+    is not taken: `train/a.png` is another image than `val/a.png`. No file belongs to
+    two fields. Of several files the one is taken whose folders are most like those of
+    the label.
 
     Args:
         folder: The folder.
@@ -62,7 +64,8 @@ def match_files(
             the folder".
         keys: What files are known by, made of their names.
         report: Receives the problems. A file that is known by the same as one in use is
-            a "duplicated image".
+            a "duplicated image"; one that would be taken but for its folder is an
+            "image of another folder".
     """
     places = [[_place(name, report) for name in names] for names in wanted]
     found: list[Path | None] = [None] * len(wanted)
@@ -75,7 +78,11 @@ def match_files(
             index.setdefault(key(_relative(path, folder)), []).append(path)
         for number in order:
             for place in places[number]:
-                free = [p for p in index.get(key(place), []) if p not in used]
+                free = [
+                    path for path in index.get(key(place), [])
+                    if path not in used
+                    and not _apart(_relative(path, folder), places[number])
+                ]  # fmt: skip
                 if free and found[number] is None:
                     # The first of those that are alike.
                     best = max(free, key=lambda p: _alike(_relative(p, folder), place))
@@ -86,7 +93,19 @@ def match_files(
         beside = by_key.get(keys[-1](path.name))
         if beside is not None and path not in used:
             report.add("duplicated image", f"{path} beside {beside}")
+    free_names = {path.name: path for path in files if path not in used}
+    for own, path in zip(places, found, strict=True):
+        if path is None and own[0].name in free_names:
+            what = f"{own[0]}: {free_names[own[0].name]} is not taken for it"
+            report.add("image of another folder", what)
     return found
+
+
+def _apart(path: PurePosixPath, places: Sequence[PurePosixPath]) -> bool:
+    """Returns whether a path is in a folder of another name than one of others."""
+    folders = {place.parent.name.lower() for place in places if place.parent.name}
+    own = path.parent.name.lower()
+    return bool(own and folders) and folders != {own}
 
 
 def _place(name: str, report: Report) -> PurePosixPath:

@@ -299,6 +299,17 @@ def test_no_name_leads_out_of_the_folder(tmp_path, name, inside):
     assert source.report.counts == {"outside of the folder": 1} | missing
 
 
+def test_a_picture_of_another_folder_is_not_taken(tmp_path):
+    for name in ("train/a.png", "val/b.png", "c.png"):
+        write_picture(tmp_path / name)
+    path = coco_of(tmp_path, "val/a.png", "val/b.png", "images/c.png")
+    source = open_source(path, "all")
+    assert [source[i].name for i in range(len(source))] == ["b", "c"]
+    (said,) = source.report.messages["image of another folder"]
+    assert said.startswith("val/a.png: ") and "train/a.png is not taken" in said
+    assert source.report.counts["missing image"] == 1
+
+
 def test_links_in_the_folder_are_followed(tmp_path):
     write_picture(tmp_path / "elsewhere/a.png")
     (tmp_path / "data").mkdir()
