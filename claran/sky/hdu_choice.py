@@ -1,5 +1,6 @@
 """The choice of the science image among the HDUs of a FITS file."""
 
+import math
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,10 +13,13 @@ __all__ = ["ImagePlane", "choose_image", "cube_message", "wrong_shape"]
 AUXILIARY = re.compile(
     r"(?:^|[\W_\d])(?:weights?|weightmap|wht|wgt|wt|rms|noise|sigma|std|stddev|"
     r"err|errors?|uncert|uncertainty|var|variance|ivar|invvar|mask|dq|flags?|qual|"
-    r"quality|cov|cover|coverage|exp|exptime|exposure|nobs|sens|sensitivity|psf)"
+    r"quality|cov|cover|coverage|exp|exptime|exposure|nobs|sens|sensitivity|psf|"
+    r"bkg|bg|background|pb|primary[\W_]?beam|resid|residuals?|model|chi2|fwhm)"
     r"(?:$|[\W_\d])",
     re.IGNORECASE,
 )
+
+PREVIEW = 16  # Times the pixels of a preview, that the image itself has at least.
 
 
 class ImagePlane(NamedTuple):
@@ -24,6 +28,7 @@ class ImagePlane(NamedTuple):
     shape: tuple[int, ...] | None  # None for an HDU that is no image.
     name: str = ""
     unit: str = ""
+    is_bytes: bool = False  # Whether its values are small whole numbers, as of masks.
 
 
 def choose_image(
@@ -32,7 +37,8 @@ def choose_image(
     """Returns the number of the HDU with the science image, and a note or "".
 
     Without `wanted` it is the first one with an image of two axes that is not by name
-    or unit an image of weights, noise, a mask or the like.
+    or unit an image of weights, noise, a mask or the like, nor a mask or a preview by
+    its bytes or its size.
 
     Args:
         planes: One for each HDU.
@@ -47,11 +53,7 @@ def choose_image(
     images = [i for i, plane in enumerate(planes) if _is_plane(plane.shape)]
     if not images:
         raise ImageError(_no_image(planes, label))
-    science = [
-        i for i in images
-        if not AUXILIARY.search(planes[i].name) and not AUXILIARY.search(planes[i].unit)
-    ]  # fmt: skip
-    chosen = (science or images)[0]
+    chosen = _science(planes, images)
     if len(images) == 1:
         return chosen, ""
     name = f" ({planes[chosen].name})" if planes[chosen].name else ""
@@ -60,6 +62,21 @@ def choose_image(
         f"HDU {chosen}{name} of {len(images)} images in the file is taken; for another "
         f"one give its number or name in brackets, as in FILE.fits[{other}]"
     )
+
+
+def _science(planes: Sequence[ImagePlane], images: Sequence[int]) -> int:
+    """Returns the number of the science image among images."""
+    largest = max(math.prod(planes[i].shape or ()) for i in images)
+    tests = (
+        lambda plane: not AUXILIARY.search(plane.name),
+        lambda plane: not AUXILIARY.search(plane.unit),
+        lambda plane: not plane.is_bytes,
+        lambda plane: math.prod(plane.shape or ()) * PREVIEW > largest,
+    )
+    left = list(images)
+    for test in tests:
+        left = [i for i in left if test(planes[i])] or left
+    return left[0]
 
 
 def wrong_shape(label: str, shape: tuple[int, ...]) -> str:
@@ -98,8 +115,11 @@ def _no_image(planes: Sequence[ImagePlane], label: str) -> str:
 def _wanted(planes: Sequence[ImagePlane], label: str, wanted: str) -> int:
     names = [plane.name.upper() for plane in planes]
     index = int(wanted) if wanted.isdigit() else None
-    if index is None and wanted.upper() in names:
-        index = names.index(wanted.upper())
+    name, _, version = wanted.upper().rpartition(",")
+    same = [i for i, own in enumerate(names) if own == (name or wanted.upper())]
+    if index is None and same:
+        number = int(version) if name and version.strip().isdigit() else 1
+        index = same[number - 1] if 0 < number <= len(same) else None
     if index is None or index >= len(planes):
         there = ", ".join(f"{i} {name}".strip() for i, name in enumerate(names))
         raise ImageError(f"{label}: has no HDU {wanted}; it has {there}.")

@@ -23,6 +23,7 @@ NUMBERS = (
     "CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2", "CDELT1", "CDELT2", "CROTA2", "CD1_1",
     "CD1_2", "CD2_1", "CD2_2", "PC1_1", "PC1_2", "PC2_1", "PC2_2", "LONPOLE", "LATPOLE",
 )  # fmt: skip
+REFERENCE = ("CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2")
 EQUINOXES = ("EQUINOX", "EPOCH")
 FRAMES = {"J2000": "FK5", "J2000.0": "FK5", "B1950": "FK4", "B1950.0": "FK4"}
 KNOWN_FRAMES = ("FK4", "FK5", "ICRS")
@@ -146,6 +147,10 @@ def _mended(header: fits.Header) -> tuple[fits.Header, tuple[str, ...], str]:
             changes[key] = card_number(header, key)
             if not math.isfinite(changes[key]):
                 return header, (), f"{key} = {value!r} is not a number"
+    missing = [key for key in REFERENCE if card_value(header, key) is None]
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        notes.append(f"{', '.join(missing)} {verb} missing, and 0 is taken")
     for key in EQUINOXES:
         value = card_value(header, key)
         if value is None:
@@ -159,7 +164,7 @@ def _mended(header: fits.Header) -> tuple[fits.Header, tuple[str, ...], str]:
             changes[key] = year
             if value.strip().upper().startswith("B") and "RADESYS" not in header:
                 changes["RADESYS"] = "FK4"
-    changes |= _mended_words(header) | _missing_pv(header)
+    changes |= _mended_words(header) | _missing_pv(header) | _sip_name(header)
     changed = changed_header(header, changes) if changes else header
     return changed, tuple(notes), ""
 
@@ -194,6 +199,17 @@ def _missing_pv(header: fits.Header) -> dict[str, float]:
     if not card_text(header, "CTYPE1").endswith("TPV"):
         return {}
     return {key: 1.0 for key in ("PV1_1", "PV2_1") if key not in header}
+
+
+def _sip_name(header: fits.Header) -> dict[str, str]:
+    """Returns CTYPE with the "-SIP" that belongs to SIP's cards.
+
+    Astropy takes these without it too, but writes a page about it on standard error.
+    """
+    kinds = {key: card_text(header, key) for key in ("CTYPE1", "CTYPE2")}
+    if "A_ORDER" not in header or any(kind[8:] for kind in kinds.values()):
+        return {}
+    return {key: f"{kind}-SIP" for key, kind in kinds.items()}
 
 
 def _parsed(header: fits.Header) -> tuple[WCS | None, str]:

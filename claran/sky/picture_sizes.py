@@ -3,9 +3,9 @@
 import io
 import math
 import re
-import warnings
 
 from claran.errors import ImageError
+from claran.io.silencing import without_warnings
 
 __all__ = ["check_picture"]
 
@@ -34,10 +34,9 @@ def _pixels(content: bytes) -> int:
     from PIL import Image, TiffImagePlugin  # noqa: PLC0415 - few fields have a picture.
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(content)) as picture:
-                return math.prod(picture.size)
+        # Pillow warns of large pictures, and of damaged EXIF data.
+        with without_warnings(), Image.open(io.BytesIO(content)) as picture:
+            return math.prod(picture.size)
     except Image.DecompressionBombError as error:
         return int((re.findall(r"\d+", str(error)) or [MOST_PIXELS + 1])[0])
     except Exception:  # Not a picture, or of a kind that only OpenCV decodes.
@@ -46,7 +45,8 @@ def _pixels(content: bytes) -> int:
         tags = TiffImagePlugin.ImageFileDirectory_v2(content[:8])
         stream = io.BytesIO(content)
         stream.seek(tags.next)
-        tags.load(stream)
+        with without_warnings():
+            tags.load(stream)
         return int(tags[256]) * int(tags[257])
     except Exception:
         return 0

@@ -40,7 +40,7 @@ def science(values, name="SCI", **cards):
     return fits.ImageHDU(values, fits.Header(cards), name=name)
 
 
-@pytest.mark.parametrize("beside", ["WEIGHT", "rms", "sci_mask", "COVERAGE", "ERR"])
+@pytest.mark.parametrize("beside", ["WEIGHT", "rms", "sci_mask", "BKG", "PB"])
 def test_weights_are_passed_over_and_it_is_said(beside, values):
     content = written(
         fits.PrimaryHDU(), science(values + 1, beside), science(values), table()
@@ -73,6 +73,19 @@ def test_other_hdus_are_passed_over_in_silence(first, values):
     assert image.notes == ()
 
 
+@pytest.mark.parametrize(
+    "beside",
+    [np.ones((20, 20), np.uint8), np.ones((2, 3), np.float32)],
+    ids=["mask", "preview"],
+)
+def test_masks_and_previews_without_a_name_are_passed_over(beside, values):
+    content = written(fits.PrimaryHDU(beside), science(values, "", BUNIT="JY/BEAM"))
+    for source in (content, fits.open(io.BytesIO(content))):
+        image = read_sky_image(source)
+        np.testing.assert_array_equal(image.values, values)
+        assert image.notes[0].startswith("HDU 1 of 2 images")
+
+
 def test_the_only_image_is_taken_whatever_its_name(values):
     image = read_sky_image(written(fits.PrimaryHDU(), science(values, "RMS")))
     assert image.notes == () and image.values.shape == values.shape
@@ -83,11 +96,14 @@ def test_hdu_in_brackets(values, tmp_path):
     path.write_bytes(
         written(fits.PrimaryHDU(values), science(values + 1), table(), science(values))
     )
-    for name in ("x.fits[1]", "x.fits[sci]"):
+    for name in ("x.fits[1]", "x.fits[sci]", "x.fits[SCI,1]"):
         image = read_sky_image(tmp_path / name)
         np.testing.assert_array_equal(image.values, values + 1)
         assert image.notes == () and image.name == name
+    third = read_sky_image(tmp_path / "x.fits[sci, 2]").values
+    np.testing.assert_array_equal(third, values)
     for name, message in (
+        ("x.fits[sci,3]", "has no HDU sci,3"),
         ("x.fits[9]", "has no HDU 9; it has 0, 1 SCI, 2, 3 SCI"),
         ("x.fits[rms]", "has no HDU rms"),
         ("x.fits[2]", "HDU 2 is no image"),

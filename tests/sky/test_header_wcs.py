@@ -117,6 +117,19 @@ def test_left_out_and_said(changes, note, pixel):
     assert note in found.notes[-1] and "\n" not in found.notes[-1]
 
 
+def test_missing_reference_is_said(header):
+    del header["CRVAL1"], header["CRPIX2"]
+    image = read(header)
+    assert image.wcs is not None
+    assert image.notes == ("CRVAL1, CRPIX2 are missing, and 0 is taken",)
+
+
+def test_sip_without_its_name(header, capfd):
+    header.update({"A_ORDER": 2, "B_ORDER": 2, "A_2_0": 1e-9, "B_0_2": 1e-9})
+    assert read(header).wcs.sip is not None
+    assert capfd.readouterr() == ("", "")
+
+
 def test_an_image_without_a_wcs_needs_no_note():
     assert read(fits.Header({"BUNIT": "Jy"})).notes == ()
     assert read(make_header(CTYPE1="", CTYPE2="")).notes == ()

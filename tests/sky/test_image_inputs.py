@@ -10,9 +10,11 @@ import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData, Cutout2D, NDData
 from astropy.wcs import WCS
+from PIL import Image
 
 from claran.errors import ImageError
 from claran.sky.images import read_picture, read_sky_image
+from claran.sky.picture_sizes import check_picture
 
 IDAT = b"\0\0\0\0IDAT" + zlib.crc32(b"IDAT").to_bytes(4)
 
@@ -107,6 +109,20 @@ def test_anything_else_gets_one_line(source, message):
     with pytest.raises(ImageError, match=message) as info:
         read_sky_image(source)
     assert "\n" not in str(info.value)
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".tif"])
+def test_damaged_exif_data_is_no_matter(ending):
+    made = io.BytesIO()
+    exif = Image.Exif()
+    exif[271] = "a camera of some maker"
+    kind = {".jpg": "JPEG", ".tif": "TIFF"}[ending]
+    Image.new("RGB", (20, 10)).save(made, kind, exif=exif)
+    content = made.getvalue().replace(b"\x0f\x01\x02\x00", b"\x0f\x01\x02\xff")
+    content = content.replace(b"\x01\x0f\x00\x02", b"\x01\x0f\x00\x02\xff\xff\xff\xff")
+    assert content != made.getvalue()
+    check_picture(content, "a picture")  # Warnings are errors in the tests.
+    check_picture(content[: len(content) // 2], "a picture")
 
 
 def test_a_huge_picture_is_refused_before_it_is_decoded(tmp_path):
