@@ -138,6 +138,9 @@ def use_accelerator(
 
     if keep_freed_memory:
         _keep_freed_memory()
+    # What a user may have set to find faults in programs of their own.
+    jax.config.update("jax_numpy_rank_promotion", "allow")
+    jax.config.update("jax_transfer_guard", "allow")
     if name != "auto":
         jax.config.update("jax_platforms", "cuda" if name == "gpu" else name)
     try:
@@ -169,12 +172,13 @@ def _missing(name: str) -> str:
             f"--accelerator={name}: JAX finds no {name.upper()} here. "
             f"{REMEDIES.get(name, '')} Or give --accelerator=auto."
         )
-    platforms = os.environ.get("JAX_PLATFORMS")
-    if platforms:
-        return (
-            f"The environment variable JAX_PLATFORMS={platforms} names no device that "
-            "JAX finds here; unset it, set it to cpu, or give --accelerator=cpu."
-        )
+    for variable in ("JAX_PLATFORMS", "JAX_PLATFORM_NAME"):
+        platforms = os.environ.get(variable)
+        if platforms:
+            return (
+                f"The environment variable {variable}={platforms} names no device that "
+                "JAX finds here; unset it, set it to cpu, or give --accelerator=cpu."
+            )
     return "JAX finds no device here; give --accelerator=cpu."
 
 

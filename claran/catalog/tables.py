@@ -188,6 +188,7 @@ def write_table(table: QTable, path: str | os.PathLike) -> None:
     An existing file is replaced only when the new one is complete. In all formats but
     ECSV, the center is written as `ra` and `dec`, in degrees. In CSV a text that a
     spreadsheet would run as a formula has a single quote before it; see `plain_cell`.
+    ECSV, which Astropy reads, keeps every text as it is.
     FITS knows only ASCII: other characters are spelled as `claran.io.paths.to_ascii`
     does.
 
@@ -200,9 +201,9 @@ def write_table(table: QTable, path: str | os.PathLike) -> None:
         OSError: The file cannot be written.
     """
     path, astropy_format = Path(path), table_format(path)
-    if path.suffix == ".csv":
+    if astropy_format == "ascii.csv":
         table = _with_plain_text(table)
-    if path.suffix != ".ecsv" and "center" in table.colnames:
+    if astropy_format != "ascii.ecsv" and "center" in table.colnames:
         table = _with_degrees(table)
     options = {}
     if astropy_format == "fits":
@@ -231,7 +232,7 @@ def table_format(path: str | os.PathLike) -> str:
     Raises:
         ValueError: The ending is not that of a format.
     """
-    suffix = Path(path).suffix
+    suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
         raise ValueError(
             f"{path}: must end in one of {', '.join(FORMATS)}, the formats of tables."

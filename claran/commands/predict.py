@@ -106,7 +106,7 @@ def predict() -> None:
         beam_arcsec=FLAGS.beam,
         tell=say,
     )
-    for line in notes_for_user(found.assumed, found.noted, found.fields):
+    for line in notes_for_user(found.assumed, found.noted, found.fields, found.first):
         say(line)
     say(
         f"{len(found.table)} detections in {found.fields} fields: {output} "

@@ -225,9 +225,10 @@ class Detector:
             ValueError: The score is not in [0, 1].
         """
         if score_threshold is not None:
-            if not 0 <= score_threshold <= 1:
+            number = isinstance(score_threshold, float | int | np.floating)
+            if not (number and 0 <= score_threshold <= 1):
                 raise ValueError(
-                    f"`score_threshold` must be in [0, 1], got {score_threshold}."
+                    f"`score_threshold` must be in [0, 1], got {score_threshold!r}."
                 )
             return score_threshold
         if all_hypotheses:

@@ -42,7 +42,7 @@ class FileResult(NamedTuple):
     detections: Detections  # As in tables, see `claran.detection.detector.table_rows`.
     used: bool  # False for a file that cannot be used.
     assumed: str  # Assumptions about the field.
-    noted: str  # Notes on its header, or why it is passed over without an error.
+    noted: str  # Notes on its header, or why it is passed over.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,6 +57,7 @@ class Prediction:
             over.
         assumed: Number of fields for each assumption that was made.
         noted: Number of files for each note, such as on their headers.
+        first: The first file with each assumption and note.
     """
 
     table: QTable
@@ -65,6 +66,7 @@ class Prediction:
     infrared: tuple[str, ...] = ()
     assumed: Mapping[str, int]
     noted: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    first: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __repr__(self) -> str:
         return (
@@ -147,6 +149,9 @@ def predict_files(
         tell(_infrared_note(prediction.infrared))
     if not prediction.fields:
         partial.remove()
+        (only, *others) = partial.results
+        if not (others or prediction.infrared):
+            raise ImageError(only.noted)
         raise ImageError(
             f"None of {len(files)} files could be used (see above); wrote nothing."
         )
@@ -215,8 +220,9 @@ def _detect(
             if isinstance(one.error, InfraredError):
                 partial.add(FileResult(one.detections, False, "", PASSED_OVER))
                 continue
-            tqdm.write(f"Skipped: {one.error}", file=sys.stderr)
-            partial.add(FileResult(one.detections, False, "", ""))
+            if len(paths) > 1:  # Else it is the error of the whole.
+                tqdm.write(f"Skipped: {one.error}", file=sys.stderr)
+            partial.add(FileResult(one.detections, False, "", str(one.error)))
             continue
         rows = table_rows(one.field, one.detections, all_hypotheses=all_hypotheses)
         assumed = "; ".join(detector.assumptions(one.field))
@@ -236,6 +242,11 @@ def _prediction(
 ) -> Prediction:
     assumed = collections.Counter(one.assumed for one in results if one.assumed)
     noted = collections.Counter(one.noted for one in results if one.noted and one.used)
+    first: dict[str, str] = {}
+    for name, one in zip(names, results, strict=True):
+        if one.used:
+            first.setdefault(one.noted, name)
+            first.setdefault(one.assumed, name)
     unused = [
         (name, one.noted)
         for name, one in zip(names, results, strict=True)
@@ -244,7 +255,7 @@ def _prediction(
     found = Detections.concatenate([one.detections for one in results])
     counts = [len(one.detections) for one in results]
     used = [one.used for one in results]
-    told = [describe_assumptions(counter, sum(used)) for counter in (assumed, noted)]
+    told = [describe_assumptions(count, sum(used), first) for count in (assumed, noted)]
     table = detection_table(
         np.repeat(np.array(names, dtype=str), counts).tolist(),
         detector.codes(found),
@@ -262,6 +273,7 @@ def _prediction(
         infrared=tuple(name for name, noted in unused if noted == PASSED_OVER),
         assumed=assumed,
         noted=noted,
+        first=first,
     )
 
 

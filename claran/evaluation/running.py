@@ -207,12 +207,17 @@ def _evaluate(
     )
     noted = collections.Counter(what for one in shown.fields for what in one.notes)
     total = len(shown.fields)
-    assumed = describe_assumptions(counts, total)
+    first = {
+        what: one.name
+        for one in reversed(shown.fields)
+        for what in (*one.assumptions, *one.notes)
+    }
+    assumed = describe_assumptions(counts, total, first)
     if assumed:
         about = {**about, "assumed": assumed}
     if noted:
-        about = {**about, "notes": describe_assumptions(noted, total)}
-    for line in notes_for_user(counts, noted, total):
+        about = {**about, "notes": describe_assumptions(noted, total, first)}
+    for line in notes_for_user(counts, noted, total, first):
         tell(line)
     files = []
     if output is not None:  # First, as detecting took long.

@@ -126,8 +126,8 @@ class Channels:
         if not LEAST_BEAM <= beam <= longest:
             raise ImageError(
                 f"{field.name}: the beam would be {beam:.3g} pixels wide and the field "
-                f"{longest}; correct BMAJ and BMIN, which are in degrees, or the "
-                "size of a pixel, or give the beam (--beam)."
+                f"{longest}; correct BMAJ and BMIN, which are in degrees, the size of "
+                "a pixel, or --beam, which is in arcsec."
             )
         return self.beam_pixels / beam
 

@@ -67,8 +67,8 @@ class Field:
             if it is known already; None to measure it.
 
     Raises:
-        ValueError: There is neither a radio image nor a picture, or the noise is not
-            positive and finite.
+        ValueError: There is neither a radio image nor a picture, the noise is not
+            positive and finite, or `survey` is no `Survey`.
     """
 
     def __init__(
@@ -81,6 +81,8 @@ class Field:
         survey: Survey | None = None,
         noise: float | None = None,
     ) -> None:
+        if not isinstance(survey, Survey | None):
+            raise ValueError(f"`survey` must be of find_survey(...), got {survey!r}.")
         if image is None and picture is None:
             raise ValueError(f"{name}: give `image`, `picture` or both; got neither.")
         self.name = name
@@ -358,7 +360,10 @@ def assumption_note(assumed: str) -> str:
 
 
 def notes_for_user(
-    assumed: Mapping[str, int], noted: Mapping[str, int], total: int
+    assumed: Mapping[str, int],
+    noted: Mapping[str, int],
+    total: int,
+    first: Mapping[str, str],
 ) -> list[str]:
     """Returns what a command tells its user about many fields, each once.
 
@@ -366,14 +371,16 @@ def notes_for_user(
         assumed: Number of fields for each of `Field.assumptions`.
         noted: Number of fields for each of `Field.notes`.
         total: Number of all fields.
+        first: Name of the first field with each of them.
     """
-    lines = [f"Note: {describe_assumptions(noted, total)}."] if any(noted) else []
-    if any(assumed):
-        lines.append(assumption_note(describe_assumptions(assumed, total)))
-    return lines
+    told = [describe_assumptions(counts, total, first) for counts in (noted, assumed)]
+    lines = [f"Note: {told[0]}."] if told[0] else []
+    return lines + ([assumption_note(told[1])] if told[1] else [])
 
 
-def describe_assumptions(counts: Mapping[str, int], total: int) -> str:
+def describe_assumptions(
+    counts: Mapping[str, int], total: int, first: Mapping[str, str]
+) -> str:
     """Returns assumptions or notes about many fields, in words; empty without any.
 
     Of more than five the most frequent ones are told.
@@ -381,13 +388,17 @@ def describe_assumptions(counts: Mapping[str, int], total: int) -> str:
     Args:
         counts: Number of fields for each of `Field.assumptions` or `Field.notes`.
         total: Number of all fields.
+        first: Name of the first field with each of them; told unless all have it.
 
-    >>> describe_assumptions({"no beam: assumed FIRST's, 5.4 arcsec": 9}, 12)
-    "no beam: assumed FIRST's, 5.4 arcsec, in 9 of 12 fields"
+    >>> describe_assumptions({"no beam": 9}, 12, {"no beam": "a.fits"})
+    'no beam, in 9 of 12 fields (first a.fits)'
     """
     by_count = sorted(counts, key=lambda what: (-counts[what], what))
     told, others = sorted(by_count[:MOST_NOTES]), by_count[MOST_NOTES:]
-    words = [f"{what}, in {counts[what]} of {total} fields" for what in told]
+    words = []
+    for what in told:
+        name = f" (first {first[what]})" if counts[what] < total else ""
+        words.append(f"{what}, in {counts[what]} of {total} fields{name}")
     if others:
         words.append(f"and {len(others)} others")
     return "; ".join(words)

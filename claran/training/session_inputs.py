@@ -58,6 +58,7 @@ def find_image_size(
     rows = columns = 1
     assumed: collections.Counter[str] = collections.Counter()
     noted: collections.Counter[str] = collections.Counter()
+    first: dict[str, str] = {}
     for number in tqdm(
         range(count), "Reading", unit="field", disable=None, delay=2, leave=False
     ):
@@ -72,7 +73,9 @@ def find_image_size(
         rows, columns = max(rows, height), max(columns, width)
         assumed.update(field.assumptions if preprocessor.uses_beam else ())
         noted.update(field.notes)
-    for line in notes_for_user(assumed, noted, count):
+        for what in (*field.assumptions, *field.notes):
+            first.setdefault(what, field.name)
+    for line in notes_for_user(assumed, noted, count, first):
         tell(line)
     return preprocessor.size(rows, columns)
 

@@ -7,7 +7,7 @@ import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.io import fits, votable
-from astropy.table import QTable
+from astropy.table import QTable, Table
 from astropy.wcs import WCS
 
 from claran.catalog.tables import (
@@ -276,7 +276,7 @@ def test_votable_leaves_the_memory_alone(table, tmp_path):
     code = """
 import sys
 from pathlib import Path
-from astropy.table import QTable
+from astropy.table import QTable, Table
 from claran.catalog.tables import write_table
 table = QTable.read(sys.argv[1])
 for length in range(200, 300):  # Somewhere here a row is as long as a buffer.
@@ -290,6 +290,22 @@ for length in range(200, 300):  # Somewhere here a row is as long as a buffer.
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("ending", ["csv", "ecsv", "fits", "vot"])
+def test_endings_in_upper_case(table, ending, tmp_path):
+    names = [tmp_path / f"a.{ending}", tmp_path / f"a.{ending.upper()}"]
+    table["image"] = ["=1+1.fits", "b.fits"]
+    for name in names:
+        write_table(table, name)
+    lower, upper = (Table.read(name, format=table_format(name)) for name in names)
+    assert upper.colnames == lower.colnames and upper["image"][0] == lower["image"][0]
+
+
+def test_ecsv_keeps_texts_as_they_are(table, tmp_path):
+    table["image"] = ["=1+1.fits", "@b.fits"]
+    write_table(table, tmp_path / "a.ecsv")
+    assert Table.read(tmp_path / "a.ecsv")["image"].tolist() == ["=1+1.fits", "@b.fits"]
 
 
 @pytest.mark.parametrize("name", ["catalog.txt", "catalog", "catalog.ecsv.gz"])

@@ -87,6 +87,7 @@ def test_infrared_images_are_passed_over_and_named(
 def test_notes_on_headers_are_told_once(channels_detector, sky_fields, tmp_path):
     values = sky_fields[0].image.values
     cards = {"CTYPE1": "RA---SIN", "CTYPE2": "DEC--SIN", "CDELT2": 5e-4}
+    cards |= {"CRVAL1": 0.0, "CRVAL2": 0.0, "CRPIX1": 1.0, "CRPIX2": 1.0}
     paths = [
         write(tmp_path / f"{n}.fits", values, **cards, CDELT1=0.0) for n in range(3)
     ]
@@ -95,7 +96,7 @@ def test_notes_on_headers_are_told_once(channels_detector, sky_fields, tmp_path)
     )
     ((note, count),) = found.noted.items()
     assert count == 3 and note.startswith("the WCS is left out")
-    lines = notes_for_user(found.assumed, found.noted, found.fields)
+    lines = notes_for_user(found.assumed, found.noted, found.fields, found.first)
     assert lines[0] == f"Note: {note}, in 3 of 3 fields."
     assert found.table.meta["NOTES"] == f"{note}, in 3 of 3 fields"
     with pytest.warns(ImageWarning, match=r"0.fits: the WCS is left out") as caught:
@@ -104,15 +105,34 @@ def test_notes_on_headers_are_told_once(channels_detector, sky_fields, tmp_path)
     assert table.meta["NOTES"] == note
 
 
+def test_the_first_file_of_a_note_is_named(channels_detector, sky_fields, tmp_path):
+    values = sky_fields[0].image.values
+    good = {"BMAJ": 0.0015, "CDELT1": -5e-4, "CDELT2": 5e-4, "CRVAL1": 0.0}
+    good |= {"CTYPE1": "RA---SIN", "CTYPE2": "DEC--SIN", "CRVAL2": 0.0}
+    good |= {"CRPIX1": 1.0, "CRPIX2": 1.0}
+    bad = good | {"CRVAL1": "x"}
+    cards = {"a": good, "b": bad, "c": bad}
+    paths = [write(tmp_path / f"{n}.fits", values, **cards[n]) for n in cards]
+    output = tmp_path / "out.ecsv"
+    found = predict_files(channels_detector, paths, output, tell=lambda _: None)
+    lines = notes_for_user(found.assumed, found.noted, found.fields, found.first)
+    assert lines[0].endswith("in 2 of 3 fields (first b.fits).")
+
+
 def test_no_files(channels_detector, tmp_path):
     with pytest.raises(ImageError, match="`paths` is empty; give at least one file"):
         predict_files(channels_detector, [], tmp_path / "out.csv")
 
 
-def test_no_usable_file(channels_detector, tmp_path):
+def test_no_usable_file(channels_detector, tmp_path, capsys):
     output = tmp_path / "out.csv"
-    with pytest.raises(ImageError, match="None of 1 files could be used"):
-        predict_files(channels_detector, [tmp_path / "gone.fits"], output)
+    gone = [tmp_path / f"{name}.fits" for name in ("gone", "lost")]
+    with pytest.raises(ImageError, match="None of 2 files could be used"):
+        predict_files(channels_detector, gone, output)
+    assert "Skipped" in capsys.readouterr().err
+    with pytest.raises(ImageError, match=r"gone\.fits: cannot be read"):
+        predict_files(channels_detector, gone[:1], output)
+    assert "Skipped" not in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
