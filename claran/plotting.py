@@ -215,6 +215,8 @@ def _name_axes(axes: Axes, wcs: WCS | None, pixel: Offsets | None) -> None:
         (wcs.wcs.lng, wcs.wcs.lat), names, sides, strict=True
     ):
         coordinates[number].set_axislabel(name)
+        # On a narrow figure.
+        coordinates[number].set_ticklabel(exclude_overlapping=True)
         coordinates[number].set_axislabel_position(side)
         coordinates[number].set_ticklabel_position(side)
     if wcs.wcs.lngtyp == "RA":
