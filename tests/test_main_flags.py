@@ -213,6 +213,7 @@ def test_flags_that_belong_together(parse, arguments):
         (["--mode=train", "--stpes=2"], "flag 'stpes'; did you mean --steps?"),
         (["--mode=predict", "--stpes=2"], "did you mean --steps of --mode=train?"),
         (["--mode=predict", "--radoi=a"], "'radoi'; did you mean --radio?"),
+        (["--mode=predict", "--RADIO=a"], "'RADIO'; did you mean --radio?"),
         (["--mode=demo", "--hlep"], "'hlep'; did you mean --help?"),
         (["--mode=demo", "--vresion"], "'vresion'; did you mean --version?"),
         (["--mode=demo", "--qqqq=1"], "'qqqq'; see --mode=demo --help."),

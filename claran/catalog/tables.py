@@ -38,9 +38,10 @@ FORMATS = {
     ".xml": "votable",
 }
 
+# Also after spaces, which some readers cut off, and in the wide forms of East Asia.
 # Quotes before are counted, so that every text comes back as it was.
-FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
-QUOTED = re.compile(r"'+[=+\-@\t\r\n]")
+FORMULA = re.compile(r"'*\s*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+QUOTED = re.compile(r"'+\s*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
 
 def detection_table(
@@ -206,6 +207,8 @@ def write_table(table: QTable, path: str | os.PathLike) -> None:
     if astropy_format != "ascii.ecsv" and "center" in table.colnames:
         table = _with_degrees(table)
     options = {}
+    if astropy_format == "ascii.csv":
+        options["strip_whitespace"] = False  # Spaces may be in the names of files.
     if astropy_format == "fits":
         table = _in_ascii(table)
     if astropy_format == "votable":

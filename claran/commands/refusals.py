@@ -135,7 +135,7 @@ def unknown_flag(name: str) -> UsageError:
     mode = FLAGS["mode"].value
     message = f"Unknown command line flag {name!r}"
     for known in (flags_of(mode) if mode else [], list(MEANINGS)):
-        near = difflib.get_close_matches(name, [*known, "help", "version"], 1)
+        near = difflib.get_close_matches(name.lower(), [*known, "help", "version"], 1)
         if near:
             modes = modes_of(near[0])
             here = not modes or mode in modes

@@ -45,6 +45,8 @@ def make_usable() -> None:
         os.getcwd()
     except OSError:
         raise UsageError("The current folder was deleted; cd to another one.") from None
+    # OpenCV reports damaged pictures itself, beside claran's own line.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     _ignore_strict_warnings()
     _leave_out_matplotlibrc()
 

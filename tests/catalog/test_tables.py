@@ -1,3 +1,4 @@
+import csv
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from astropy.wcs import WCS
 from claran.catalog.tables import (
     detection_table,
     format_table,
+    plain_cell,
     sky_columns,
     table_format,
     to_icrs,
@@ -300,6 +302,18 @@ def test_endings_in_upper_case(table, ending, tmp_path):
         write_table(table, name)
     lower, upper = (Table.read(name, format=table_format(name)) for name in names)
     assert upper.colnames == lower.colnames and upper["image"][0] == lower["image"][0]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["=1.fits", " =1.fits", "'=1", "' =1", "\uff1d1", " a ", "a-b", "'a", " '=1"],
+)
+def test_no_cell_of_csv_is_a_formula(table, name, tmp_path):
+    table["image"] = [name, "b"]
+    write_table(table, tmp_path / "a.csv")
+    with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as file:
+        cell = list(csv.reader(file))[1][0]
+    assert cell.strip()[0] not in "=+-@\uff1d" and plain_cell(cell) == name
 
 
 def test_ecsv_keeps_texts_as_they_are(table, tmp_path):
