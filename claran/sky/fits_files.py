@@ -12,6 +12,7 @@ import io
 import lzma
 import math
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,6 +34,8 @@ CLEAN = bytes(byte if 32 <= byte < 127 else 32 for byte in range(256))
 LONGEST_HEADER = 2**24  # Bytes; 200,000 cards.
 SMALL = 2**26  # Bytes that any packed file may unpack to.
 PACKED = 200  # Times that a larger one may; images with noise shrink by 1 to 10.
+
+SIZES = re.compile(r"Z?(NAXIS\d*|BITPIX|PCOUNT|GCOUNT)")
 
 UNPACK: dict[str, Any] = {
     "a gzip file": gzip.open,
@@ -103,7 +106,7 @@ def check_compressed(hdu: fits.CompImageHDU, label: str) -> None:
         return
     file, begin, start = place["file"], place["hdrLoc"], place["datLoc"]
     file.seek(begin)
-    check_tiles(_cards(file.read(start - begin)), file, start, label)
+    check_tiles(_cards(file.read(start - begin), label), file, start, label)
 
 
 def _read(stream: Any, size: int, label: str, wanted: str | None) -> FitsImage:
@@ -193,7 +196,7 @@ def _walk(
             if first:
                 raise _damaged(label)
             return
-        cards = _cards(raw)
+        cards = _cards(raw, label)
         length = _data_bytes(cards, label)
         position += len(raw)
         whole = position + length <= limit
@@ -245,13 +248,21 @@ def _header(stream: Any, *, first: bool) -> bytes:
     return b""
 
 
-def _cards(raw: bytes) -> dict[str, str]:
-    """Returns the values of a header's cards as text, the first of each keyword."""
+def _cards(raw: bytes, label: str) -> dict[str, str]:
+    """Returns the values of a header's cards as text, the first of each keyword.
+
+    Raises:
+        ImageError: A card about the size of the data is there twice: Astropy takes the
+            second one, whatever it claims.
+    """
     cards: dict[str, str] = {}
     text = raw.decode("latin-1")
     for i in range(0, len(text), 80):
         if text[i + 8] == "=":
-            cards.setdefault(text[i : i + 8].rstrip(), text[i + 10 : i + 80])
+            key, value = text[i : i + 8].rstrip(), text[i + 10 : i + 80]
+            if key in cards and SIZES.fullmatch(key):
+                raise _bad_header(label, f"{key} is there twice")
+            cards.setdefault(key, value)
     return {key: _value(value) for key, value in cards.items()}
 
 

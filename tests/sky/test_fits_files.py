@@ -159,6 +159,15 @@ def read_quickly(source):
         assert time.perf_counter() - start < 2
 
 
+def test_a_size_that_is_there_twice_is_refused_quickly(values):
+    content = written(fits.PrimaryHDU(values))
+    again = f"{'NAXIS':8}= {2**63:>20}".ljust(80).encode()
+    end = b"END".ljust(80)
+    content = content.replace(end + b" " * 80, again + end, 1)
+    with pytest.raises(ImageError, match="damaged, NAXIS is there twice in its header"):
+        read_quickly(content)
+
+
 def test_a_header_without_end_is_not_searched_for_ever(values):
     content = written(fits.PrimaryHDU(values)).replace(b"END     ", b"HISTORY ")
     with pytest.raises(ImageError, match="not a FITS file, or a truncated one"):
