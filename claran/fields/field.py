@@ -67,8 +67,8 @@ class Field:
             if it is known already; None to measure it.
 
     Raises:
-        ValueError: There is neither a radio image nor a picture, the noise is not
-            positive and finite, or `survey` is no `Survey`.
+        ValueError: There is neither a radio image nor a picture, or the noise is not
+            positive and finite.
     """
 
     def __init__(
@@ -81,8 +81,6 @@ class Field:
         survey: Survey | None = None,
         noise: float | None = None,
     ) -> None:
-        if not isinstance(survey, Survey | None):
-            raise ValueError(f"`survey` must be of find_survey(...), got {survey!r}.")
         if image is None and picture is None:
             raise ValueError(f"{name}: give `image`, `picture` or both; got neither.")
         self.name = name
@@ -395,10 +393,9 @@ def describe_assumptions(
     """
     by_count = sorted(counts, key=lambda what: (-counts[what], what))
     told, others = sorted(by_count[:MOST_NOTES]), by_count[MOST_NOTES:]
-    words = []
-    for what in told:
-        name = f" (first {first[what]})" if counts[what] < total else ""
-        words.append(f"{what}, in {counts[what]} of {total} fields{name}")
+    words = [f"{what}, in {counts[what]} of {total} fields" for what in told]
+    for i, what in enumerate(told):
+        words[i] += f" (first {first[what]})" if counts[what] < total else ""
     if others:
         words.append(f"and {len(others)} others")
     return "; ".join(words)

@@ -69,6 +69,9 @@ def read_field(
     if name is not None:
         changes["name"] = name
     if survey is not None:
+        if not isinstance(survey, Survey):
+            what = "`survey` must be a Survey, as of claran.sky.surveys.find_survey"
+            raise ValueError(f"{what}, got {survey!r}.")
         changes["survey"] = survey
     if field.image is not None:
         known = survey or field.survey
