@@ -142,7 +142,10 @@ def test_what_was_assumed_is_said_once_and_stands_with_the_results(
     pixels = (
         "no beam and no pixel size: the beam is assumed to be 3 pixels wide (FIRST)"
     )
-    expected = f"{pixels}, in 1 of 4 fields; {NO_BEAM}, in 1 of 4 fields"
+    first = {what: one.name for one in source.fields[::-1] for what in one.assumptions}
+    expected = "; ".join(
+        f"{what}, in 1 of 4 fields (first {first[what]})" for what in (pixels, NO_BEAM)
+    )
     told = []
     evaluate_detector(engine, source, tmp_path, options=FEW, tell=told.append)
     assert told == [f"Note: {expected}; give --survey or --beam to change this."]

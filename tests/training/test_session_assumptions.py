@@ -39,7 +39,8 @@ def test_a_beam_that_is_assumed_is_said_first(tmp_path):
     session = TrainingSession(output=tmp_path, steps=1, workers=0)
     with pytest.raises(
         SaidError,
-        match=r"^Note: no beam: assumed FIRST's, 5\.4 arcsec, in 2 of 3 fields; "
+        match=r"^Note: no beam: assumed FIRST's, 5\.4 arcsec, in 2 of 3 fields "
+        r"\(first .*\); "
         r"give --survey or --beam to change this\.$",
     ):
         train_detector(session, Source(), tell=tell)
