@@ -45,7 +45,7 @@ def test_a_reader_that_has_enough(tmp_path):
 def test_as_a_program(narrow_path, tmp_path, monkeypatch):
     """Also with settings of Matplotlib that would end its import."""
     (tmp_path / "settings").mkdir()
-    text = "text.usetex: True\n# caf\u00e9\n"
+    text = "text.usetex: True\n# \u00e9t\u00e9\n"
     (tmp_path / "settings" / "matplotlibrc").write_text(text, encoding="latin-1")
     monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path / "settings"))
     monkeypatch.setenv("MPLBACKEND", "none of its")
