@@ -17,7 +17,7 @@ from claran.detection.detections import ALTERNATIVE
 from claran.detection.detector import Detector
 from claran.detection.prediction import predict_files
 from claran.errors import ImageError, ImageWarning
-from claran.fields.field import assumption_note, notes_for_user
+from claran.fields.notes import assumption_note, notes_for_user
 from claran.fields.reading import read_field, read_picture_field
 from claran.io.atomic import replace_file
 from claran.io.paths import (

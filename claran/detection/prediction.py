@@ -19,7 +19,8 @@ from claran.catalog.tables import detection_table, table_format, write_table
 from claran.detection.detections import Detections
 from claran.detection.detector import Detector, row_notes, table_rows
 from claran.errors import ImageError
-from claran.fields.field import Field, describe_assumptions
+from claran.fields.field import Field
+from claran.fields.notes import describe_assumptions
 from claran.fields.reading import read_field, read_picture_field
 from claran.io.paths import split_hdu, table_names
 from claran.io.resuming import PartialResults, code_fingerprint

@@ -22,7 +22,8 @@ from claran.evaluation.output import write_detections, write_evaluation
 from claran.evaluation.prediction_files import Predictions, read_predictions
 from claran.evaluation.results import Evaluation
 from claran.fields.batches import Source
-from claran.fields.field import Field, describe_assumptions, notes_for_user
+from claran.fields.field import Field
+from claran.fields.notes import describe_assumptions, notes_for_user
 from claran.io.parallel import parallel_map
 from claran.io.resuming import PartialResults, code_fingerprint
 from claran.models.weights import model_fingerprint

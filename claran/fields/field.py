@@ -4,7 +4,7 @@ import copy
 import dataclasses
 import functools
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -25,13 +25,7 @@ from claran.sky.islands import (
 from claran.sky.noise import local_noise, noise, noise_excess
 from claran.sky.surveys import FIRST, Survey
 
-__all__ = [
-    "NOISE_WINDOW_ARCMIN",
-    "Field",
-    "assumption_note",
-    "describe_assumptions",
-    "notes_for_user",
-]
+__all__ = ["NOISE_WINDOW_ARCMIN", "Field"]
 
 NOISE_WINDOW_ARCMIN = 3.0
 """Side of the window for the noise, for FIRST's beam: the field of Radio Galaxy Zoo.
@@ -41,7 +35,6 @@ Its labels are in units of the noise of such a field.
 
 DYNAMIC_RANGE = 500.0  # Of a source to its artifacts, such as sidelobes.
 HIGHEST_RATIO = np.float32(1e9)  # No image has such a dynamic range.
-MOST_NOTES = 5  # That are told to the user at once.
 
 _NOISE_WINDOW_BEAMS = 60 * NOISE_WINDOW_ARCMIN / FIRST.beam_arcsec
 _FIRST_BEAM_PIXELS = FIRST.beam_arcsec / FIRST.pixel_arcsec
@@ -323,8 +316,8 @@ class Field:
 
         In a field of one window it starts later, and beyond what the artifacts of the
         brightest source explain, as labels are in units of the noise of the whole
-        field. With 1.6 alone the mean AP of simulated FIRST fields was 0.968, not
-        0.973, and a labeled source of the real ones (of 168) had other islands.
+        field. With 1.6 alone the mean AP of simulated FIRST fields was 0.968 instead
+        of 0.971, and a labeled source of the real ones (of 168) had other islands.
         """
         values, whole = self._above_background, np.float32(self.noise)
         sigma = local_noise(values, self._noise_window)
@@ -350,52 +343,3 @@ class Field:
                 "file."
             )
         return self.image.values
-
-
-def assumption_note(assumed: str) -> str:
-    """Returns what a command tells its user about `assumed`, with the remedy."""
-    return f"Note: {assumed}; give --survey or --beam to change this."
-
-
-def notes_for_user(
-    assumed: Mapping[str, int],
-    noted: Mapping[str, int],
-    total: int,
-    first: Mapping[str, str],
-) -> list[str]:
-    """Returns what a command tells its user about many fields, each once.
-
-    Args:
-        assumed: Number of fields for each of `Field.assumptions`.
-        noted: Number of fields for each of `Field.notes`.
-        total: Number of all fields.
-        first: Name of the first field with each of them.
-    """
-    told = [describe_assumptions(counts, total, first) for counts in (noted, assumed)]
-    lines = [f"Note: {told[0]}."] if told[0] else []
-    return lines + ([assumption_note(told[1])] if told[1] else [])
-
-
-def describe_assumptions(
-    counts: Mapping[str, int], total: int, first: Mapping[str, str]
-) -> str:
-    """Returns assumptions or notes about many fields, in words; empty without any.
-
-    Of more than five the most frequent ones are told.
-
-    Args:
-        counts: Number of fields for each of `Field.assumptions` or `Field.notes`.
-        total: Number of all fields.
-        first: Name of the first field with each of them; told unless all have it.
-
-    >>> describe_assumptions({"no beam": 9}, 12, {"no beam": "a.fits"})
-    'no beam, in 9 of 12 fields (first a.fits)'
-    """
-    by_count = sorted(counts, key=lambda what: (-counts[what], what))
-    told, others = sorted(by_count[:MOST_NOTES]), by_count[MOST_NOTES:]
-    words = [f"{what}, in {counts[what]} of {total} fields" for what in told]
-    for i, what in enumerate(told):
-        words[i] += f" (first {first[what]})" if counts[what] < total else ""
-    if others:
-        words.append(f"and {len(others)} others")
-    return "; ".join(words)

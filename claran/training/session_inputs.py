@@ -9,7 +9,7 @@ from tqdm.auto import tqdm
 from claran.detection.detection_model import DetectionModel
 from claran.fields.augmentation import Move, usual_augmentation
 from claran.fields.batches import Transform
-from claran.fields.field import notes_for_user
+from claran.fields.notes import notes_for_user
 from claran.io.parallel import cores
 from claran.training.recipes import Recipe
 from claran.training.run_record import TrainingError

@@ -8,7 +8,8 @@ from claran.detection.detections import Detections
 from claran.detection.detector import Detector
 from claran.detection.prediction import predict_files
 from claran.errors import ImageError, ImageWarning
-from claran.fields.field import Field, notes_for_user
+from claran.fields.field import Field
+from claran.fields.notes import notes_for_user
 from claran.fields.reading import read_picture_field
 from claran.sky.images import read_sky_image
 
