@@ -2,6 +2,7 @@
 
 import threading
 
+import keras
 import numpy as np
 import pytest
 from astropy.table import Table
@@ -235,6 +236,7 @@ def test_a_program_is_compiled_once_a_size(channels_detector, make_sky_field):
 
 @pytest.mark.parametrize("part", ["decoder", "proposals"])
 def test_a_threshold_holds_for_compiled_programs(tiny_channels, sky_fields, part):
+    keras.utils.set_random_seed(1)  # With some weights nothing would change.
     detector = Detector(tiny_channels())
     before = alone(detector, sky_fields[:1])
     name = {"decoder": "nms_threshold", "proposals": "rpn_nms_threshold"}[part]

@@ -15,6 +15,7 @@ from claran.ops.targets import (
     head_targets,
     rpn_targets,
 )
+from claran.training.precision import in_precision
 
 
 @pytest.fixture(scope="module")
@@ -126,12 +127,7 @@ def test_other_classes(narrow, pictures):
 
 
 def test_bfloat16(narrow, pictures):
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = narrow().network
-    finally:
-        keras.config.set_dtype_policy(policy)
+    model = in_precision(narrow(), "mixed_bfloat16").network
     assert jax.eval_shape(model.backbone, pictures).dtype == jnp.bfloat16
     detected = jax.jit(model)(pictures)
     assert detected.boxes.dtype == jnp.float32 and detected.valid.any()
