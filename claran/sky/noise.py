@@ -108,7 +108,7 @@ def noise_excess(
     of all windows that it is in, so that all of a noisy spot has its noise.
 
     In four empty fields of 500 x 500 pixels with noise that rises to the edge, in a
-    strip of 60 pixels, in a half or in a spot, 15 to 68 false sources became 0 to 2.
+    strip of 60 pixels, in a half or in a spot, 15 to 68 false sources became none.
 
     Args:
         signal_to_noise: Brightness without background in units of the noise; NaN is
