@@ -16,6 +16,7 @@ from claran.detection.presets import PRESETS, preset_weights
 from claran.fields.channels import Channels
 from claran.fields.framing import Picture
 from claran.io.atomic import replace_file
+from claran.io.text_files import brief
 from claran.models.faster_rcnn import FasterRcnn
 from claran.models.weights import WeightsError
 
@@ -154,7 +155,7 @@ def _reason(error: BaseException) -> str:
     """
     while error.__context__ is not None:
         error = error.__context__
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return brief((str(error).strip() or type(error).__name__).splitlines()[0])
 
 
 def _load_weights(network: FasterRcnn, content: bytes) -> None:
