@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from claran.sky import blanks
 from claran.sky.blanks import blank_pixels
 
 
@@ -80,6 +81,15 @@ def test_a_model_without_noise_is_kept():
     model[model < 0.01] = 0
     assert not blank_pixels(model).any()
     assert not blank_pixels(np.full((20, 20), 3, np.float32)).any()
+
+
+@pytest.mark.parametrize("fill", [0.0, -9999.0, 1e-30])
+def test_bands_change_nothing(noise, monkeypatch, fill):
+    noise[30:50, 20:70] = fill
+    expected = blank_pixels(noise)
+    assert expected[30:50, 20:70].all()
+    monkeypatch.setattr(blanks, "BAND", 3 * noise.shape[1])
+    np.testing.assert_array_equal(blank_pixels(noise), expected)
 
 
 def test_tiny_images_have_no_squares():
