@@ -67,8 +67,12 @@ def decode(content: bytes) -> str:
     return content.decode(encoding_of(content))
 
 
-def read_content(path: Path) -> bytes:
-    """Returns the content of a file of at most `LARGEST_MB`.
+def read_content(path: Path, *, largest_mb: float = LARGEST_MB) -> bytes:
+    """Returns the content of a file.
+
+    Args:
+        path: The file.
+        largest_mb: Largest size that is read.
 
     Raises:
         ImageError: The file is missing, larger, or cannot be read.
@@ -77,9 +81,9 @@ def read_content(path: Path) -> bytes:
         if not os.path.isfile(path):  # Not a device, which never ends.
             raise ImageError(f"{path}: no such file; check the path.")
         size = path.stat().st_size
-        if size > LARGEST_MB * 1e6:
+        if size > largest_mb * 1e6:
             raise ImageError(
-                f"{path}: has {size / 1e6:,.0f} MB, more than the {LARGEST_MB} MB that "
+                f"{path}: has {size / 1e6:,.3g} MB, more than the {largest_mb} MB that "
                 "are read; divide it, or leave out what is not needed."
             )
         return path.read_bytes()

@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from claran.errors import ImageError
+from claran.io.text_files import decode, read_content
 
 __all__ = ["FIRST", "SURVEYS", "Survey", "find_survey", "read_survey"]
+
+
+LARGEST_MB = 0.01  # A description has a few lines.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -136,8 +140,11 @@ def read_survey(path: str | os.PathLike) -> Survey:
             is out of range.
     """
     try:
-        values = tomllib.loads(Path(path).read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        content = read_content(Path(path), largest_mb=LARGEST_MB)
+        values = tomllib.loads(decode(content))
+    except ImageError:
+        raise
+    except ValueError as error:
         raise ImageError(f"{path}: cannot be read as TOML ({error}).") from None
     try:
         return Survey(**_checked(values))

@@ -86,8 +86,13 @@ def test_other_names_are_refused(tmp_path):
         ImageError, match=r"survey 'nvss': not one of first, vlass, .*not a \.toml file"
     ):
         find_survey("nvss")
-    with pytest.raises(ImageError, match=r"gone\.toml: cannot be read as TOML"):
+    with pytest.raises(ImageError, match=r"gone\.toml: no such file; check the path"):
         find_survey(tmp_path / "gone.toml")
+    (tmp_path / "huge.toml").write_text("x = [" + 10_000 * "1," + "]")
+    with pytest.raises(
+        ImageError, match=r"huge\.toml: has 0\.02 MB, more than the 0\.0"
+    ):
+        find_survey(tmp_path / "huge.toml")
 
 
 @pytest.mark.parametrize(
