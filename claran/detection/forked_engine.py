@@ -91,7 +91,7 @@ class _Interpreter:
             stacklevel=2,
         )
         self._lock = threading.Lock()
-        self._sent: dict[int, tuple[str, list[Any]]] = {}
+        self._sent: dict[int, tuple[tuple[Any, ...], list[Any]]] = {}
         self._numbers = itertools.count()
         self._pipe, theirs = multiprocessing.Pipe()
         facts = {"path": sys.path, "pipe": theirs.fileno(), "parent": os.getpid()}
@@ -128,8 +128,7 @@ class _Interpreter:
     def _known(self, engine: Engine) -> tuple[int, Engine | None]:
         """Returns the number of an engine, and itself if it is new or has changed."""
         model = engine.model
-        parts = [model.preprocessor.get_config(), model.finisher.get_config()]
-        settings = engine.compiled.settings() + repr(parts)
+        settings = (engine.compiled.settings(), model.preprocessor, model.finisher)
         weights = _weights(engine)
         for number, (other, arrays) in self._sent.items():
             if settings == other and _same(weights, arrays):
