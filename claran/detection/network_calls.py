@@ -126,7 +126,10 @@ class CompiledNetwork:
         )
 
     def _call(
-        self, settings: tuple[float, ...], weights: Weights, batch: dict[str, np.ndarray]
+        self,
+        settings: tuple[float, ...],
+        weights: Weights,
+        batch: dict[str, np.ndarray],
     ) -> Any:
         with accelerator.single_precision():
             return jax.device_get(self._function(settings, *weights, batch))
