@@ -1,6 +1,13 @@
 """The exceptions and the warning for what claran cannot use: files, images, devices."""
 
-__all__ = ["AcceleratorError", "ImageError", "ImageWarning", "unusable"]
+__all__ = [
+    "AcceleratorError",
+    "ImageError",
+    "ImageWarning",
+    "first_line",
+    "unreadable",
+    "unusable",
+]
 
 
 class ImageError(ValueError):
@@ -15,6 +22,26 @@ class ImageWarning(UserWarning):
     """What the user should know about an image that is used, such as its header."""
 
 
+def first_line(error: BaseException) -> str:
+    r"""Returns the first line of what an error says, or its type if it says nothing.
+
+    >>> first_line(ValueError("too short\nsee above")), first_line(KeyError())
+    ('too short', 'KeyError')
+    """
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def unreadable(label: str, error: Exception) -> ImageError:
+    """Returns the `ImageError` for a file that the system does not let us read.
+
+    Args:
+        label: Name of the file.
+        error: What the system said.
+    """
+    reason = getattr(error, "strerror", None) or first_line(error)
+    return ImageError(f"{label}: cannot be read ({reason}); check the path.")
+
+
 def unusable(label: str, error: BaseException) -> ImageError:
     """Returns the `ImageError` for a failure that nobody foresaw.
 
@@ -26,8 +53,8 @@ def unusable(label: str, error: BaseException) -> ImageError:
         return error
     if isinstance(error, MemoryError):
         return ImageError(f"{label}: needs more memory than there is; cut the image.")
-    reason = (str(error).strip() or "no reason given").splitlines()[0]
+    kind, reason = type(error).__name__, first_line(error)
+    what = kind if reason == kind else f"{kind}: {reason}"
     return ImageError(
-        f"{label}: cannot be used ({type(error).__name__}: {reason}); look into the "
-        "file, or leave it out."
+        f"{label}: cannot be used ({what}); look into the file, or leave it out."
     )

@@ -13,6 +13,7 @@ from claran import accelerator
 from claran.detection.detection_model import DetectionModel
 from claran.detection.finisher import IslandFinisher
 from claran.detection.presets import PRESETS, preset_weights
+from claran.errors import first_line
 from claran.fields.channels import Channels
 from claran.fields.framing import Picture
 from claran.io.atomic import replace_file
@@ -155,7 +156,7 @@ def _reason(error: BaseException) -> str:
     """
     while error.__context__ is not None:
         error = error.__context__
-    return brief((str(error).strip() or type(error).__name__).splitlines()[0])
+    return brief(first_line(error))
 
 
 def _load_weights(network: FasterRcnn, content: bytes) -> None:

@@ -16,7 +16,7 @@ from astropy.table import Table
 
 from claran.catalog.tables import plain_cell, table_format
 from claran.detection.detections import ALTERNATIVE
-from claran.errors import ImageError
+from claran.errors import ImageError, first_line
 from claran.io.paths import from_ascii
 from claran.io.text_files import brief, decode, read_json
 
@@ -51,10 +51,8 @@ def read_table(path: Path) -> Table:
                 texts = [from_ascii(str(one)) for one in table[name]]
                 table[name] = np.array(texts, dtype=str)
     except Exception as error:  # Astropy's readers fail in many ways.
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise ImageError(
-            f"{path}: cannot be read as a table ({brief(lines[0])})."
-        ) from None
+        reason = brief(first_line(error))
+        raise ImageError(f"{path}: cannot be read as a table ({reason}).") from None
     if missing := [name for name in COLUMNS if name not in there]:
         raise ImageError(
             f"{path}: has no column {', '.join(missing)}; it needs "

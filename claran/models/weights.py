@@ -108,7 +108,7 @@ def read_tf1_checkpoint(prefix: str | Path) -> dict[str, np.ndarray]:
         names = reader.get_variable_to_shape_map()
         return {name: reader.get_tensor(name) for name in sorted(names)}
     except Exception as error:  # IndexError for a short file, RuntimeError, others.
-        reason = str(error).splitlines()[0]
+        reason = str(error).partition("\n")[0]
         raise WeightsError(
             f"{prefix}: TensorFlow cannot read this checkpoint ({reason}). Download "
             "its .index and .data files again."
