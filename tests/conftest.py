@@ -46,6 +46,23 @@ def rng() -> np.random.Generator:
 
 
 @pytest.fixture
+def values(rng: np.random.Generator) -> np.ndarray:
+    """Noise of 20 x 30 pixels; see `wcs`."""
+    return rng.normal(size=(20, 30)).astype(np.float32)
+
+
+@pytest.fixture
+def wcs() -> Any:
+    """The WCS of `values`: pixels of 1.8 arcsec about (180, 30) degrees."""
+    from astropy.wcs import WCS  # noqa: PLC0415 - few tests need it
+
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.crpix = ["RA---SIN", "DEC--SIN"], [15.5, 10.5]
+    wcs.wcs.crval, wcs.wcs.cdelt = [180.0, 30.0], [-5e-4, 5e-4]
+    return wcs
+
+
+@pytest.fixture
 def hostile_settings() -> Callable[[], Any]:
     """Context with settings of Matplotlib that would break or change any figure."""
     import matplotlib  # noqa: PLC0415 - after the hook above

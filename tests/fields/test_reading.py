@@ -19,21 +19,6 @@ from claran.sky.surveys import SURVEYS
 
 
 @pytest.fixture
-def values(rng):
-    return rng.normal(size=(20, 30)).astype(np.float32)
-
-
-@pytest.fixture
-def wcs():
-    wcs = WCS(naxis=2)
-    wcs.wcs.ctype = ["RA---SIN", "DEC--SIN"]
-    wcs.wcs.crval = [180.0, 30.0]
-    wcs.wcs.crpix = [15.5, 10.5]
-    wcs.wcs.cdelt = [-5e-4, 5e-4]
-    return wcs
-
-
-@pytest.fixture
 def radio(values, wcs, tmp_path):
     header = wcs.to_header()
     header.update({"BMAJ": 0.002, "BMIN": 0.002})

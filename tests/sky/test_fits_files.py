@@ -14,11 +14,6 @@ from claran.errors import ImageError
 from claran.sky.images import read_sky_image
 
 
-@pytest.fixture
-def values(rng):
-    return rng.normal(size=(20, 30)).astype(np.float32)
-
-
 def written(*hdus):
     """Returns the bytes of a FITS file."""
     content = io.BytesIO()

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData, Cutout2D, NDData
-from astropy.wcs import WCS
 from PIL import Image
 
 from claran.errors import ImageError
@@ -17,19 +16,6 @@ from claran.sky.images import read_picture, read_sky_image
 from claran.sky.picture_sizes import check_picture
 
 IDAT = b"\0\0\0\0IDAT" + zlib.crc32(b"IDAT").to_bytes(4)
-
-
-@pytest.fixture
-def values(rng):
-    return rng.normal(size=(20, 30)).astype(np.float32)
-
-
-@pytest.fixture
-def wcs():
-    wcs = WCS(naxis=2)
-    wcs.wcs.ctype, wcs.wcs.crpix = ["RA---SIN", "DEC--SIN"], [15.5, 10.5]
-    wcs.wcs.crval, wcs.wcs.cdelt = [180.0, 30.0], [-0.0005, 0.0005]
-    return wcs
 
 
 @pytest.mark.parametrize(

@@ -12,19 +12,9 @@ from claran.sky.images import SkyImage, read_picture, read_sky_image
 
 
 @pytest.fixture
-def values(rng):
-    return rng.normal(size=(20, 30)).astype(np.float32)
-
-
-@pytest.fixture
-def hdu(values):
+def hdu(values, wcs):
     """A radio image with everything a good header has."""
-    header = fits.Header()
-    header["CTYPE1"], header["CTYPE2"] = "RA---SIN", "DEC--SIN"
-    header["CRVAL1"], header["CRVAL2"] = 180.0, 30.0
-    header["CRPIX1"], header["CRPIX2"] = 15.5, 10.5
-    header["CDELT1"], header["CDELT2"] = -5e-4, 5e-4
-    header["CUNIT1"] = header["CUNIT2"] = "deg"
+    header = wcs.to_header()
     header["BMAJ"], header["BMIN"], header["BPA"] = 5.4 / 3600, 4.5 / 3600, 10.0
     header["BUNIT"] = "JY/BEAM "
     return fits.PrimaryHDU(values, header)
