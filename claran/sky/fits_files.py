@@ -20,13 +20,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from astropy.io import fits
 
-from claran.errors import ImageError
+from claran.errors import ImageError, first_line, unreadable
 from claran.io.paths import require_file, split_hdu
 from claran.sky.file_kinds import file_kind, wrong_kind
 from claran.sky.hdu_choice import ImagePlane, choose_image
+from claran.sky.header_cards import card_text, printable_header
 from claran.sky.tiled_images import check_tiles
 
-__all__ = ["FitsImage", "check_compressed", "read_fits"]
+__all__ = ["FitsImage", "read_fits", "read_hdus"]
 
 BLOCK = 2880  # Bytes, of FITS.
 PRINTABLE = bytes(range(32, 127))
@@ -82,25 +83,31 @@ def read_fits(
     try:
         with path.open("rb") as stream:
             return _read(stream, path.stat().st_size, label, wanted)
-    except OSError as error:
-        if error.errno is None:
-            raise _damaged(label) from None
-        reason = error.strerror
-        raise ImageError(f"{label}: cannot be read ({reason}); check the path.") from (
-            None
-        )
+    except ImageError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path.
+        raise unreadable(label, error) from None
 
 
-def check_compressed(hdu: fits.CompImageHDU, label: str) -> None:
-    """Checks a compressed image that Astropy has opened, before it is decoded.
+def read_hdus(hdus: Sequence[Any], label: str) -> FitsImage:
+    """Returns the image among HDUs that Astropy has opened, or that were made.
 
     Args:
-        hdu: The HDU; one that was made in this process passes.
-        label: Name of the file, for messages.
+        hdus: HDUList, or list of HDUs.
+        label: Name for messages.
 
     Raises:
-        ImageError: Its tiles are not what its header says.
+        ImageError: There is no image, or it is damaged.
     """
+    with _naming_damage(label):
+        index, note = choose_image([_opened_plane(hdu) for hdu in hdus], label)
+        if isinstance(hdus[index], fits.CompImageHDU):
+            _check_compressed(hdus[index], label)
+    return _image(hdus[index], label, note)
+
+
+def _check_compressed(hdu: fits.CompImageHDU, label: str) -> None:
+    """Checks a compressed image that Astropy has opened; one that was made passes."""
     place: Any = hdu.fileinfo()
     if not place or place["file"] is None or place["file"].closed:
         return
@@ -136,23 +143,33 @@ def _load(
     plain.seek(0)
     # Without memory mapping: big-endian, scaled or compressed data are copied.
     with fits.open(plain, memmap=False) as opened:
-        chosen: Any = opened[index]
-        try:
-            data = chosen.data
-        except MemoryError:
-            raise
-        except Exception as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise ImageError(
-                f"{label}: truncated or damaged ({reason}); fetch it again."
-            ) from None
-        if not isinstance(data, np.ndarray):
-            raise _damaged(label)
-        header = chosen.header
-        if hdu.cleaned and not _is_tiled(hdu):
-            # As wcslib stops at a NUL, without a word.
-            header = fits.Header.fromstring(hdu.cleaned)
-        return FitsImage(data, header, (note,) if note else ())
+        found = _image(opened[index], label, note)
+    if hdu.cleaned and not _is_tiled(hdu):
+        # Astropy makes question marks of some bytes, also of those between cards.
+        return found._replace(header=fits.Header.fromstring(hdu.cleaned))
+    return found
+
+
+def _image(hdu: Any, label: str, note: str) -> FitsImage:
+    """Returns the image of an HDU, with a header that wcslib can read."""
+    with _naming_damage(label):
+        data = hdu.data
+    if not isinstance(data, np.ndarray):
+        raise _damaged(label)
+    return FitsImage(data, printable_header(hdu.header), (note,) if note else ())
+
+
+@contextlib.contextmanager
+def _naming_damage(label: str) -> Iterator[None]:
+    """Makes an `ImageError` of what Astropy says about damaged data."""
+    try:
+        yield
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:  # Astropy fails in many ways.
+        raise ImageError(
+            f"{label}: truncated or damaged ({first_line(error)}); fetch it again."
+        ) from None
 
 
 def _damaged(label: str) -> ImageError:
@@ -333,3 +350,9 @@ def _plane(hdu: _Hdu) -> ImagePlane:
         is_bytes = cards.get("BITPIX") == "8" and "BSCALE" not in cards
         return ImagePlane(shape or None, name, unit, is_bytes)
     return ImagePlane(None, name, unit)
+
+
+def _opened_plane(hdu: Any) -> ImagePlane:
+    shape = tuple(hdu.shape) if hdu.is_image and hdu.shape else None
+    is_bytes = card_text(hdu.header, "BITPIX") == "8" and "BSCALE" not in hdu.header
+    return ImagePlane(shape, str(hdu.name), card_text(hdu.header, "BUNIT"), is_bytes)

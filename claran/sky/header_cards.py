@@ -7,7 +7,13 @@ from typing import Any
 
 from astropy.io import fits
 
-__all__ = ["card_number", "card_text", "card_value", "changed_header"]
+__all__ = [
+    "card_number",
+    "card_text",
+    "card_value",
+    "changed_header",
+    "printable_header",
+]
 
 
 def card_value(header: Any, key: str) -> Any:
@@ -60,10 +66,41 @@ def card_text(header: Any, key: str) -> str:
     return "".join(c for c in text if c.isprintable()).strip()
 
 
-def changed_header(header: fits.Header, changes: Mapping[str, Any]) -> fits.Header:
-    """Returns a copy of a header that wcslib can read, with changed cards.
+def printable_header(header: fits.Header) -> fits.Header:
+    """Returns a header with spaces for bytes that FITS does not allow.
 
-    Bytes that are not printable become spaces: wcslib stops at a NUL, without a word.
+    As wcslib stops at a NUL, without a word.
+
+    Args:
+        header: The header, which is returned itself if it has no such bytes.
+    """
+    try:
+        text = header.tostring()
+    except ValueError:  # Astropy checks some values when it writes them.
+        text = "".join(map(_as_read, header.cards))
+    if text.isascii() and text.isprintable():
+        return header
+    return fits.Header.fromstring(_printable(text))
+
+
+def _as_read(card: fits.Card) -> str:
+    """Returns the text of a card, even if Astropy would not write it."""
+    try:
+        return str(card)
+    except ValueError:
+        # Only Astropy itself can get at the text; that of a table's card is gone.
+        own: Any = card._image
+        return own or str(fits.Card(card.keyword, _printable(str(card.value))))
+
+
+def _printable(text: str) -> str:
+    return "".join(c if " " <= c <= "~" else " " for c in text)
+
+
+def changed_header(header: fits.Header, changes: Mapping[str, Any]) -> fits.Header:
+    """Returns a copy of a header with changed cards.
+
+    A card that Astropy cannot parse gets the value "unreadable".
 
     Args:
         header: The header.
@@ -75,8 +112,6 @@ def changed_header(header: fits.Header, changes: Mapping[str, Any]) -> fits.Head
             value = card.value
         except Exception:
             value = "unreadable"
-        if isinstance(value, str):
-            value = "".join(c if " " <= c <= "~" else " " for c in value)
         copy.append((card.keyword, value), end=True)
     for key, value in changes.items():
         if value is None:

@@ -14,20 +14,15 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from jaxtyping import Float32, Shaped, UInt8
 
-from claran.errors import ImageError
+from claran.errors import ImageError, first_line, unreadable
 from claran.io.paths import require_file
 from claran.io.silencing import without_warnings
 from claran.sky.beams import Beam, beam_notes, read_beam
 from claran.sky.blanks import blank_pixels
 from claran.sky.file_kinds import wrong_kind
-from claran.sky.fits_files import FitsImage, check_compressed, read_fits
-from claran.sky.hdu_choice import (
-    ImagePlane,
-    choose_image,
-    cube_message,
-    wrong_shape,
-)
-from claran.sky.header_cards import card_text, changed_header
+from claran.sky.fits_files import read_fits, read_hdus
+from claran.sky.hdu_choice import cube_message, wrong_shape
+from claran.sky.header_cards import card_text
 from claran.sky.header_wcs import (
     HeaderWcs,
     header_wcs,
@@ -187,7 +182,7 @@ def read_picture(source: Any) -> UInt8[np.ndarray, "h w 3"]:
         try:
             content = Path(source).read_bytes()
         except (OSError, ValueError) as error:
-            raise _unreadable(label, error) from None
+            raise unreadable(label, error) from None
     else:
         content, label = _content(source, "picture")
     check_picture(content, label)
@@ -218,15 +213,8 @@ class _Raw(NamedTuple):
 def _raw(source: Any, name: str | None) -> _Raw:
     """Returns what is in a source of any kind."""
     if isinstance(source, (str, os.PathLike)):
-        path = os.fspath(source)
-        if isinstance(path, bytes):
-            path = os.fsdecode(path)
-        try:
-            found = read_fits(path)
-        except ValueError as error:
-            if isinstance(error, ImageError):
-                raise
-            raise _unreadable(path, error) from None
+        path = os.fsdecode(source)
+        found = read_fits(path)
         return _Raw(found.data, found.header, path, Path(path).name, found.notes)
     if hasattr(source, "wcs") and hasattr(source, "data"):
         return _from_nddata(source, name or "array")
@@ -237,7 +225,7 @@ def _raw(source: Any, name: str | None) -> _Raw:
     if isinstance(source, (fits.HDUList, *_HDUS)):
         hdus = source if isinstance(source, fits.HDUList) else [source]
         default = Path(_file_name(hdus) or "array").name
-        found = _from_hdus(hdus, name or default)
+        found = read_hdus(hdus, name or default)
         return _Raw(found.data, found.header, name or default, default, found.notes)
     return _Raw(
         _array(source, name or "array"), fits.Header(), name or "array", "array"
@@ -261,7 +249,7 @@ def _content(source: Any, default: str) -> tuple[bytes, str]:
     try:
         content = source.read()
     except (OSError, ValueError) as error:
-        raise _unreadable(name, error) from None
+        raise unreadable(name, error) from None
     if not isinstance(content, bytes):
         raise ImageError(f"{name}: is open as text; open it in binary mode, 'rb'.")
     return content, name
@@ -274,39 +262,11 @@ def _array(source: Any, label: str) -> np.ndarray:
         try:
             return np.asarray(source)
         except Exception as error:  # Lists of several lengths, lost devices ...
-            reason = (str(error).splitlines() or ["?"])[0]
+            reason = first_line(error)
             raise ImageError(f"{label}: is no array ({reason}).") from None
     raise ImageError(
         f"{label}: a {type(source).__name__} is no image; give {ACCEPTED}."
     )
-
-
-def _from_hdus(hdus: Any, label: str) -> FitsImage:
-    try:
-        planes = [_plane_of(hdu) for hdu in hdus]
-        index, note = choose_image(planes, label)
-        if isinstance(hdus[index], fits.CompImageHDU):
-            check_compressed(hdus[index], label)
-        data, header = hdus[index].data, hdus[index].header
-    except ImageError:
-        raise
-    except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ImageError(
-            f"{label}: truncated or damaged ({reason}); fetch it again."
-        ) from None
-    try:
-        header.tostring()
-    except ValueError:  # Bytes that FITS does not allow.
-        header = changed_header(header, {})
-    return FitsImage(data, header, (note,) if note else ())
-
-
-def _plane_of(hdu: Any) -> ImagePlane:
-    shape = tuple(hdu.shape) if hdu.is_image and hdu.shape else None
-    is_bytes = card_text(hdu.header, "BITPIX") == "8" and "BSCALE" not in hdu.header
-    unit = card_text(hdu.header, "BUNIT")
-    return ImagePlane(shape, str(hdu.name), unit, is_bytes)
 
 
 def _from_nddata(source: Any, label: str) -> _Raw:
@@ -348,14 +308,11 @@ def _sky(raw: _Raw, shape: tuple[int, int], given: WCS | None) -> HeaderWcs:
     return header_wcs(raw.header, shape)
 
 
-def _unreadable(label: str, error: Exception) -> ImageError:
-    reason = getattr(error, "strerror", None) or error
-    return ImageError(f"{label}: cannot be read ({reason}); check the path.")
-
-
 def _file_name(hdus: Any) -> str | None:
     info = hdus[0].fileinfo() if len(hdus) else None
-    return info["file"].name if info and info["file"] else None
+    name = info["file"].name if info and info["file"] else None
+    # Astropy gives the class of a stream without a name.
+    return None if name and name.startswith("<class ") else name
 
 
 def _plane(raw: Shaped[np.ndarray, "..."], label: str) -> Float32[np.ndarray, "ny nx"]:
