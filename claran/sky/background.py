@@ -7,7 +7,7 @@ from jaxtyping import Float, Float32
 from scipy import ndimage
 
 from claran.sky.mesh import Mesh
-from claran.sky.noise import FEW_WINDOWS, middle_and_noise
+from claran.sky.noise import FEW_WINDOWS, LEAST_FILLED, middle_and_noise
 
 __all__ = ["background"]
 
@@ -16,7 +16,6 @@ NONE, FULL = 0.75, 1.5
 BOWL = 0.375  # Weight of a negative background, so that it sets in at 2 and 4.
 CLIP = 3.0  # Sigma; pixels further from the median are sources.
 ROUNDS = 5
-LEAST_FILLED = 0.1  # Share of a window that must have values.
 SAMPLES = 33  # Pixels along a side of a window; more are as good as one per beam.
 
 

@@ -10,7 +10,14 @@ from scipy.special import ndtr
 
 from claran.sky.mesh import Mesh
 
-__all__ = ["FEW_WINDOWS", "local_noise", "middle_and_noise", "noise", "noise_excess"]
+__all__ = [
+    "FEW_WINDOWS",
+    "LEAST_FILLED",
+    "local_noise",
+    "middle_and_noise",
+    "noise",
+    "noise_excess",
+]
 
 # Why `local_noise` is ours. 640 x 640 pixels of noise 1, window 100: it takes 22 ms,
 # photutils's Background2D (MAD, box 100, median of 3 x 3) 49 ms, SEP (mesh 100) 4 ms.
