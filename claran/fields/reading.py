@@ -18,6 +18,8 @@ from claran.sky.file_kinds import is_fits, is_picture
 from claran.sky.images import (
     SkyImage,
     celestial_axes,
+    file_content,
+    holds_bytes,
     read_picture,
     read_sky_image,
 )
@@ -25,8 +27,6 @@ from claran.sky.infrared_pictures import infrared_field
 from claran.sky.surveys import Survey
 
 __all__ = ["read_field", "read_infrared", "read_picture_field", "with_beam"]
-
-BYTES = (bytes, bytearray, memoryview)
 
 
 def read_field(
@@ -98,7 +98,7 @@ def read_picture_field(source: Any, *, name: str | None = None) -> Field:
     """
     if isinstance(source, (str, os.PathLike)):
         return Field(name or Path(source).name, picture=read_picture(source))
-    if isinstance(source, BYTES) or hasattr(source, "read"):
+    if holds_bytes(source):
         return Field(name or "picture", picture=read_picture(source))
     picture = np.asarray(source)
     if picture.dtype != np.uint8 or picture.shape[2:] != (3,) or picture.size == 0:
@@ -153,12 +153,12 @@ def read_infrared(source: Any) -> SkyImage | UInt8[np.ndarray, "h w 3"] | None:
         shown = split_hdu(Path(source))[0].name.lower()
         is_fits = shown.endswith(FITS_ENDINGS) or is_fits_file(source)
         return read_sky_image(source) if is_fits else read_picture(source)
-    if hasattr(source, "read"):
-        source = source.read()
-    if isinstance(source, BYTES):
-        start = bytes(source[:16])
-        return read_picture(source) if is_picture(start) else read_sky_image(source)
-    if np.ndim(getattr(source, "data", source)) == 3:
+    if holds_bytes(source):
+        content, name = file_content(source, "array")
+        if is_picture(content):
+            return read_picture(content)
+        return read_sky_image(content, name=name)
+    if getattr(source, "ndim", 0) == 3 and not hasattr(source, "wcs"):
         return np.ascontiguousarray(source)
     return read_sky_image(source)
 

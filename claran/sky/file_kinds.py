@@ -40,7 +40,8 @@ def file_kind(start: bytes) -> str:
 
 def is_fits(start: bytes) -> bool:
     """Returns whether these are the first bytes of a FITS file, packed or not."""
-    return file_kind(start) in ("a FITS file", "a gzip file", "a bzip2 file")
+    packed = ("a gzip file", "a bzip2 file", "an xz file")
+    return file_kind(start) in ("a FITS file", *packed)
 
 
 def is_picture(start: bytes) -> bool:

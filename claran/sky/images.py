@@ -36,6 +36,8 @@ from claran.sky.picture_sizes import check_picture
 __all__ = [
     "SkyImage",
     "celestial_axes",
+    "file_content",
+    "holds_bytes",
     "read_picture",
     "read_sky_image",
 ]
@@ -184,7 +186,7 @@ def read_picture(source: Any) -> UInt8[np.ndarray, "h w 3"]:
         except (OSError, ValueError) as error:
             raise unreadable(label, error) from None
     else:
-        content, label = _content(source, "picture")
+        content, label = file_content(source, "picture")
     check_picture(content, label)
     picture = None
     if content:
@@ -196,6 +198,41 @@ def read_picture(source: Any) -> UInt8[np.ndarray, "h w 3"]:
     if picture is None:
         raise ImageError(wrong_kind(content[:512], label, wanted="picture"))
     return np.asarray(picture, np.uint8)
+
+
+def holds_bytes(source: Any) -> bool:
+    """Returns whether a source is bytes of any kind, or an open file."""
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return True
+    return hasattr(source, "read") and not hasattr(source, "wcs")  # CCDData has both.
+
+
+def file_content(source: Any, default: str) -> tuple[bytes, str]:
+    """Returns the bytes of an open file, or of bytes of any kind, and its name.
+
+    Args:
+        source: See `holds_bytes`.
+        default: Name of bytes, and of a file without one.
+
+    Raises:
+        ImageError: The file is open as text or cannot be read; or it is neither.
+    """
+    if not holds_bytes(source):
+        raise ImageError(
+            f"a {type(source).__name__} is no picture; give a path, bytes, or a file "
+            "open in binary mode."
+        )
+    if not hasattr(source, "read"):
+        return bytes(source), default
+    own = getattr(source, "name", None)
+    name = Path(own).name if isinstance(own, str) and own else default
+    try:
+        content = source.read()
+    except (OSError, ValueError) as error:
+        raise unreadable(name, error) from None
+    if not isinstance(content, bytes):
+        raise ImageError(f"{name}: is open as text; open it in binary mode, 'rb'.")
+    return content, name
 
 
 class _Raw(NamedTuple):
@@ -218,8 +255,8 @@ def _raw(source: Any, name: str | None) -> _Raw:
         return _Raw(found.data, found.header, path, Path(path).name, found.notes)
     if hasattr(source, "wcs") and hasattr(source, "data"):
         return _from_nddata(source, name or "array")
-    if isinstance(source, (bytes, bytearray, memoryview)) or hasattr(source, "read"):
-        content, own = _content(source, "array")
+    if holds_bytes(source):
+        content, own = file_content(source, "array")
         found = read_fits(content, label=name or own)
         return _Raw(found.data, found.header, name or own, own, found.notes)
     if isinstance(source, (fits.HDUList, *_HDUS)):
@@ -233,26 +270,6 @@ def _raw(source: Any, name: str | None) -> _Raw:
 
 
 _HDUS = (fits.PrimaryHDU, fits.ImageHDU, fits.CompImageHDU)
-
-
-def _content(source: Any, default: str) -> tuple[bytes, str]:
-    """Returns the bytes of an open file, or of bytes of any kind, and a name."""
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        return bytes(source), default
-    if not hasattr(source, "read"):
-        raise ImageError(
-            f"a {type(source).__name__} is no picture; give a path, bytes, or a file "
-            "open in binary mode."
-        )
-    own = getattr(source, "name", None)
-    name = Path(own).name if isinstance(own, str) and own else default
-    try:
-        content = source.read()
-    except (OSError, ValueError) as error:
-        raise unreadable(name, error) from None
-    if not isinstance(content, bytes):
-        raise ImageError(f"{name}: is open as text; open it in binary mode, 'rb'.")
-    return content, name
 
 
 def _array(source: Any, label: str) -> np.ndarray:

@@ -1,9 +1,13 @@
 """A field out of whatever a user has."""
 
+import io
+import lzma
+
 import cv2
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.nddata import CCDData
 from astropy.wcs import WCS
 
 from claran.errors import ImageError
@@ -55,14 +59,22 @@ def test_names(radio, values):
     assert read_field(Field("f", image=image), name="g").name == "g"
 
 
-@pytest.mark.parametrize("kind", ["path", "array", "image", "FITS", "FITS array"])
+@pytest.mark.parametrize(
+    "kind",
+    ["path", "array", "image", "FITS", "FITS array", "CCDData", "HDU", "xz", "open"],
+)
 def test_infrared_of_every_kind(radio, picture, values, wcs, tmp_path, kind):
     cv2.imwrite(str(tmp_path / "w1.png"), picture)
     fits.writeto(tmp_path / "w1.fits", values, wcs.to_header())
+    content = (tmp_path / "w1.fits").read_bytes()
+    (tmp_path / "w1.fits.xz").write_bytes(lzma.compress(content))
     image = read_sky_image(tmp_path / "w1.fits")
     infrared = {
         "path": tmp_path / "w1.png", "array": picture, "image": image,
         "FITS": tmp_path / "w1.fits", "FITS array": values,
+        "CCDData": CCDData(values, unit="adu", wcs=wcs),
+        "HDU": fits.PrimaryHDU(values[None], wcs.to_header()),
+        "xz": tmp_path / "w1.fits.xz", "open": io.BytesIO(content),
     }[kind]  # fmt: skip
     field = read_field(radio, infrared)
     assert field.picture.dtype == np.uint8
@@ -70,8 +82,19 @@ def test_infrared_of_every_kind(radio, picture, values, wcs, tmp_path, kind):
         np.testing.assert_array_equal(field.picture, picture)
     else:
         assert field.picture.shape == (20, 30, 3)
-    assert isinstance(read_infrared(infrared), np.ndarray | SkyImage)
+    if kind != "open":  # It is read once.
+        assert isinstance(read_infrared(infrared), np.ndarray | SkyImage)
     assert read_infrared(None) is None
+
+
+@pytest.mark.parametrize("read", [read_field, read_picture_field, read_infrared])
+def test_files_open_as_text_are_refused(read, radio):
+    message = r"^radio\.fits: is open as text; open it in binary mode, 'rb'\.$"
+    with (
+        radio.open(encoding="latin-1") as file,
+        pytest.raises(ImageError, match=message),
+    ):
+        read(file)
 
 
 def test_a_survey_fills_in_what_the_header_lacks(values, wcs, radio):
