@@ -167,9 +167,10 @@ def _naming_damage(label: str) -> Iterator[None]:
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # Astropy fails in many ways.
-        raise ImageError(
-            f"{label}: truncated or damaged ({first_line(error)}); fetch it again."
-        ) from None
+        fault, remedy = f"truncated or damaged ({first_line(error)})", "fetch it again"
+        if "closed file" in fault:
+            fault, remedy = "its file is closed", "give it while the file is open"
+        raise ImageError(f"{label}: {fault}; {remedy}.") from None
 
 
 def _damaged(label: str) -> ImageError:

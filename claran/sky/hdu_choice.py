@@ -114,11 +114,11 @@ def _no_image(planes: Sequence[ImagePlane], label: str) -> str:
 
 def _wanted(planes: Sequence[ImagePlane], label: str, wanted: str) -> int:
     names = [plane.name.upper() for plane in planes]
-    index = int(wanted) if wanted.isdigit() else None
+    index = int(wanted) if wanted.isdecimal() else None
     name, _, version = wanted.upper().rpartition(",")
     same = [i for i, own in enumerate(names) if own == (name or wanted.upper())]
     if index is None and same:
-        number = int(version) if name and version.strip().isdigit() else 1
+        number = int(version) if name and version.strip().isdecimal() else 1
         index = same[number - 1] if 0 < number <= len(same) else None
     if index is None or index >= len(planes):
         there = ", ".join(f"{i} {name}".strip() for i, name in enumerate(names))

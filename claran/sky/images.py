@@ -155,8 +155,9 @@ def celestial_axes(wcs: WCS) -> WCS:
         axes = wcs.sub(2)
         celestial = is_celestial(axes)
     except (ValueError, AttributeError):  # Singular, or of another class.
+        got = list(wcs.wcs.ctype) if isinstance(wcs, WCS) else type(wcs).__name__
         raise ValueError(
-            f"`wcs` must be an astropy.wcs.WCS that Astropy can use, got {wcs!r:.60}."
+            f"`wcs` must be an astropy.wcs.WCS that Astropy can use, got {got}."
         ) from None
     if not celestial:
         raise ValueError(
@@ -179,10 +180,10 @@ def read_picture(source: Any) -> UInt8[np.ndarray, "h w 3"]:
         ImageError: The file is missing, too large, or OpenCV cannot decode it.
     """
     if isinstance(source, (str, os.PathLike)):
-        label = str(source)
-        require_file(source)
+        label = os.fsdecode(source)
+        require_file(label)
         try:
-            content = Path(source).read_bytes()
+            content = Path(label).read_bytes()
         except (OSError, ValueError) as error:
             raise unreadable(label, error) from None
     else:
@@ -291,7 +292,13 @@ def _from_nddata(source: Any, label: str) -> _Raw:
     data = _array(source.data, label)
     mask = getattr(source, "mask", None)
     if mask is not None:
-        data = np.ma.array(data, mask=np.broadcast_to(mask, data.shape))
+        try:
+            data = np.ma.array(data, mask=np.broadcast_to(mask, data.shape))
+        except ValueError:
+            raise ImageError(
+                f"{label}: its mask has shape {np.shape(mask)}, but its data "
+                f"{data.shape}; give a mask of the same shape."
+            ) from None
     header = getattr(source, "meta", None)
     if not isinstance(header, Mapping | fits.Header):
         header = fits.Header()
@@ -315,8 +322,12 @@ def _sky(raw: _Raw, shape: tuple[int, int], given: WCS | None) -> HeaderWcs:
             raise ValueError(f"`wcs` cannot be used for {raw.label}: {fault}.")
         return HeaderWcs(given)
     if raw.wcs is not None:
-        axes = raw.wcs.sub(2)
-        fault = wcs_fault(axes, shape)
+        try:
+            axes = raw.wcs.sub(2)
+            fault = wcs_fault(axes, shape)
+        except ValueError:  # Axes that do not belong together.
+            kinds = ", ".join(raw.wcs.wcs.ctype)
+            axes, fault = None, f"Astropy cannot use its axes ({kinds})"
         if fault:
             return HeaderWcs(notes=(f"the WCS is left out, as {fault}",))
         return HeaderWcs(axes)

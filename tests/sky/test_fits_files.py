@@ -101,6 +101,7 @@ def test_hdu_in_brackets(values, tmp_path):
         ("x.fits[sci,3]", "has no HDU sci,3"),
         ("x.fits[9]", "has no HDU 9; it has 0, 1 SCI, 2, 3 SCI"),
         ("x.fits[rms]", "has no HDU rms"),
+        ("x.fits[²]", "has no HDU ²"),
         ("x.fits[2]", "HDU 2 is no image"),
         ("y.fits[2]", "cannot be read"),
     ):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.nddata import CCDData, Cutout2D, NDData
+from astropy.wcs import WCS
 from PIL import Image
 
 from claran.errors import ImageError
@@ -58,6 +59,32 @@ def test_parts_of_ccddata_have_their_own_wcs(values, wcs):
         image = read_sky_image(part)
         np.testing.assert_array_equal(image.values, values[2:, 4:])
         np.testing.assert_allclose(image.wcs.all_pix2world([[3, 3]], 0), expected)
+
+
+def test_a_wcs_of_ccddata_that_astropy_cannot_use_is_said(values):
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = ["FREQ", "RA---SIN"]
+    image = read_sky_image(NDData(values, wcs=wcs))
+    note = "the WCS is left out, as Astropy cannot use its axes (FREQ, RA---SIN)"
+    assert image.wcs is None and image.notes == (note,)
+    with pytest.raises(ValueError, match=r"can use, got \['FREQ', 'RA---SIN'\]\.$"):
+        read_sky_image(values, wcs=wcs)
+
+
+def test_a_mask_of_another_shape_is_refused(values):
+    data = NDData(values, mask=np.zeros((3, 3), bool))
+    message = r"mask has shape \(3, 3\), but its data \(20, 30\); give"
+    with pytest.raises(ImageError, match=message):
+        read_sky_image(data)
+
+
+def test_hdus_of_a_closed_file(values, tmp_path):
+    fits.writeto(tmp_path / "x.fits", values)
+    with fits.open(tmp_path / "x.fits") as hdus:
+        pass
+    message = r"x\.fits: its file is closed; give it while the file is open\.$"
+    with pytest.raises(ImageError, match=message):
+        read_sky_image(hdus)
 
 
 def test_bytes_and_open_files(values, tmp_path):
