@@ -87,15 +87,16 @@ def preview_page(
 def field_picture(field: Field) -> UInt8[np.ndarray, "h w 3"]:
     """Returns an RGB picture of a field at its own resolution, row 0 on top.
 
-    The radio image is divided by the noise of the whole field.
+    The radio image, without its background, is divided by the noise of the whole field.
 
     Args:
         field: The field.
     """
-    if field.image is None:
+    image = field.source_image
+    if image is None:
         assert field.picture is not None  # noqa: S101 - `Field` checks it.
         return field.picture[..., ::-1]
-    ratio = field.image.values[::-1] / np.float32(field.noise)
+    ratio = image.values[::-1] / np.float32(field.noise)
     return to_picture(channel_image(ratio, infrared_channel(field.picture, ratio)))
 
 

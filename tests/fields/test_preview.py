@@ -8,7 +8,12 @@ import pytest
 from claran.fields.batches import PipelineOptions, validation_batches
 from claran.fields.channels import Channels
 from claran.fields.framing import Picture
-from claran.fields.preview import preview_page, to_picture, write_preview
+from claran.fields.preview import (
+    field_picture,
+    preview_page,
+    to_picture,
+    write_preview,
+)
 from claran.sky.images import read_picture
 
 SOURCES = ([(20.5, 20.5)], [(40.5, 40.5)])
@@ -54,6 +59,13 @@ def test_boxes_are_drawn_on_the_source(make_field):
     row, column = np.unravel_index(picture[..., 1].argmax(), (64, 64))
     assert x0 <= column <= x1 and y0 <= row <= y1
     assert axes.texts[0].get_text() == "1C_1P"
+
+
+def test_a_background_is_not_in_the_picture(make_field, with_values):
+    field = make_field(SOURCES[0])
+    raised = with_values(field, field.image.values + 30 * np.float32(field.noise))
+    difference = field_picture(raised).astype(int) - field_picture(field)
+    assert np.abs(difference).mean() < 10
 
 
 def test_colors_of_a_picture_are_as_they_are(rng):
