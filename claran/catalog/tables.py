@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from astropy import units
 from astropy.coordinates import ICRS, SkyCoord
+from astropy.io import votable
 from astropy.table import QTable
 from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales
@@ -211,18 +212,11 @@ def write_table(table: QTable, path: str | os.PathLike) -> None:
         options["strip_whitespace"] = False  # Spaces may be in the names of files.
     if astropy_format == "fits":
         table = _in_ascii(table)
-    if astropy_format == "votable":
-        table = table.copy()
-        about = "; ".join(
-            f"{name} = {value}" for name, value in dict(table.meta or {}).items()
-        )
-        table.meta = {"description": about} if about else {}
-        # Not as text: Astropy 8.0.2 then writes a byte beyond its buffer, so that the
-        # program crashes or computes nonsense later (astropy issue 20419).
-        options["tabledata_format"] = "binary2"
     write = functools.partial(
         table.write, format=astropy_format, overwrite=True, **options
     )
+    if astropy_format == "votable":
+        write = functools.partial(_write_votable, table)
     replace_file(path, write)
 
 
@@ -275,6 +269,24 @@ def _in_ascii(table: QTable) -> QTable:
         for key, value in dict(table.meta or {}).items()
     }
     return table
+
+
+def _write_votable(table: QTable, path: Path) -> None:
+    """Writes a VOTable with its metadata as INFO, and as a description to read.
+
+    Astropy breaks the lines of a description, also within a word.
+    """
+    about = {name: str(value) for name, value in dict(table.meta or {}).items()}
+    table = table.copy()
+    text = "; ".join(f"{name} = {value}" for name, value in about.items())
+    table.meta = {"description": text} if text else {}
+    file = votable.from_table(table)
+    file.resources[0].infos.extend(
+        votable.tree.Info(name=name, value=value) for name, value in about.items()
+    )
+    # Not as text: Astropy 8.0.2 then writes a byte beyond its buffer, so that the
+    # program crashes or computes nonsense later (astropy issue 20419).
+    file.to_xml(str(path), tabledata_format="binary2")
 
 
 def _with_degrees(table: QTable) -> QTable:

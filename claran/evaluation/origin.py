@@ -4,7 +4,6 @@ The keys are those of `claran.Detector.metadata`. A CSV file has no metadata, an
 of other tools have others.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -25,9 +24,7 @@ class Origin(NamedTuple):
     @classmethod
     def of(cls, meta: Mapping[str, Any]) -> "Origin":
         """Returns what the metadata of a table say."""
-        # A VOTable has all metadata in one text, see `claran.catalog.tables`.
-        pairs = re.findall(r"(\w+) = ([^;]*)", str(meta.get("description", "")))
-        about = dict(pairs) | {key.upper(): str(value) for key, value in meta.items()}
+        about = {key.upper(): str(value) for key, value in meta.items()}
         rows, names = about.get("ROWS"), about.get("CLASSES")
         return cls(
             class_names=tuple(names.split(",")) if names else None,

@@ -12,6 +12,7 @@ from typing import Any
 from xml.parsers import expat
 
 import numpy as np
+from astropy.io import votable
 from astropy.table import Table
 
 from claran.catalog.tables import plain_cell, table_format
@@ -45,11 +46,6 @@ def read_table(path: Path) -> Table:
         # Without coordinates.
         there = [name for name in (*COLUMNS, ALTERNATIVE) if name in table.colnames]
         table = Table([table[name] for name in there], meta=table.meta)
-        table.convert_bytestring_to_unicode()  # FITS tables hold bytes.
-        if astropy_format == "fits":
-            for name in {"image", "label"} & set(table.colnames):
-                texts = [from_ascii(str(one)) for one in table[name]]
-                table[name] = np.array(texts, dtype=str)
     except Exception as error:  # Astropy's readers fail in many ways.
         reason = brief(first_line(error))
         raise ImageError(f"{path}: cannot be read as a table ({reason}).") from None
@@ -137,12 +133,24 @@ def _read_ecsv(content: bytes) -> Table:
 def _read_fits(content: bytes) -> Table:
     if not content.startswith(b"SIMPLE"):  # Something packed may be endless.
         raise ValueError("it is not FITS")
-    return Table.read(io.BytesIO(content), format="fits")
+    table = Table.read(io.BytesIO(content), format="fits")
+    table.convert_bytestring_to_unicode()
+    for name in {"image", "label"} & set(table.colnames):
+        texts = [from_ascii(str(one)) for one in table[name]]
+        table[name] = np.array(texts, dtype=str)
+    for name, value in table.meta.items():
+        if isinstance(value, str):
+            table.meta[name] = from_ascii(value)
+    return table
 
 
 def _read_votable(content: bytes) -> Table:
     _check_votable(content)
-    return Table.read(io.BytesIO(content), format="votable")
+    file = votable.parse(io.BytesIO(content))
+    table = Table.read(file, format="votable")
+    infos = [info for resource in file.resources for info in resource.infos]
+    table.meta |= {str(info.name): info.value for info in infos}
+    return table
 
 
 def _check_votable(content: bytes) -> None:

@@ -249,6 +249,10 @@ def test_a_votable_is_valid_and_says_what_the_table_does(table, tmp_path, ending
     path = tmp_path / f"t{ending}"
     write_table(table, path)
     assert votable.validate(path, output=None)
+    infos = votable.parse(path).resources[0].infos
+    assert {info.name: info.value for info in infos} == {
+        name: str(value) for name, value in META.items()
+    }
     description = votable.parse_single_table(path).description
     expected = "; ".join(f"{name} = {META[name]}" for name in META)
     assert description.split() == expected.split()  # Lines are broken.

@@ -12,12 +12,15 @@ from claran.catalog.tables import write_table
 from claran.detection.detections import Detections
 from claran.errors import ImageError
 from claran.evaluation.metrics import EvaluationOptions, evaluate
+from claran.evaluation.origin import Origin
 from claran.evaluation.prediction_files import (
     coco_files,
+    read_origin,
     read_predictions,
     to_table,
     voc_files,
 )
+from claran.labels import RGZ_CLASSES
 
 CLASSES = ("1_1", "2_3")
 
@@ -60,6 +63,19 @@ def test_a_table_comes_back_as_it_was(labelled, tmp_path, ending, sky):
     result = read_predictions(tmp_path / f"table{ending}", fields, CLASSES)
     assert_equal(result.fields, found)
     assert result.unknown == 0
+
+
+@pytest.mark.parametrize("ending", [".ecsv", ".fits", ".vot"])
+@pytest.mark.parametrize("names", [RGZ_CLASSES, ("FR-I", "FR-II"), ("\u00e9 x", "a;b")])
+def test_what_a_table_says_of_its_detector_comes_back(tmp_path, ending, names):
+    for length in range(1, 70, 4):  # Lines of a VOTable may break anywhere.
+        meta = {
+            "MODEL": length * "m", "ROWS": "catalog", "MINSCORE": 0.5, "CATSCORE": 0.8,
+            "CLASSES": ",".join(names), "INCLBOX": True, "NOTES": "ROWS = x; MODEL = y",
+        }  # fmt: skip
+        path = tmp_path / f"table{ending}"
+        write_table(to_table([], [], names, meta=meta), path)
+        assert read_origin(path) == Origin(names, 0.8, True, 0.5, True)
 
 
 def test_voc_text_comes_back_as_it_was(labelled, tmp_path):
