@@ -22,12 +22,16 @@ from claran.evaluation.subsets import consensus_subsets, crowded_subset, extent_
 from claran.fields.field import Field
 
 __all__ = [
+    "CATALOG",
     "EvaluationOptions",
     "class_matches",
     "evaluate",
     "mean_average_precision",
     "settled_options",
 ]
+
+CATALOG = 0.5
+"""Score above which the detections of an unknown detector are a catalog."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,7 +90,7 @@ def settled_options(
         inclusive_boxes: Likewise.
     """
     given = options or EvaluationOptions()
-    own = 0.5 if score_threshold is None else score_threshold
+    own = CATALOG if score_threshold is None else score_threshold
     inclusive = given.inclusive_boxes
     return dataclasses.replace(
         given,

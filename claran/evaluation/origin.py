@@ -37,8 +37,8 @@ class Origin(NamedTuple):
 
 def origin_metadata(options: EvaluationOptions) -> dict[str, Any]:
     """Returns the metadata of the detections of an evaluation with these options."""
-    about = {"CATSCORE": options.score_threshold, "INCLBOX": options.inclusive_boxes}
-    return {name: value for name, value in about.items() if value}
+    inclusive = {"INCLBOX": True} if options.inclusive_boxes else {}
+    return {"CATSCORE": options.score_threshold} | inclusive
 
 
 def _number(text: str | None) -> float | None:

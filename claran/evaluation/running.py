@@ -16,7 +16,12 @@ from claran.detection.detections import Detections
 from claran.detection.engine import Engine
 from claran.evaluation.catalogs import measured_field, read_fields
 from claran.evaluation.gallery import Shown
-from claran.evaluation.metrics import EvaluationOptions, evaluate, settled_options
+from claran.evaluation.metrics import (
+    CATALOG,
+    EvaluationOptions,
+    evaluate,
+    settled_options,
+)
 from claran.evaluation.origin import origin_metadata
 from claran.evaluation.output import write_detections, write_evaluation
 from claran.evaluation.prediction_files import Predictions, read_predictions
@@ -30,7 +35,6 @@ from claran.models.weights import model_fingerprint
 
 __all__ = ["LabelledSource", "evaluate_detector", "evaluate_predictions"]
 
-CATALOG = 0.5  # Score above which other tools' detections are a catalog.
 UNFINISHED = "unfinished"  # Folder in the output.
 
 

@@ -186,6 +186,15 @@ def test_predictions_are_as_good_as_their_detector(engine, source, tmp_path):
     assert_same_files(tmp_path / "one", tmp_path / "two")
 
 
+@pytest.mark.parametrize("score", [0.0, 0.25])
+def test_a_threshold_that_was_given_stays_with_the_detections(known, tmp_path, score):
+    options = dataclasses.replace(FEW, score_threshold=score)
+    evaluate_detector(ClassicalEngine(), known, tmp_path, options=options, tell=list)
+    table = tmp_path / "detections.ecsv"
+    again = evaluate_predictions(table, known, tell=list)
+    assert again.options["score_threshold"] == score
+
+
 def test_predictions_elsewhere_are_counted(known, tmp_path):
     path = Path(tmp_path / "table.csv")
     path.write_text(
