@@ -28,7 +28,13 @@ from claran.data.field_names import FieldNames, without_ending
 from claran.data.image_files import match_files, path_in_folder
 from claran.data.sky_splits import LINK_ARCMIN, complete_splits
 from claran.errors import ImageError
-from claran.io.paths import FITS_ENDINGS, KINDS, PICTURE_ENDINGS, field_name
+from claran.io.paths import (
+    FITS_ENDINGS,
+    PICTURE_ENDINGS,
+    bare_name,
+    field_name,
+    infrared_name,
+)
 from claran.io.text_files import decode, read_content
 
 __all__ = ["TABLE", "divide", "find_coco", "find_pairs", "find_voc", "voc_folder"]
@@ -204,9 +210,8 @@ def _field_name(name: str) -> str:
 def _is_infrared(path: Path) -> bool:
     if not path.name.lower().endswith(FITS_ENDINGS):
         return True
-    kind = KINDS.search(path.name.split(".fit")[0])
-    if kind is not None:
-        return kind.group(1).lower() != "radio"
+    if field_name(path) != bare_name(path):  # The name of the file says what it is.
+        return infrared_name(path)
     return bool(INFRARED_FOLDERS & {part.lower() for part in path.parts[:-1]})
 
 

@@ -274,8 +274,7 @@ def infrared_name(path: Path) -> bool:
     >>> infrared_name(Path("J1234+5607_w1.fits")), infrared_name(Path("air.fits"))
     (True, False)
     """
-    stem = split_hdu(path)[0].name.partition(".fit")[0]
-    found = KINDS.search(stem)
+    found = KINDS.search(bare_name(split_hdu(path)[0]))
     return found is not None and found[1].lower() != "radio"
 
 

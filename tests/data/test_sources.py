@@ -319,6 +319,21 @@ def test_the_table_may_name_files(tmp_path, files, lines, boxes):
     assert not source.report.counts
 
 
+@pytest.mark.parametrize(
+    "radio, infrared",
+    [
+        ("a.FITS", "a_W1.FITS"), ("a.fts", "a_ir.fts"), ("a.fits", "WISE/a.fits"),
+        ("ir/a_radio.fits", "ir/a.fits"),
+    ],
+)  # fmt: skip
+def test_infrared_fits_are_known_by_their_names(tmp_path, radio, infrared):
+    folder = write_pairs(tmp_path / "own")
+    keep_one(folder, radio, infrared)
+    write_table(folder, "a,1_1,1,2,3,4")
+    source = open_source(folder, "all")
+    assert source[0].picture is not None and not source.report.counts
+
+
 def test_a_name_of_two_files_is_said(tmp_path):
     folder = write_pairs(tmp_path / "own")
     keep_one(folder, "a.fits", "a.fits.gz", "other.fits")

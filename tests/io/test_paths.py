@@ -11,6 +11,7 @@ from claran.io.paths import (
     expand_home,
     field_name,
     from_ascii,
+    infrared_name,
     pair_infrared,
     readable,
     table_names,
@@ -275,3 +276,15 @@ def test_ascii_and_back(text):
 )  # fmt: skip
 def test_bare_names(name, bare):
     assert bare_name(Path("x", name)) == bare
+
+
+@pytest.mark.parametrize(
+    "name, infrared",
+    [
+        ("a_W1.FITS", True), ("a_ir.fts", True), ("a_wise.fits.fz", True),
+        ("a.fit_ir.Fit.GZ", True), ("a_w1.fits[1]", True), ("a_radio.FITS", False),
+        ("air.fits", False), ("a_ir.b.fits", False),
+    ],
+)  # fmt: skip
+def test_names_of_infrared_images(name, infrared):
+    assert infrared_name(Path("ir", name)) is infrared
