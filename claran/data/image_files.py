@@ -68,44 +68,48 @@ def match_files(
             "image of another folder".
     """
     places = [[_place(name, report) for name in names] for names in wanted]
+    own = [PurePosixPath(path.relative_to(folder)) for path in files]
+    above = [_folders([place]) for place in own]
     found: list[Path | None] = [None] * len(wanted)
-    used: set[Path] = set()
+    used: set[int] = set()
     # Of two labels for one file, that with the name of the file is right.
     order = sorted(range(len(wanted)), key=lambda number: _differ(places[number]))
     for key in (PurePosixPath.as_posix, *(_by_name(key) for key in keys)):
-        index: dict[str, list[Path]] = {}
-        for path in files:
-            index.setdefault(key(_relative(path, folder)), []).append(path)
+        index: dict[str, list[int]] = {}
+        for i, place in enumerate(own):
+            index.setdefault(key(place), []).append(i)
         for number in order:
+            if found[number] is not None:
+                continue
+            folders = _folders(places[number])
             for place in places[number]:
                 free = [
-                    path for path in index.get(key(place), [])
-                    if path not in used
-                    and not _apart(_relative(path, folder), places[number])
+                    i for i in index.get(key(place), [])
+                    if i not in used
+                    and (not folders or not above[i] or folders == above[i])
                 ]  # fmt: skip
-                if free and found[number] is None:
+                if free:
                     # The first of those that are alike.
-                    best = max(free, key=lambda p: _alike(_relative(p, folder), place))
-                    found[number] = best
+                    best = max(free, key=lambda i: _alike(own[i], place))
+                    found[number] = files[best]
                     used.add(best)
-    by_key = {keys[-1](path.name): path for path in used}
-    for path in files:
-        beside = by_key.get(keys[-1](path.name))
-        if beside is not None and path not in used:
+                    break
+    left = [path for i, path in enumerate(files) if i not in used]
+    by_key = {keys[-1](files[i].name): files[i] for i in used}
+    for path in left:
+        if beside := by_key.get(keys[-1](path.name)):
             report.add("duplicated image", f"{path} beside {beside}")
-    free_names = {path.name: path for path in files if path not in used}
-    for own, path in zip(places, found, strict=True):
-        if path is None and own[0].name in free_names:
-            what = f"{own[0]}: {free_names[own[0].name]} is not taken for it"
+    by_name = {path.name: path for path in left}
+    for (first, *_), path in zip(places, found, strict=True):
+        if path is None and first.name in by_name:
+            what = f"{first}: {by_name[first.name]} is not taken for it"
             report.add("image of another folder", what)
     return found
 
 
-def _apart(path: PurePosixPath, places: Sequence[PurePosixPath]) -> bool:
-    """Returns whether a path is in a folder of another name than one of others."""
-    folders = {place.parent.name.lower() for place in places if place.parent.name}
-    own = path.parent.name.lower()
-    return bool(own and folders) and folders != {own}
+def _folders(places: Sequence[PurePosixPath]) -> set[str]:
+    """Returns the names of the folders that places are in."""
+    return {place.parent.name.lower() for place in places if place.parent.name}
 
 
 def _place(name: str, report: Report) -> PurePosixPath:
@@ -114,10 +118,6 @@ def _place(name: str, report: Report) -> PurePosixPath:
         report.add("outside of the folder", f"{name}: only its last part is used")
         return PurePosixPath(PurePosixPath(name.replace("\\", "/")).name)
     return place
-
-
-def _relative(path: Path, folder: Path) -> PurePosixPath:
-    return PurePosixPath(path.relative_to(folder))
 
 
 def _by_name(key: Callable[[str], str]) -> Callable[[PurePosixPath], str]:
