@@ -18,6 +18,7 @@ from claran.labels import RGZ_CLASSES
 
 __all__ = [
     "LARGEST_EDGE",
+    "NOT_GIVEN",
     "Annotations",
     "FieldLabels",
     "LabelledObject",
@@ -28,8 +29,10 @@ __all__ = [
     "read_name",
 ]
 
-# Words for a flag; tools write what their language prints.
 NOT_GIVEN = {"", "none", "null", "nan", "n/a", "na", "unspecified", "unknown", "-"}
+"""What tools write for an empty cell, in lower case."""
+
+# Words for a flag; tools write what their language prints.
 FALSE = {"false", "no", "n", "f", "off"}
 TRUE = {"true", "yes", "y", "t", "on"}
 

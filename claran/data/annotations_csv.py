@@ -32,6 +32,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from claran.data.annotations import (
+    NOT_GIVEN,
     Annotations,
     FieldLabels,
     LabelledObject,
@@ -47,8 +48,9 @@ from claran.io.text_files import encoding_of
 __all__ = ["read_csv"]
 
 BOX = ("box_x0", "box_y0", "box_x1", "box_y1")
+NAMES = ("first_id", "name", "cls")
 COLUMNS = (
-    "first_id", "name", *BOX, "cls", "num_cpnts", "num_peaks", "cl", "consensus",
+    *NAMES, *BOX, "num_cpnts", "num_peaks", "cl", "consensus",
     "peak_ras", "peak_decs", "host_ra", "host_dec", "ignore", "split", "training",
     "image", "infrared",
 )  # fmt: skip
@@ -102,8 +104,8 @@ def read_csv(
             name=name,
             objects=tuple(entries),
             y_up=True,
-            image=(first[name].get("image") or "").strip(),
-            infrared=(first[name].get("infrared") or "").strip(),
+            image=first[name].get("image", ""),
+            infrared=first[name].get("infrared", ""),
             split=_one_split(name, splits[name], report),
         )
         for name, entries in objects.items()
@@ -155,7 +157,14 @@ def _cells(
             what += "" if end == start else "; a quotation mark begins it"
             report.add("malformed", f"{path.name}, {place}: {what}")
         elif cells:
-            yield place, dict(zip(columns, cells, strict=True))
+            cleaned = map(_clean, columns, cells)
+            yield place, dict(zip(columns, cleaned, strict=True))
+
+
+def _clean(column: str, cell: str) -> str:
+    """Returns a cell without spaces around it, and without a word for nothing."""
+    text = cell.strip()
+    return "" if column not in NAMES and text.lower() in NOT_GIVEN else text
 
 
 def _split_header(line: str, delimiter: str) -> list[str]:
@@ -184,15 +193,12 @@ def _check_columns(path: Path, columns: Sequence[str]) -> None:
 
 def _read_row(row: dict[str, str]) -> tuple[str, LabelledObject | None, str]:
     """Returns the field's name, its source if the line has one, and the split."""
-    row = {key: value.strip() for key, value in row.items()}
     name = row.get("first_id") or row.get("name")
     if not name:
         raise ValueError("has no name of a field")
     name = read_name(name, "the name of the field")
     split = _split(row)
-    # Some tools write an empty cell as "nan".
-    cells = {row.get(key, "").lower() for key in (*BOX, "cls")}
-    if cells <= {"", "nan"}:
+    if {row.get(key, "").lower() for key in (*BOX, "cls")} <= NOT_GIVEN:
         return name, None, split
     components, peaks = _count(row, "num_cpnts"), _count(row, "num_peaks")
     code = row.get("cls") or f"{components}_{peaks}"
@@ -272,7 +278,7 @@ def _split(row: dict[str, str]) -> str:
                 f"split must be one of train, validation, test, got {split!r}"
             )
         return SPLITS[split.lower()]
-    if row.get("training", "").lower() in ("", "nan", "none", "null"):
+    if not row.get("training"):
         return ""
     return "train" if _flag(row, "training") else "test"
 

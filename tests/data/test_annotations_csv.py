@@ -146,6 +146,22 @@ def test_csv_counts_malformed_extras(write_csv, column, value, message):
         read_csv(path)
 
 
+@pytest.mark.parametrize("word", ["", "nan", "None", "NULL", "n/a", "unknown", "-"])
+def test_csv_takes_no_word_for_nothing(write_csv, word):
+    columns = "split,training,cl,ignore,num_peaks,peak_ras,peak_decs,host_ra,image"
+    lines = (f"F,1_1,1,2,3,4{9 * f',{word}'}", f"G{6 * f',{word}'},1{7 * ','}")
+    labels = read_csv(write_csv(*lines, header=f"{HEADER},{columns}"))
+    assert [field.split for field in labels.fields] == ["", "train"]
+    assert [len(field.objects) for field in labels.fields] == [1, 0]
+    assert labels.fields[0].image == "" and not labels.report.counts
+
+
+def test_csv_classes_may_have_the_names_of_nothing(write_csv):
+    labels = read_csv(write_csv("NA,unknown,1,2,3,4", "-,None,1,2,3,4"))
+    assert [field.name for field in labels.fields] == ["NA", "-"]
+    assert labels.classes == ("None", "unknown")
+
+
 def test_csv_puts_a_field_of_two_splits_into_test(write_csv):
     header = f"{HEADER},training"
     path = write_csv("F,1_1,1,2,3,4,1", "F,1_1,5,6,7,8,0", header=header)
