@@ -17,6 +17,7 @@ from claran.data.field_files import (
     load_field,
     sky_place,
 )
+from claran.data.records import no_split
 from claran.errors import ImageError
 from claran.fields.field import Field
 from claran.io.parallel import parallel_map
@@ -138,17 +139,15 @@ def choose_split(
     """
     import tensorflow_datasets as tfds  # noqa: PLC0415 - slow, and not always needed
 
-    sizes = {
-        name: types.SimpleNamespace(num_examples=len(own))
-        for name, own in by_split.items()
+    sizes = {name: len(own) for name, own in by_split.items()}
+    infos = {  # TFDS takes a split for a single file.
+        name: types.SimpleNamespace(num_examples=size, shard_lengths=[size])
+        for name, size in sizes.items()
     }
     try:
-        parts = tfds.core.ReadInstruction.from_spec(split).to_absolute(sizes)
-    except (ValueError, AssertionError, NotImplementedError) as error:
-        raise ValueError(
-            f"{path}: has no split {split!r} ({error}); it has "
-            f"{', '.join(f'{name} ({len(own)})' for name, own in by_split.items())}."
-        ) from None
+        parts = tfds.core.ReadInstruction.from_spec(split).to_absolute(infos)
+    except (ValueError, NotImplementedError) as error:
+        raise no_split(path, split, sizes, error) from None
     return [
         field
         for part in parts

@@ -35,7 +35,7 @@ from claran.io.paths import (
     field_name,
     infrared_name,
 )
-from claran.io.text_files import decode, read_content
+from claran.io.text_files import read_text
 
 __all__ = ["TABLE", "divide", "find_coco", "find_pairs", "find_voc", "voc_folder"]
 
@@ -252,11 +252,7 @@ def _read_lists(folder: Path, names: FieldNames, report: Report) -> dict[str, st
         path = folder / f"{stem}.txt"
         if not path.is_file():
             continue
-        try:
-            lines = decode(read_content(path)).splitlines()
-        except UnicodeDecodeError as error:
-            raise ImageError(f"{path}: cannot be read as a list ({error}).") from None
-        for line in filter(None, map(str.strip, lines)):
+        for line in filter(None, map(str.strip, read_text(path).splitlines())):
             name = names.find(line) or names.find(NUMBER.sub("", line))
             if name is None:
                 report.add("missing annotation", f"{line}, in {path.name}")

@@ -9,11 +9,12 @@ import numpy as np
 
 from claran.fields.field import Field
 from claran.fields.objects import Objects
+from claran.io.text_files import brief
 from claran.sky.images import SkyImage
 from claran.sky.pictures import picture_to_array
 from claran.sky.surveys import Survey
 
-__all__ = ["Records", "from_record", "open_prepared"]
+__all__ = ["Records", "from_record", "no_split", "open_prepared"]
 
 
 class Records:
@@ -60,18 +61,31 @@ def open_prepared(folder: str | os.PathLike, split: str) -> tuple[Any, tuple[str
     try:
         builder: Any = tfds.builder_from_directory(folder)
         names = tuple(builder.info.features["objects"]["labels"].feature.names)
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except Exception as error:  # TFDS and Protobuf fail in many ways.
         raise ValueError(
-            f"{folder}: has no prepared data set ({error}); give the folder with its "
-            "dataset_info.json, or make it with --mode=prepare."
+            f"{folder}: has no prepared data set ({brief(error)}); give the folder "
+            "with its dataset_info.json, or make it with --mode=prepare."
         ) from None
     try:
         return builder.as_data_source(split), names
     except (OSError, ValueError, NotImplementedError) as error:
-        raise ValueError(
-            f"{folder}: has no split {split!r} ({error}); it has "
-            f"{', '.join(builder.info.splits)}."
-        ) from None
+        sizes = {name: one.num_examples for name, one in builder.info.splits.items()}
+        raise no_split(folder, split, sizes, error) from None
+
+
+def no_split(
+    data: str | os.PathLike, split: str, sizes: Mapping[str, int], error: Exception
+) -> ValueError:
+    """Returns the error for a split that TFDS cannot find, or read as one.
+
+    Args:
+        data: Path of the data.
+        split: What was asked for. Parts of "all" are a NotImplementedError of TFDS.
+        sizes: Number of fields in each split that there is.
+        error: What TFDS says.
+    """
+    there = ", ".join(f"{name} ({size})" for name, size in sizes.items())
+    return ValueError(f"{data}: has no split {split!r} ({error}); it has {there}.")
 
 
 def from_record(

@@ -29,7 +29,7 @@ from claran.errors import ImageError
 from claran.fields.batches import Source
 from claran.fields.field import Field
 from claran.fields.reading import with_beam
-from claran.io.text_files import decode, read_content
+from claran.io.text_files import read_text
 from claran.sky.surveys import Survey
 
 __all__ = ["FieldSource", "open_source"]
@@ -157,7 +157,7 @@ def _open_prepared(
     class_names: Sequence[str] | None,
     survey: Survey | None,
 ) -> FieldSource:
-    info = decode(read_content(folder / INFO))
+    info = read_text(folder / INFO)
     records, own = open_prepared(folder, split)
     names = own if class_names is None else tuple(class_names)
     labels = [names.index(name) + 1 if name in names else 0 for name in own]

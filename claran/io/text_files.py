@@ -17,6 +17,7 @@ __all__ = [
     "encoding_of",
     "read_content",
     "read_json",
+    "read_text",
 ]
 
 # COCO's JSON takes ten times its size in memory.
@@ -89,6 +90,20 @@ def read_content(path: Path, *, largest_mb: float = LARGEST_MB) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ImageError(f"{path}: cannot be read ({error}).") from None
+
+
+def read_text(path: Path) -> str:
+    """Returns the text of a file of at most `LARGEST_MB`, see `decode`.
+
+    Raises:
+        ImageError: The file is missing, larger, cannot be read, or is no text.
+    """
+    try:
+        return decode(read_content(path))
+    except UnicodeDecodeError as error:
+        raise ImageError(
+            f"{path}: cannot be read as text ({error}); save it as UTF-8."
+        ) from None
 
 
 def read_json(path: Path) -> Any:

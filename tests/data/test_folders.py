@@ -112,7 +112,7 @@ def test_lists_of_voc_make_the_splits(tmp_path):
         "conflicting": 1, "in no list": 1, "missing annotation": 1,
     }  # fmt: skip
     (lists / "val.txt").write_bytes(b"\xff")
-    with pytest.raises(ImageError, match=r"val\.txt: cannot be read as a list"):
+    with pytest.raises(ImageError, match=r"val\.txt: cannot be read as text"):
         open_source(folder, "test")
 
 

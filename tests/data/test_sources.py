@@ -162,17 +162,17 @@ def test_parts_and_sums_of_splits(tmp_path):
     assert names == [*NAMES[1:3], *NAMES[4:]]
 
 
-def test_unknown_split_is_refused(tmp_path):
+@pytest.mark.parametrize("split", ["test", "all[:50%]", "train[", "train[:9]", ""])
+def test_unknown_split_is_refused(tmp_path, split):
     folder = write_pairs(tmp_path / "own", splits=["train"] * 5 + ["validation"])
-    with pytest.raises(
-        ValueError, match=r"has no split 'test' .* train \(5\), validation"
-    ):
-        open_source(folder, "test")
     builder = prepare("rgz/pairs", data_dir=tmp_path / "data", manual_dir=folder)
-    with pytest.raises(
-        ValueError, match=r"has no split 'test' .* it has train, validation"
-    ):
-        open_source(builder.data_path, "test")
+    for data in (folder, builder.data_path):
+        with pytest.raises(ValueError) as caught:  # noqa: PT011 - the words follow
+            open_source(data, split)
+        assert str(caught.value).startswith(f"{data}: has no split {split!r} (")
+        assert str(caught.value).endswith("; it has train (5), validation (1).")
+        # TFDS counts files too; what is not prepared is one.
+        assert len(open_source(data, "train[0shard]")) == 5
 
 
 def test_classes_that_are_given(tmp_path):
@@ -262,8 +262,12 @@ def test_nothing_usable_is_refused(tmp_path):
     with pytest.raises(ImageError, match="own: has no usable field; 6 unusable image"):
         open_source(folder)
     (tmp_path / "odd").mkdir()
-    (tmp_path / "odd/dataset_info.json").write_text("{}")
-    with pytest.raises(ValueError, match="odd: has no prepared data set"):
+    for info in ("{}", "[", '{"name": 5}', '{"other": 1}'):
+        (tmp_path / "odd/dataset_info.json").write_text(info)
+        with pytest.raises(ValueError, match="odd: has no prepared data set"):
+            open_source(tmp_path / "odd")
+    (tmp_path / "odd/dataset_info.json").write_bytes(b"\xff")
+    with pytest.raises(ImageError, match=r"info\.json: cannot be read as text"):
         open_source(tmp_path / "odd")
 
 
