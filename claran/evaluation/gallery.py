@@ -72,7 +72,7 @@ def misses(shown: Shown, *, count: int = 12, iou_threshold: float = 0.5) -> list
     order = np.lexsort((iou, score))
     cases = []
     for i in order[~true["ignored"][order]][:count]:
-        name = one_line(display_name(shown.class_names[int(true.labels[i]) - 1]))
+        name = display_name(shown.class_names[int(true.labels[i]) - 1])
         best = "no detection overlaps"
         if score[i]:
             best = f"found with a score of {score[i]:.2f}"
@@ -149,7 +149,8 @@ def plot_cases(
         frames.append(frame)
         _draw_objects(frame, case.field, shown, score_threshold)
         frame.draw(case.box, CHOSEN, "--", margin=2.5)
-        axes.set_title(f"{one_line(field.name, NAME)}\n{case.reason}", fontsize=7)
+        reason = one_line(case.reason, NAME)
+        axes.set_title(f"{one_line(field.name, NAME)}\n{reason}", fontsize=7)
         axes.set_axis_off()
     figure.fix_layout()
     for frame in frames:

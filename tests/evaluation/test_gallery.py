@@ -96,6 +96,15 @@ def test_labels_are_apart_and_titles_whole(shown, hostile_settings):
         assert draw()[1] == expected
 
 
+@pytest.mark.parametrize("cases", [misses, false_alarms])
+def test_odd_class_names_are_one_line(shown, cases):
+    odd = shown._replace(class_names=("a\nb", "$\\frac{\udce4", "c", 99 * "x"))
+    for axes in plot_cases(cases(odd), odd, score_threshold=0.5).axes:
+        name, reason = axes.get_title().splitlines()
+        assert max(map(len, (name, reason))) <= 48
+        reason.encode()
+
+
 @pytest.mark.parametrize("nothing", [False, True], ids=["some", "none"])
 def test_report_with_and_without_detections(shown, tmp_path, nothing):
     if nothing:
