@@ -32,16 +32,7 @@ def write_coco(tmp_path):
     return write
 
 
-def contrast(values, boxes) -> float:
-    """Returns mean brightness inside all boxes over that outside."""
-    inside = np.zeros(values.shape, bool)
-    for x0, y0, x1, y1 in np.asarray(boxes).round().astype(int).clip(0):
-        inside[y0:y1, x0:x1] = True
-    inner, outer = values[inside], np.abs(values[~inside])
-    return float(np.nanmean(inner) / np.nanmean(outer))
-
-
-def test_coco_of_real_fields_has_its_boxes_on_the_sources(real_data):
+def test_coco_of_real_fields_has_its_boxes_on_the_sources(real_data, contrast):
     folder = real_data / "radiogalaxynet_dev"
     labels = read_coco(folder / "annotations.json")
     assert labels.classes == ("FR-II", "FR-I", "FR-X", "R")

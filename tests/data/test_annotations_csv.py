@@ -11,15 +11,6 @@ from claran.sky.images import read_sky_image
 HEADER = "first_id,cls,box_x0,box_y0,box_x1,box_y1"
 
 
-def contrast(values, boxes) -> float:
-    """Returns mean brightness inside all boxes over that outside."""
-    inside = np.zeros(values.shape, bool)
-    for x0, y0, x1, y1 in np.asarray(boxes).round().astype(int).clip(0):
-        inside[y0:y1, x0:x1] = True
-    inner, outer = values[inside], np.abs(values[~inside])
-    return float(np.nanmean(inner) / np.nanmean(outer))
-
-
 @pytest.fixture
 def write_csv(tmp_path):
     def write(*lines: str, header: str = HEADER):
@@ -30,7 +21,7 @@ def write_csv(tmp_path):
     return write
 
 
-def test_csv_of_real_fields_has_its_boxes_on_the_sources(real_data):
+def test_csv_of_real_fields_has_its_boxes_on_the_sources(real_data, contrast):
     labels = read_csv(real_data / "rgz_first_dev/annotations.csv")
     assert labels.classes == RGZ_CLASSES
     assert len(labels.fields) == 153
