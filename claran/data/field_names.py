@@ -1,12 +1,16 @@
 """Names of fields: made of file names, and found again by what others call them."""
 
 import collections
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from claran.io.paths import FITS_ENDINGS, PICTURE_ENDINGS, field_name
 
 __all__ = ["FieldNames", "distinct_names", "without_ending"]
+
+# Any ending, but not the decimals of a position.
+ENDING = re.compile(r"(?<=[^/.])\.[a-z]\w*$", re.IGNORECASE)
 
 
 def without_ending(name: str) -> str:
@@ -31,10 +35,13 @@ def distinct_names(files: Sequence[str]) -> list[str]:
 
     >>> distinct_names(["x/c.png", "train/a.png", "val/a.png", "b.png", "b.jpg"])
     ['c', 'train/a', 'val/a', 'b.png', 'b.jpg']
+    >>> distinct_names(["J101500.0-013000", "J101500.0+013000.png"])
+    ['J101500.0-013000', 'J101500.0+013000']
     """
+    bare = [PurePosixPath(ENDING.sub("", file)) for file in files]
     forms = [
-        (PurePosixPath(file).stem, PurePosixPath(file).with_suffix("").as_posix(), file)
-        for file in files
+        (path.name, path.as_posix(), file)
+        for path, file in zip(bare, files, strict=True)
     ]
     level = [0] * len(files)
     while True:
