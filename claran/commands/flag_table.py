@@ -66,15 +66,15 @@ def _define(name: str, parser: Any, default: Any, **meanings: str) -> None:
     }
     MEANINGS[name] = {mode: known[mode] for mode in MODES if mode in known}
     is_list = isinstance(parser, flags.ListParser)
-    writer = flags.CsvListSerializer(",") if is_list else flags.ArgumentSerializer()
-    is_boolean = isinstance(parser, flags.BooleanParser)
-    flags.DEFINE_flag(
-        SingleFlag(
-            parser, writer, name, default, " ".join(meanings.values()),
-            boolean=is_boolean,
-        ),
-        module_name=__name__,
-    )  # fmt: skip
+    flag = SingleFlag(
+        parser,
+        flags.CsvListSerializer(",") if is_list else flags.ArgumentSerializer(),
+        name,
+        default,
+        " ".join(meanings.values()),
+        boolean=isinstance(parser, flags.BooleanParser),
+    )
+    flags.DEFINE_flag(flag, module_name=__name__)
 
 
 def _integer(low: int, high: int | None = None) -> Any:
@@ -84,315 +84,150 @@ def _integer(low: int, high: int | None = None) -> Any:
 EVERY = "_".join(MODES)
 NETWORK = "demo_predict_eval_train"
 
+# fmt: off
 _define("mode", Choice(tuple(MODES)), None, **{EVERY: "What to do."})
-_define(
-    "radio",
-    Paths(),
-    None,
+_define("radio", Paths(), None,
     demo="Radio FITS file; default: a simulated field that comes with claran.",
-    predict="Radio FITS files: a file, a folder, a pattern such as "
-    "'fields/*.fits', several of these with commas, or @list.txt with one on each "
-    "line.",
-)
-_define(
-    "ir",
-    Paths(),
-    None,
+    predict="Radio FITS files: a file, a folder, a pattern such as 'fields/*.fits', "
+        "several of these with commas, or @list.txt with one on each line.")
+_define("ir", Paths(), None,
     demo="Infrared picture (PNG) or FITS image of the same field.",
-    predict="Infrared pictures (PNG) or FITS images, files as for --radio: one "
-    "for each radio file, with the same name apart from _infrared or _ir at its "
-    "end.",
-)
-_define(
-    "image",
-    Paths(),
-    None,
+    predict="Infrared pictures (PNG) or FITS images, files as for --radio: one for "
+        "each radio file, with the same name apart from _infrared or _ir at its end.")
+_define("image", Paths(), None,
     demo="Picture as the network was trained on, instead of --radio and --ir.",
-    predict="Pictures as the network was trained on, instead of --radio and "
-    "--ir; files as for --radio.",
-)
-_define(
-    "data",
-    Path(),
-    None,
+    predict="Pictures as the network was trained on, instead of --radio and --ir; "
+        "files as for --radio.")
+_define("data", Path(), None,
     prepare=f"Data set to make: {DATA_SETS}.",
     preview=f"{OWN_DATA}.",
-    eval=f"{OWN_DATA}{SIMULATED}",
-    train=f"{OWN_DATA}{SIMULATED}",
-)
-_define(
-    "split",
-    Text(),
-    None,
-    preview_eval="Fields to take: train, validation, test, all, or a part such "
-    "as 'train[:100]'; simulated fields have train, validation and test. Default: "
-    "train in preview, test in eval.",
-)
-_define(
-    "data_dir",
-    Path(),
-    "~/tensorflow_datasets",
+    eval_train=f"{OWN_DATA}{SIMULATED}")
+_define("split", Text(), None,
+    preview_eval="Fields to take: train, validation, test, all, or a part such as "
+        "'train[:100]'; simulated fields have train, validation and test. Default: "
+        "train in preview, test in eval.")
+_define("data_dir", Path(), "~/tensorflow_datasets",
     prepare="Folder of data sets, where the new one goes.",
-    preview_eval_train="Folder of data sets, for --data=rgz/...",
-)
-_define(
-    "manual_dir",
-    Path(),
-    None,
-    prepare_preview_eval_train="Folder of your own files, of which rgz/pairs, "
-    "rgz/d1, rgz/d3 and rgz/d4 are made if they are not there yet; see "
-    "datasets/rgz/README.md for the layout.",
-)
-_define(
-    "model",
-    Path(),
-    "claran_first",
-    demo_predict="Detector: a preset (claran_first, claran_v0.1), or the path "
-    "of a .keras file.",
-    eval="Detector to evaluate: a preset (claran_first, claran_v0.1), the path "
-    "of a .keras file, or classical, a finder without a network.",
-    train="Network to train: a preset (claran_first, claran_v0.1), or the path "
-    "of a .keras file, to fine-tune it.",
-)
-_define(
-    "predictions",
-    Path(),
-    None,
-    eval="Detections to evaluate, instead of a model: a table of "
-    "--mode=predict --all_hypotheses, a folder of VOC's CLASS.txt, or a .json of COCO "
-    "results.",
-)
-_define(
-    "tf_checkpoint",
-    Path(),
-    None,
-    convert="Checkpoint of the original: path without .index and .data-....",
-)
-_define(
-    "old_model",
-    Path(),
-    None,
-    convert="A .keras file of an older claran, instead of --tf_checkpoint.",
-)
-_define(
-    "output",
-    Path(),
-    None,
+    preview_eval_train="Folder of data sets, for --data=rgz/...")
+_define("manual_dir", Path(), None,
+    prepare_preview_eval_train="Folder of your own files, of which rgz/pairs, rgz/d1, "
+        "rgz/d3 and rgz/d4 are made if they are not there yet; see "
+        "datasets/rgz/README.md for the layout.")
+_define("model", Path(), "claran_first",
+    demo_predict="Detector: a preset (claran_first, claran_v0.1), or the path of a "
+        ".keras file.",
+    eval="Detector to evaluate: a preset (claran_first, claran_v0.1), the path of a "
+        ".keras file, or classical, a finder without a network.",
+    train="Network to train: a preset (claran_first, claran_v0.1), or the path of a "
+        ".keras file, to fine-tune it.")
+_define("predictions", Path(), None,
+    eval="Detections to evaluate, instead of a model: a table of --mode=predict "
+        "--all_hypotheses, a folder of VOC's CLASS.txt, or a .json of COCO results.")
+_define("tf_checkpoint", Path(), None,
+    convert="Checkpoint of the original: path without .index and .data-....")
+_define("old_model", Path(), None,
+    convert="A .keras file of an older claran, instead of --tf_checkpoint.")
+_define("output", Path(), None,
     demo="Output folder. Default: demo.",
-    predict="Table, a file ending in .ecsv, .csv, .fits, .vot or .xml; or a "
-    "folder, for DIR/predictions.ecsv. Default: predictions.ecsv.",
+    predict="Table, a file ending in .ecsv, .csv, .fits, .vot or .xml; or a folder, "
+        "for DIR/predictions.ecsv. Default: predictions.ecsv.",
     convert="Model, a file ending in .keras. Default: model.keras.",
     simulate="Output folder. Default: fields.",
     preview="Output folder. Default: preview.",
     eval="Output folder. Default: evaluation.",
-    train="Output folder for the model and its logs.",
-)
-_define(
-    "overwrite",
-    flags.BooleanParser(),
-    False,
+    train="Output folder for the model and its logs.")
+_define("overwrite", flags.BooleanParser(), False,
     simulate="Replace the simulated fields in the output folder.",
-    prepare="Replace an existing data set.",
-)
-_define(
-    "class_names",
-    flags.ListParser(),
-    None,
+    prepare="Replace an existing data set.")
+_define("class_names", flags.ListParser(), None,
     convert="Names of the checkpoint's classes; default: the six of RGZ.",
     prepare="Names of the classes of rgz/pairs; default: the six of RGZ.",
     preview_train=FIELDS_CLASSES,
-    eval=f"{FIELDS_CLASSES} For --predictions and --model=classical, as a "
-    "network has its own.",
-)
-_define(
-    "survey",
-    Path(),
-    None,
-    demo_predict_preview_eval_train=f"{SURVEY}It is used if the header lacks "
-    "them. Without it FIRST's beam is assumed, with a note in the output and in "
-    "the metadata of the table.",
-    simulate=f"{SURVEY}This one is simulated. Default: FIRST.",
-)
-_define(
-    "beam",
-    Number(above=0),
-    None,
-    demo_predict_preview_eval_train="Full width at half maximum of the radio "
-    "beam, arcsec, to replace the headers'.",
-)
-_define(
-    "score_threshold",
-    Number(0.0, 1.0),
-    None,
-    demo="Only detections with a higher score. Default: 0.5, or 0.8 for "
-    "networks that do not count islands, such as claran_v0.1.",
-    predict="Only detections with a higher score. Default: 0.5, or 0.8 for "
-    "networks that do not count islands, such as claran_v0.1; with --all_hypotheses "
-    "0.01 or 0.05.",
+    eval=f"{FIELDS_CLASSES} For --predictions and --model=classical, as a network has "
+        "its own.")
+_define("survey", Path(), None,
+    demo_predict_preview_eval_train=f"{SURVEY}It is used if the header lacks them. "
+        "Without it FIRST's beam is assumed, with a note in the output and in the "
+        "metadata of the table.",
+    simulate=f"{SURVEY}This one is simulated. Default: FIRST.")
+_define("beam", Number(above=0), None,
+    demo_predict_preview_eval_train="Full width at half maximum of the radio beam, "
+        "arcsec, to replace the headers'.")
+_define("score_threshold", Number(0.0, 1.0), None,
+    demo="Only detections with a higher score. Default: 0.5, or 0.8 for networks that "
+        "do not count islands, such as claran_v0.1.",
+    predict="Only detections with a higher score. Default: 0.5, or 0.8 for networks "
+        "that do not count islands, such as claran_v0.1; with --all_hypotheses 0.01 "
+        "or 0.05.",
     eval="Score above which detections are the catalog, for association and "
-    "confusion. Default: 0.5, or 0.8 for networks that do not count islands, such as "
-    "claran_v0.1.",
-)
-_define(
-    "all_hypotheses",
-    flags.BooleanParser(),
-    False,
+        "confusion. Default: 0.5, or 0.8 for networks that do not count islands, such "
+        "as claran_v0.1.")
+_define("all_hypotheses", flags.BooleanParser(), False,
     predict="Write every detection, also those that share emission with one of a "
-    "higher score (the column alternative marks them), for the curves of --mode=eval "
-    "--predictions. Default: a catalog.",
-)
-_define(
-    "nms_threshold", Number(0.0, 1.0), None, **{NETWORK: f"{NMS}the model's own, 0.3."}
-)
-_define(
-    "rpn_nms_threshold",
-    Number(0.0, 1.0),
-    None,
-    **{
-        NETWORK: "The same for proposals. Default: the model's own, 0.7. The "
-        "original's demo: 0.5."
-    },
-)
-_define(
-    "batch_size",
-    _integer(1),
-    None,
-    demo_predict_eval="Fields in a call of the network, on GPUs and TPUs. "
-    "Default: depends on their size. On a CPU it has no effect.",
-    train="Fields in a batch. Default: the recipe's.",
-)
-_define(
-    "ignore_unlabelled",
-    flags.BooleanParser(),
-    False,
-    eval="Detections that overlap no labelled source are no false alarms; for "
-    "fields in which not all sources are labelled.",
-)
-_define(
-    "resamples",
-    _integer(1, 10**6),
-    1000,
-    eval="Number of bootstrap resamples for the 95% intervals.",
-)
+        "higher score (the column alternative marks them), for the curves of "
+        "--mode=eval --predictions. Default: a catalog.")
+_define("nms_threshold", Number(0.0, 1.0), None,
+    **{NETWORK: f"{NMS}the model's own, 0.3."})
+_define("rpn_nms_threshold", Number(0.0, 1.0), None,
+    **{NETWORK: "The same for proposals. Default: the model's own, 0.7. The "
+        "original's demo: 0.5."})
+_define("batch_size", _integer(1), None,
+    demo_predict_eval="Fields in a call of the network, on GPUs and TPUs. Default: "
+        "depends on their size. On a CPU it has no effect.",
+    train="Fields in a batch. Default: the recipe's.")
+_define("ignore_unlabelled", flags.BooleanParser(), False,
+    eval="Detections that overlap no labelled source are no false alarms; for fields "
+        "in which not all sources are labelled.")
+_define("resamples", _integer(1, 10**6), 1000,
+    eval="Number of bootstrap resamples for the 95% intervals.")
 _define("num", _integer(1, 10**7), 16, simulate="Number of fields.")
-_define(
-    "population",
-    Choice(("catalogue", "balanced")),
-    "catalogue",
-    simulate="Frequencies of the classes, as in Radio Galaxy Zoo or equal.",
-)
-_define(
-    "inputs",
-    Choice(("channels", "picture", "D1", "D3", "D4")),
-    None,
-    preview="The network's input. picture is for data that are only pictures, "
-    "such as rgz/d4, COCO and VOC. Default: channels, or picture for such data.",
-)
-_define(
-    "augment",
-    flags.BooleanParser(),
-    True,
-    preview="With augmentation, as in training.",
-)
+_define("population", Choice(("catalogue", "balanced")), "catalogue",
+    simulate="Frequencies of the classes, as in Radio Galaxy Zoo or equal.")
+_define("inputs", Choice(("channels", "picture", "D1", "D3", "D4")), None,
+    preview="The network's input. picture is for data that are only pictures, such as "
+        "rgz/d4, COCO and VOC. Default: channels, or picture for such data.")
+_define("augment", flags.BooleanParser(), True,
+    preview="With augmentation, as in training.")
 _define("pages", _integer(1), 4, preview="Pages of 16 fields.")
-_define("steps", _integer(1), None, train="Number of steps.")
-_define(
-    "learning_rate",
-    Number(above=0),
-    None,
-    train="Largest learning rate; below 10.",
-)
-_define(
-    "precision",
-    Choice(("float32", "bfloat16")),
-    "float32",
-    train="Precision of the layers; bfloat16 is faster on GPUs and TPUs. Boxes "
-    "and weights are float32 in both.",
-)
-_define(
-    "start",
-    Choice(("auto", "pretrained", "imagenet", "random")),
-    "auto",
-    train="Initial weights of a preset. pretrained: the trained weights that "
-    "come with it, to fine-tune them; imagenet: only for claran_v0.1, whose recipe "
-    "needs them, a download of 59 MB; auto: imagenet for claran_v0.1, random for "
-    "claran_first. A .keras file has its own weights.",
-)
+_define("steps", _integer(1), None, train="Number of steps. Default: the recipe's.")
+_define("learning_rate", Number(above=0), None,
+    train="Largest learning rate; below 10. Default: the recipe's.")
+_define("precision", Choice(("float32", "bfloat16")), "float32",
+    train="Precision of the layers; bfloat16 is faster on GPUs and TPUs. Boxes and "
+        "weights are float32 in both.")
+_define("start", Choice(("auto", "pretrained", "imagenet", "random")), "auto",
+    train="Initial weights of a preset. pretrained: the trained weights that come "
+        "with it, to fine-tune them; imagenet: only for claran_v0.1, whose recipe "
+        "needs them, a download of 59 MB; auto: imagenet for claran_v0.1, random for "
+        "claran_first. A .keras file has its own weights.")
 _define("save_every", _integer(1), 500, train="Number of steps between checkpoints.")
-_define(
-    "validate_every",
-    _integer(1),
-    2,
-    train="Number of checkpoints between validations.",
-)
-_define(
-    "validation_fields",
-    _integer(0),
-    500,
-    train="Number of fields to validate on; 0 for none.",
-)
+_define("validate_every", _integer(1), 2,
+    train="Number of checkpoints between validations.")
+_define("validation_fields", _integer(0), 500,
+    train="Number of fields to validate on; 0 for none.")
 _define("slots", _integer(1), 32, train="Largest number of objects in a field.")
-_define(
-    "image_size",
-    _integer(16, 10_000),
-    600,
-    convert="Side of the network's input, pixels.",
-)
-_define(
-    "fusion",
-    Choice(("D1", "D3", "D4")),
-    "D4",
-    convert="Kind of picture the checkpoint was trained on.",
-)
-_define(
-    "anchor_scales",
-    flags.ListParser(),
-    None,
-    convert="Sides of its anchors, in cells of 16 px; default: 1,2,4,8,16,32.",
-)
-_define(
-    "anchor_ratios",
-    flags.ListParser(),
-    None,
-    convert="Height over width of its anchors; default: 1.",
-)
-_define(
-    "seed",
-    _integer(0, LARGEST_SEED),
-    0,
+_define("image_size", _integer(16, 10_000), 600,
+    convert="Side of the network's input, pixels.")
+_define("fusion", Choice(("D1", "D3", "D4")), "D4",
+    convert="Kind of picture the checkpoint was trained on.")
+_define("anchor_scales", flags.ListParser(), None,
+    convert="Sides of its anchors, in cells of 16 px; default: 1,2,4,8,16,32.")
+_define("anchor_ratios", flags.ListParser(), None,
+    convert="Height over width of its anchors; default: 1.")
+_define("seed", _integer(0, LARGEST_SEED), 0,
     simulate_preview_train="Seed of all random numbers.",
-    eval="Seed of the bootstrap, and of simulated fields.",
-)
-_define(
-    "workers",
-    _integer(0, 1000),
-    None,
+    eval="Seed of the bootstrap, and of simulated fields.")
+_define("workers", _integer(0, 1000), None,
     prepare_eval=f"Number of processes that make or read fields; {WORKERS}",
-    train=f"Number of processes that make batches; {WORKERS}",
-)
-_define(
-    "beam_options",
-    flags.ListParser(),
-    None,
+    train=f"Number of processes that make batches; {WORKERS}")
+_define("beam_options", flags.ListParser(), None,
     prepare="Options of Apache Beam, to make simulated fields with it, such as "
-    "--runner=DirectRunner.",
-)
-_define(
-    "accelerator",
-    Choice(("auto", "cpu", "gpu", "tpu")),
-    "auto",
-    **{NETWORK: "Device for the computations."},
-)
-_define(
-    "device_index",
-    _integer(0),
-    0,
+        "--runner=DirectRunner.")
+_define("accelerator", Choice(("auto", "cpu", "gpu", "tpu")), "auto",
+    **{NETWORK: "Device for the computations."})
+_define("device_index", _integer(0), 0,
     demo_predict_eval="Number of the accelerator, from 0.",
-    train="Number of the accelerator, from 0; the training then uses only this one.",
-)
-_define(
-    "debug",
-    flags.BooleanParser(),
-    False,
-    **{EVERY: "Show where in the code an error was raised."},
-)
+    train="Number of the accelerator, from 0; the training then uses only this one.")
+_define("debug", flags.BooleanParser(), False,
+    **{EVERY: "Show where in the code an error was raised."})
+# fmt: on
