@@ -129,7 +129,7 @@ def test_an_output_that_cannot_be_written_is_refused_first(
         ("predict", "x.txt", "--output=x.txt: must end in one of"),
         ("predict", "/dev/null", "--output must be a"),
         ("demo", "a.fits", "--output must be a folder, but a.fits is a file"),
-        ("predict", f"{'x' * 250}.csv", "--output: the name xxxxx"),
+        ("predict", f"{'x' * 241}.csv", "--output: the name xxxxx"),
         ("predict", "a.fits", "--output: a.fits is an input too, and would be overw"),
         ("predict", "./link.fits", "link.fits is an input too, and would be overwr"),
         ("convert", "x.keras", "--output: x.keras is an input too, and would be"),
@@ -145,6 +145,10 @@ def test_outputs_that_are_refused(claran, field, assert_fails, mode, output, mes
     assert_fails(found, message)
     assert fits.getdata("a.fits").shape == (40, 40)
     assert Path("x.keras").read_text() == "precious"
+
+
+def test_the_longest_name_of_a_table(predict):
+    assert predict("a.fits", f"{'x' * 240}.csv") == {"a.fits"}
 
 
 def test_what_is_evaluated_is_not_overwritten(claran, field, assert_fails):

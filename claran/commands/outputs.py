@@ -12,7 +12,7 @@ from claran.commands.common import UsageError
 __all__ = ["output_file", "output_folder", "refuse_inputs", "require_writable"]
 
 FLAGS = flags.FLAGS
-LONGER = 24  # Bytes that the name of an unfinished file has more than the file's.
+LONGER = len(".unfinished")  # Partial results are in a folder of that name.
 
 
 def output_folder(default: str, names: Sequence[str] = ()) -> Path:
