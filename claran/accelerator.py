@@ -1,7 +1,7 @@
 """Selects the device of JAX, and keeps compiled programs on disk.
 
-To be called before the first array is made. JAX is imported when it is needed: it takes
-0.8 s, in which a Ctrl-C would end in a traceback and a misspelled flag have no answer.
+To be called before the first array is made. JAX is imported when it is needed, as
+its import takes long: help and the answer to a misspelled flag do without it.
 """
 
 import contextlib

@@ -1,11 +1,10 @@
 """Ends the command at Ctrl-C or SIGTERM: one line, and no process stays behind.
 
-Python runs its handlers of signals in the main thread only, which may be inside a
-compilation of JAX for a minute. An exception that a handler raises can crash a library
-that is being imported, and the interpreter cannot end safely while threads compute: 5
-of 12 interrupted trainings hung or crashed. So a thread of its own waits for signals
-and ends the process. That is safe at any moment, as files are written whole or not at
-all, and workers end with their parent.
+Python runs its handlers of signals in the main thread only, which may be inside a long
+compilation of JAX. An exception that a handler raises can crash a library that is being
+imported, and the interpreter can hang or crash if it ends while threads compute. So a
+thread of its own waits for signals and ends the process. That is safe at any moment, as
+files are written whole or not at all, and workers end with their parent.
 """
 
 import contextlib
