@@ -166,7 +166,6 @@ IDLE = [
     ("eval", ["--data_dir=sets"], "--data_dir: is for a data set such as --data=rgz/"),
     ("preview", ["--manual_dir=x"], "--manual_dir: is for a data set such as --data="),
     ("prepare", ["--manual_dir=x"], "--manual_dir: simulated fields need no files; l"),
-    ("prepare", ["--class_names=a"], "--class_names: simulated fields have their own"),
     ("prepare", ["--data=rgz/d4", "--beam_options=--x"], "--beam_options: Apache Beam"),
     ("eval", ["--data=simulated", "--beam=5"], "--beam: simulated fields have their"),
     ("train", ["--data=simulated/first", "--survey=emu"], "--survey: simulated field"),

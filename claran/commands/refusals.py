@@ -69,10 +69,6 @@ IDLE = (
         "manual_dir", "simulated fields need no files; leave it out.",
     ),
     Idle(
-        "prepare preview eval train", lambda: _data().startswith("rgz/simulated"),
-        "class_names", "simulated fields have their own classes; leave it out.",
-    ),
-    Idle(
         "prepare", lambda: not _data().startswith("rgz/simulated"), "beam_options",
         "Apache Beam makes simulated fields only, such as --data=rgz/simulated_100k; "
         "leave it out.",
