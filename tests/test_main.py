@@ -84,10 +84,6 @@ class TestChannels:
         )
         assert_fails(found, "is a picture, but the network needs a radio image")
 
-    def test_no_beam_of_nothing(self, claran, channels_path, assert_fails):
-        found = claran("--mode=demo", "--beam=0", model=channels_path)
-        assert_fails(found, "--beam=0: 0.0 is not a number above 0")
-
 
 @pytest.mark.usefixtures("fields")
 class TestDemo:
@@ -299,21 +295,11 @@ PAIR = "--ir=infrared/a_infrared.png"
         pytest.param([ANY, PAIR, "--model=bad.keras"], "bad.keras: not a", id="model"),
         pytest.param([ANY, PAIR, "--model=v9"], "no preset of that name", id="preset"),
         pytest.param(
-            [ANY, "--image=bad.png"], "Give either --radio (and --ir) or", id="both"
-        ),
-        pytest.param(
-            [PAIR, "--image=bad.png"], "Give either --radio (and --ir) or", id="both-ir"
-        ),
-        pytest.param(
             [ANY, PAIR, "--device_index=99"],
             "--device_index=99: there",
             id="device",
         ),
         pytest.param([ANY, "radio/b.fits"], "Unexpected argument", id="argument"),
-        pytest.param(
-            [ANY, "--score_threshold=2"], "score_threshold=2: 2.0 is not", id="range"
-        ),
-        pytest.param([ANY, "--batch_size=0"], "batch_size=0", id="batch"),
         pytest.param([ANY, "--rado=x"], "Unknown command line flag 'rado'", id="flag"),
     ],
 )
@@ -332,8 +318,6 @@ def test_errors(claran, mode, arguments, message):
     "arguments, message",
     [
         pytest.param([], "Give --mode, one of demo, predict, convert", id="no-mode"),
-        pytest.param(["--mode=fly"], "value should be one of", id="mode"),
-        pytest.param(["--mode=predict"], "Give either --radio", id="no-input"),
         pytest.param(
             ["--mode=predict", "--radio=radio", "--output=x.txt"],
             "x.txt: must end in one of .csv, .ecsv",
@@ -352,18 +336,10 @@ def test_errors(claran, mode, arguments, message):
             "--mode=demo takes one --radio, got 2.",
             id="two-fields",
         ),
-        pytest.param(["--mode=demo", PAIR], "--ir needs --radio", id="only-infrared"),
     ],
 )
 def test_usage_errors(claran, fields, arguments, message, assert_fails):
     assert_fails(claran(*arguments), message)
-
-
-def test_output_that_cannot_be_written(claran, fields, assert_fails):
-    Path("out").write_text("precious")
-    found = claran("--mode=demo", "--output=out")
-    assert_fails(found, "out")
-    assert Path("out").read_text() == "precious"
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,7 @@ def test_every_number_is_tested():
         ("train", ["--learning_rate=0"], "--learning_rate=0: 0.0 is not a number abo"),
         ("train", ["--learning_rate=-1"], "--learning_rate=-1: -1.0 is not a number"),
         ("simulate", ["--num=0"], "--num=0: 0 is not an integer in the range [1,"),
+        ("demo", ["--batch_size=0"], "--batch_size=0: 0 is not a positive integer"),
         ("simulate", ["--num=10000001"], "is not an integer in the range [1, 10000000"),
         ("simulate", ["--num=2.5"], "--num=2.5: "),
         ("simulate", ["--seed=4294967296"], "--seed=4294967296: 4294967296 is not an"),
