@@ -230,9 +230,10 @@ def pair_infrared(radio: Sequence[Path], infrared: Sequence[Path]) -> dict[Path,
         return {radio[0]: infrared[0]}
     # Both may be in one folder.
     own_radio = [path for path in radio if not infrared_name(path)] or radio
+    used = set(own_radio)
     by_field: dict[str, list[Path]] = {}
     for path in infrared:
-        if path not in own_radio:
+        if path not in used:
             by_field.setdefault(field_name(path), []).append(path)
     pairs = {}
     for path in own_radio:
