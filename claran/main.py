@@ -13,12 +13,11 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from types import ModuleType
 from typing import Any
 
 from absl import app, flags, logging
 
-from claran import __version__
+from claran import __version__, accelerator
 from claran.commands import common, interrupts, surroundings
 from claran.commands.flag_table import modes_of
 from claran.commands.help_pages import help_page
@@ -55,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
         _fail(error)
         return 1
     except Exception as error:
-        if not _accelerator().is_out_of_memory(error):
+        if not accelerator.is_out_of_memory(error):
             raise
         _fail("Out of memory: give a smaller --batch_size, or cut large fields up.")
         return 1
@@ -187,7 +186,6 @@ def _run_mode() -> None:
     mode = FLAGS.mode
     surroundings.provide_home()
     if mode in (*modes_of("accelerator"), "convert"):  # Others do without JAX.
-        accelerator = _accelerator()
         if mode in JOINT:
             accelerator.join_processes()
         accelerator.use_accelerator(FLAGS.accelerator, index=FLAGS.device_index)
@@ -200,11 +198,6 @@ def _with_garbage_collection(arguments: Sequence[str]) -> int:
     gc.freeze()
     gc.enable()
     return main(arguments)
-
-
-def _accelerator() -> ModuleType:
-    """Returns the module, which imports JAX: too slow for help and mistakes."""
-    return importlib.import_module("claran.accelerator")
 
 
 def _named_mode(arguments: Sequence[str]) -> str | None:

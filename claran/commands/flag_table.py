@@ -7,6 +7,7 @@ from typing import Any
 
 from absl import flags
 
+from claran.accelerator import ACCELERATORS
 from claran.commands.flag_kinds import Choice, Number, Path, Paths, SingleFlag, Text
 from claran.commands.modes import MODES
 from claran.sky.surveys import SURVEYS
@@ -223,7 +224,7 @@ _define("workers", _integer(0, 1000), None,
 _define("beam_options", flags.ListParser(), None,
     prepare="Options of Apache Beam, to make simulated fields with it, such as "
         "--runner=DirectRunner.")
-_define("accelerator", Choice(("auto", "cpu", "gpu", "tpu")), "auto",
+_define("accelerator", Choice(ACCELERATORS), "auto",
     **{NETWORK: "Device for the computations."})
 _define("device_index", _integer(0), 0,
     demo_predict_eval="Number of the accelerator, from 0.",
