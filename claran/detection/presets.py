@@ -1,9 +1,10 @@
 """Presets: models by name, with network, preprocessor and finisher."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from claran import accelerator
 from claran.detection.detection_model import DetectionModel
 from claran.detection.finisher import IslandFinisher, trust_in_counting
 from claran.fields.channels import Channels
@@ -37,9 +38,12 @@ def claran_v01(
         method: Kind of picture: "D1", "D3" or "D4".
         image_size: Side of the network's input, pixels: 600, 264 or 132 in the paper.
         **options: Arguments of `claran.models.networks.claran_v01`.
+
+    Raises:
+        AcceleratorError: This process was forked from one that had used JAX.
     """
-    network = networks.claran_v01(
-        num_classes=len(class_names), image_size=image_size, **options
+    network = _untrained(
+        networks.claran_v01, class_names, image_size=image_size, **options
     )
     return _claran_v01(network, class_names, method)
 
@@ -58,10 +62,13 @@ def claran_first(
         class_names: Names of the classes, without background.
         beam_pixels: Width of the beam in the network's input, pixels; 3 is FIRST's.
         **options: Arguments of `claran.models.networks.claran_first`.
+
+    Raises:
+        AcceleratorError: This process was forked from one that had used JAX.
     """
     return DetectionModel(
         name="claran_first",
-        network=networks.claran_first(num_classes=len(class_names), **options),
+        network=_untrained(networks.claran_first, class_names, **options),
         preprocessor=Channels(beam_pixels=beam_pixels),
         finisher=IslandFinisher(count_trust=trust_in_counting(class_names)),
         class_names=class_names,
@@ -115,6 +122,13 @@ def preset_weights(name: str) -> Path | None:
     """Returns the file of the preset's trained model; None if there is none."""
     path = WEIGHTS / f"{name}.keras"
     return path if path.is_file() else None
+
+
+def _untrained(
+    make: Callable[..., Any], class_names: Sequence[str], **options: Any
+) -> Any:
+    accelerator.check_not_forked()
+    return make(num_classes=len(class_names), **options)
 
 
 def _claran_v01(

@@ -1,10 +1,13 @@
 """Ready-made detectors, and those imported from the original's checkpoints."""
 
+import os
+
 import numpy as np
 import pytest
 
+from claran import accelerator
 from claran.detection.finisher import IslandFinisher
-from claran.detection.presets import claran_v01, import_claran
+from claran.detection.presets import PRESETS, claran_v01, import_claran
 from claran.fields.channels import Channels
 from claran.fields.framing import Picture
 from claran.labels import RGZ_CLASSES
@@ -19,6 +22,14 @@ def test_presets(narrow, tiny_channels):
     assert channels.preprocessor == Channels(beam_pixels=3.0)
     assert channels.finisher == IslandFinisher(count_trust=0.95, clip=True)
     assert picture.class_names == channels.class_names == RGZ_CLASSES
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_none_is_made_in_a_forked_process(name, monkeypatch):
+    """There JAX would hang."""
+    monkeypatch.setattr(accelerator, "_users", [os.getpid() + 1])
+    with pytest.raises(accelerator.AcceleratorError, match="was forked from one"):
+        PRESETS[name]()
 
 
 def test_other_classes(narrow, tiny_channels):
