@@ -14,12 +14,13 @@ from astropy.table import QTable
 from astropy.wcs import WCS
 
 from claran import __version__
-from claran.catalog.tables import detection_table, sky_columns
+from claran.catalog.tables import detection_table
 from claran.detection.detection_model import DetectionModel
-from claran.detection.detections import ALTERNATIVE, Detections
+from claran.detection.detections import Detections
 from claran.detection.engine import Engine
 from claran.detection.loading import load_model, model_file, save_model
 from claran.detection.presets import PRESETS
+from claran.detection.table_rows import row_notes, table_rows
 from claran.errors import ImageWarning
 from claran.fields.field import Field
 from claran.fields.reading import read_field
@@ -28,7 +29,7 @@ from claran.sky.surveys import Survey
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Detector", "UntrainedWarning", "row_notes", "table_rows"]
+__all__ = ["Detector", "UntrainedWarning"]
 
 
 class UntrainedWarning(UserWarning):
@@ -100,6 +101,7 @@ class Detector:
         Raises:
             ValueError: A threshold is not in [0, 1].
             WeightsError: There is no such preset or file, or it is damaged.
+            AcceleratorError: This process was forked from one that had used JAX.
         """
         path = model_file(name)
         model = PRESETS[str(name)]() if path is None else load_model(path)
@@ -361,40 +363,3 @@ class Detector:
         if table is None:
             table = self.detect(field, score_threshold=score_threshold)
         return plotting.plot_field(field, table)
-
-
-def row_notes(field: Field, rows: Detections) -> tuple[str, ...]:
-    """Returns the notes on a field, and on rows of it that have no position.
-
-    Args:
-        field: The field.
-        rows: Its detections, see `table_rows`.
-    """
-    if not np.isnan(rows.columns.get("ra", 0.0)).any():
-        return field.notes
-    return (*field.notes, "sources off the edge of the sky have no position")
-
-
-def table_rows(
-    field: Field, found: Detections, *, all_hypotheses: bool = False
-) -> Detections:
-    """Returns detections as tables have them.
-
-    Args:
-        field: The field.
-        found: Detections in it.
-        all_hypotheses: Whether to keep alternatives, and to mark them.
-
-    Returns:
-        With the columns of `claran.catalog.tables.sky_columns` for a field with a WCS;
-        with y down for a field that is only a picture.
-    """
-    if all_hypotheses:
-        found = found.with_columns(**{ALTERNATIVE: found.alternative})
-    else:
-        found = found.catalog()
-    if not field.has_radio:
-        return found.flip_y(field.shape[0])
-    if field.wcs is None:
-        return found
-    return found.with_columns(**sky_columns(field.wcs, found.boxes))

@@ -17,7 +17,8 @@ from tqdm.auto import tqdm
 
 from claran.catalog.tables import detection_table, table_format, write_table
 from claran.detection.detections import Detections
-from claran.detection.detector import Detector, row_notes, table_rows
+from claran.detection.detector import Detector
+from claran.detection.table_rows import row_notes, table_rows
 from claran.errors import ImageError
 from claran.fields.field import Field
 from claran.fields.notes import describe_assumptions
@@ -40,7 +41,7 @@ class InfraredError(ImageError):
 class FileResult(NamedTuple):
     """The detections in one file."""
 
-    detections: Detections  # As in tables, see `claran.detection.detector.table_rows`.
+    detections: Detections  # As in tables, see `claran.detection.table_rows`.
     used: bool  # False for a file that cannot be used.
     assumed: str  # Assumptions about the field.
     noted: str  # Notes on its header, or why it is passed over.
