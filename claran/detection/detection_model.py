@@ -9,6 +9,7 @@ from claran.detection.finisher import Finisher, finisher_from_config
 from claran.fields.preprocessing import Preprocessor
 from claran.fields.preprocessor_config import preprocessor_from_config
 from claran.models.layer_precision import float32_layers
+from claran.models.weights import model_fingerprint
 
 __all__ = ["DetectionModel", "check_thresholds"]
 
@@ -77,6 +78,11 @@ class DetectionModel(keras.Model):
         from claran.detection.packed_model import pack  # noqa: PLC0415 - a cycle
 
         return pack(self, super().__reduce__()).__reduce__()
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of configuration and weights."""
+        return model_fingerprint(self)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Returns the outputs of the network."""

@@ -1,6 +1,7 @@
 """Copies of a model, for `pickle`, also in processes that cannot run the network."""
 
 import dataclasses
+import hashlib
 from typing import Any
 
 from claran import accelerator
@@ -10,7 +11,6 @@ from claran.detection.presets import PRESETS
 from claran.fields.preprocessing import Preprocessor
 from claran.layers.box_decoder import BoxDecoder
 from claran.layers.proposals import Proposals
-from claran.models.weights import model_fingerprint
 
 __all__ = ["PackedModel", "open_copy", "pack"]
 
@@ -44,7 +44,7 @@ class PackedModel:
         preprocessor: See there.
         finisher: See there.
         class_names: See there.
-        fingerprint: Hash of configuration and weights.
+        fingerprint: See there; other thresholds give it another one.
     """
 
     content: tuple[Any, tuple[Any, ...]]
@@ -55,7 +55,16 @@ class PackedModel:
     class_names: tuple[str, ...]
     fingerprint: str
 
-    set_thresholds = DetectionModel.set_thresholds
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_"):  # Such as `save`; Python itself asks for those.
+            accelerator.check_not_forked()
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}.")
+
+    def set_thresholds(self, **thresholds: float | None) -> None:
+        """See `DetectionModel.set_thresholds`."""
+        DetectionModel.set_thresholds(self, **thresholds)  # pyright: ignore
+        about = f"{self.fingerprint} {thresholds}"
+        self.fingerprint = hashlib.sha256(about.encode()).hexdigest()
 
     def __reduce__(self) -> tuple[Any, ...]:
         network = self.network
@@ -87,7 +96,7 @@ def pack(model: DetectionModel, content: tuple[Any, ...]) -> PackedModel:
         preprocessor=model.preprocessor,
         finisher=model.finisher,
         class_names=model.class_names,
-        fingerprint=model_fingerprint(model),
+        fingerprint=model.fingerprint,
     )  # fmt: skip
 
 

@@ -31,7 +31,6 @@ from claran.fields.field import Field
 from claran.fields.notes import describe_assumptions, notes_for_user
 from claran.io.parallel import parallel_map
 from claran.io.resuming import PartialResults, code_fingerprint
-from claran.models.weights import model_fingerprint
 
 __all__ = ["LabelledSource", "evaluate_detector", "evaluate_predictions"]
 
@@ -301,7 +300,7 @@ def _partial(
     if output is None:
         return None
     settings = {
-        "model": model_fingerprint(engine.model),
+        "model": engine.model.fingerprint,
         "data": source.fingerprint,
         "lowest score": lowest,
         **engine.hardware_settings,

@@ -3,6 +3,7 @@
 import contextlib
 import multiprocessing
 import os
+import pickle
 import signal
 import time
 import warnings
@@ -15,6 +16,7 @@ from claran import accelerator
 from claran.detection import forked_engine
 from claran.detection.forked_engine import detect_in_fork
 from claran.errors import ImageError
+from claran.evaluation.running import evaluate_detector
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 
@@ -86,6 +88,37 @@ def test_a_detector_that_is_sent_to_a_forked_process(channels_detector, sky_fiel
         assert len(worker.children()) == 1
     for table, field in zip(tables, sky_fields[:2] * 2, strict=True):
         assert_same_tables(table, channels_detector.detect(field))
+
+
+@pytest.fixture
+def copied(channels_detector, monkeypatch):
+    """A copy that is not opened, in a process that takes itself for a forked one."""
+    packed = pickle.dumps(channels_detector)
+    monkeypatch.setattr(accelerator, "_users", [os.getpid() + 1])
+    return pickle.loads(packed)
+
+
+def test_a_copy_that_is_not_opened_is_evaluated(
+    copied, channels_detector, sky_fields, list_source, monkeypatch, tmp_path
+):
+    source = list_source(sky_fields[:2])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # The news that an interpreter starts.
+        found = evaluate_detector(copied.engine, source, tmp_path / "a").to_json()
+    monkeypatch.undo()
+    expected = evaluate_detector(channels_detector.engine, source, tmp_path / "b")
+    assert found == expected.to_json()
+    assert copied.model.fingerprint == channels_detector.model.fingerprint
+    copied.model.set_thresholds(nms_threshold=0.1, rpn_nms_threshold=None)
+    assert copied.model.fingerprint != channels_detector.model.fingerprint
+
+
+def test_a_copy_that_is_not_opened_says_what_it_cannot_do(copied, tmp_path):
+    for use in (lambda: copied.save(tmp_path / "x.keras"), lambda: copied.model.layers):
+        with pytest.raises(accelerator.AcceleratorError, match="was forked from one"):
+            use()
+    assert not list(tmp_path.iterdir())
+    assert not hasattr(copied.model, "_repr_html_")
 
 
 def stay(pipe):
