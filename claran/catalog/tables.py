@@ -12,6 +12,7 @@ import numpy as np
 from astropy import units
 from astropy.coordinates import ICRS, SkyCoord
 from astropy.io import votable
+from astropy.io.votable.tree import Info
 from astropy.table import QTable
 from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales
@@ -282,7 +283,7 @@ def _write_votable(table: QTable, path: Path) -> None:
     table.meta = {"description": text} if text else {}
     file = votable.from_table(table)
     file.resources[0].infos.extend(
-        votable.tree.Info(name=name, value=value) for name, value in about.items()
+        Info(name=name, value=value) for name, value in about.items()
     )
     # Not as text: Astropy 8.0.2 then writes a byte beyond its buffer, so that the
     # program crashes or computes nonsense later (astropy issue 20419).

@@ -1,7 +1,5 @@
 """The mode convert: makes a model of a checkpoint of the original or an old model."""
 
-import math
-
 from absl import flags
 
 from claran.commands.common import UsageError, say
@@ -35,19 +33,6 @@ def _import() -> DetectionModel:
         class_names=FLAGS.class_names,
         method=FLAGS.fusion,
         image_size=FLAGS.image_size,
-        anchor_scales=_numbers("anchor_scales"),
-        anchor_ratios=_numbers("anchor_ratios"),
+        anchor_scales=FLAGS.anchor_scales,
+        anchor_ratios=FLAGS.anchor_ratios,
     )
-
-
-def _numbers(name: str) -> list[float] | None:
-    texts = FLAGS[name].value or []
-    try:
-        numbers = [float(text) for text in texts]
-    except ValueError:
-        raise UsageError(f"--{name} must be numbers, got {','.join(texts)}.") from None
-    if not all(0 < number < math.inf for number in numbers):
-        raise UsageError(
-            f"--{name} must be positive and finite, got {','.join(texts)}."
-        )
-    return numbers or None

@@ -1,5 +1,6 @@
 """Kinds of flags: each is given once, and none is NaN, empty or in a folder named ~."""
 
+import contextlib
 import difflib
 import math
 import os
@@ -10,7 +11,18 @@ from absl import flags
 
 from claran.io.paths import expand_home
 
-__all__ = ["Choice", "Number", "Path", "Paths", "SingleFlag", "Text"]
+__all__ = [
+    "Boolean",
+    "Choice",
+    "Integer",
+    "Names",
+    "Number",
+    "Numbers",
+    "Path",
+    "Paths",
+    "SingleFlag",
+    "Text",
+]
 
 
 class SingleFlag(flags.Flag):
@@ -36,6 +48,26 @@ class SingleFlag(flags.Flag):
         return value
 
 
+class Boolean(flags.BooleanParser):
+    """True or false."""
+
+    def parse(self, argument: Any) -> bool:
+        try:
+            return super().parse(argument)
+        except (TypeError, ValueError):
+            raise ValueError(f"{argument} is neither true nor false") from None
+
+
+class Integer(flags.IntegerParser):
+    """A whole number from one limit to another."""
+
+    def convert(self, argument: Any) -> int:
+        try:
+            return super().convert(argument)
+        except ValueError:
+            raise ValueError(f"{argument} is not {self.syntactic_help}") from None
+
+
 class Number(flags.FloatParser):
     """A finite number, above a limit or from one limit to another."""
 
@@ -52,14 +84,34 @@ class Number(flags.FloatParser):
             self.syntactic_help = f"a number above {above:g}{limit}"
 
     def convert(self, argument: Any) -> float:
-        value = super().convert(argument)
-        if not math.isfinite(value):
-            raise ValueError(f"{argument} is not {self.syntactic_help} and finite")
-        return value
+        with contextlib.suppress(ValueError):
+            value = super().convert(argument)
+            if math.isfinite(value):
+                return value
+        raise ValueError(f"{argument} is not {self.syntactic_help} and finite")
 
     def is_outside_bounds(self, val: float) -> bool:
         too_low = self._above is not None and val <= self._above
         return too_low or super().is_outside_bounds(val)
+
+
+class Numbers(flags.ListParser):
+    """Finite numbers above 0 with commas between them."""
+
+    def parse(self, argument: Any) -> list[Any]:
+        number = Number(above=0)
+        return [number.parse(text) for text in super().parse(_not_empty(argument))]
+
+
+class Names(flags.ListParser):
+    """Names with commas between them, each of them once."""
+
+    def parse(self, argument: Any) -> list[str]:
+        names = [_not_empty(name) for name in super().parse(_not_empty(argument))]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"{name} is there twice; give each name once.")
+        return names
 
 
 class Choice(flags.ArgumentParser):

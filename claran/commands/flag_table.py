@@ -8,7 +8,18 @@ from typing import Any
 from absl import flags
 
 from claran.accelerator import ACCELERATORS
-from claran.commands.flag_kinds import Choice, Number, Path, Paths, SingleFlag, Text
+from claran.commands.flag_kinds import (
+    Boolean,
+    Choice,
+    Integer,
+    Names,
+    Number,
+    Numbers,
+    Path,
+    Paths,
+    SingleFlag,
+    Text,
+)
 from claran.commands.modes import MODES
 from claran.sky.surveys import SURVEYS
 
@@ -73,13 +84,9 @@ def _define(name: str, parser: Any, default: Any, **meanings: str) -> None:
         name,
         default,
         " ".join(meanings.values()),
-        boolean=isinstance(parser, flags.BooleanParser),
+        boolean=isinstance(parser, Boolean),
     )
     flags.DEFINE_flag(flag, module_name=__name__)
-
-
-def _integer(low: int, high: int | None = None) -> Any:
-    return flags.IntegerParser(lower_bound=low, upper_bound=high)
 
 
 EVERY = "_".join(MODES)
@@ -137,10 +144,10 @@ _define("output", Path(), None,
     preview="Output folder. Default: preview.",
     eval="Output folder. Default: evaluation.",
     train="Output folder for the model and its logs.")
-_define("overwrite", flags.BooleanParser(), False,
+_define("overwrite", Boolean(), False,
     simulate="Replace the simulated fields in the output folder.",
     prepare="Replace an existing data set.")
-_define("class_names", flags.ListParser(), None,
+_define("class_names", Names(), None,
     convert="Names of the checkpoint's classes; default: the six of RGZ.",
     prepare="Names of the classes of rgz/pairs; default: the six of RGZ.",
     preview_train=FIELDS_CLASSES,
@@ -163,7 +170,7 @@ _define("score_threshold", Number(0.0, 1.0), None,
     eval="Score above which detections are the catalog, for association and "
         "confusion. Default: 0.5, or 0.8 for networks that do not count islands, such "
         "as claran_v0.1.")
-_define("all_hypotheses", flags.BooleanParser(), False,
+_define("all_hypotheses", Boolean(), False,
     predict="Write every detection, also those that share emission with one of a "
         "higher score (the column alternative marks them), for the curves of "
         "--mode=eval --predictions. Default: a catalog.")
@@ -172,25 +179,25 @@ _define("nms_threshold", Number(0.0, 1.0), None,
 _define("rpn_nms_threshold", Number(0.0, 1.0), None,
     **{NETWORK: "The same for proposals. Default: the model's own, 0.7. The "
         "original's demo: 0.5."})
-_define("batch_size", _integer(1), None,
+_define("batch_size", Integer(1), None,
     demo_predict_eval="Fields in a call of the network, on GPUs and TPUs. Default: "
         "depends on their size. On a CPU it has no effect.",
     train="Fields in a batch. Default: the recipe's.")
-_define("ignore_unlabelled", flags.BooleanParser(), False,
+_define("ignore_unlabelled", Boolean(), False,
     eval="Detections that overlap no labelled source are no false alarms; for fields "
         "in which not all sources are labelled.")
-_define("resamples", _integer(1, 10**6), 1000,
+_define("resamples", Integer(1, 10**6), 1000,
     eval="Number of bootstrap resamples for the 95% intervals.")
-_define("num", _integer(1, 10**7), 16, simulate="Number of fields.")
+_define("num", Integer(1, 10**7), 16, simulate="Number of fields.")
 _define("population", Choice(("catalogue", "balanced")), "catalogue",
     simulate="Frequencies of the classes, as in Radio Galaxy Zoo or equal.")
 _define("inputs", Choice(("channels", "picture", "D1", "D3", "D4")), None,
     preview="The network's input. picture is for data that are only pictures, such as "
         "rgz/d4, COCO and VOC. Default: channels, or picture for such data.")
-_define("augment", flags.BooleanParser(), True,
+_define("augment", Boolean(), True,
     preview="With augmentation, as in training.")
-_define("pages", _integer(1), 4, preview="Pages of 16 fields.")
-_define("steps", _integer(1), None, train="Number of steps. Default: the recipe's.")
+_define("pages", Integer(1), 4, preview="Pages of 16 fields.")
+_define("steps", Integer(1), None, train="Number of steps. Default: the recipe's.")
 _define("learning_rate", Number(above=0), None,
     train="Largest learning rate; below 10. Default: the recipe's.")
 _define("precision", Choice(("float32", "bfloat16")), "float32",
@@ -201,24 +208,24 @@ _define("start", Choice(("auto", "pretrained", "imagenet", "random")), "auto",
         "with it, to fine-tune them; imagenet: only for claran_v0.1, whose recipe "
         "needs them, a download of 59 MB; auto: imagenet for claran_v0.1, random for "
         "claran_first. A .keras file has its own weights.")
-_define("save_every", _integer(1), 500, train="Number of steps between checkpoints.")
-_define("validate_every", _integer(1), 2,
+_define("save_every", Integer(1), 500, train="Number of steps between checkpoints.")
+_define("validate_every", Integer(1), 2,
     train="Number of checkpoints between validations.")
-_define("validation_fields", _integer(0), 500,
+_define("validation_fields", Integer(0), 500,
     train="Number of fields to validate on; 0 for none.")
-_define("slots", _integer(1), 32, train="Largest number of objects in a field.")
-_define("image_size", _integer(16, 10_000), 600,
+_define("slots", Integer(1), 32, train="Largest number of objects in a field.")
+_define("image_size", Integer(16, 10_000), 600,
     convert="Side of the network's input, pixels.")
 _define("fusion", Choice(("D1", "D3", "D4")), "D4",
     convert="Kind of picture the checkpoint was trained on.")
-_define("anchor_scales", flags.ListParser(), None,
+_define("anchor_scales", Numbers(), None,
     convert="Sides of its anchors, in cells of 16 px; default: 1,2,4,8,16,32.")
-_define("anchor_ratios", flags.ListParser(), None,
+_define("anchor_ratios", Numbers(), None,
     convert="Height over width of its anchors; default: 1.")
-_define("seed", _integer(0, LARGEST_SEED), 0,
+_define("seed", Integer(0, LARGEST_SEED), 0,
     simulate_preview_train="Seed of all random numbers.",
     eval="Seed of the bootstrap, and of simulated fields.")
-_define("workers", _integer(0, 1000), None,
+_define("workers", Integer(0, 1000), None,
     prepare_eval=f"Number of processes that make or read fields; {WORKERS}",
     train=f"Number of processes that make batches; {WORKERS}")
 _define("beam_options", flags.ListParser(), None,
@@ -226,9 +233,9 @@ _define("beam_options", flags.ListParser(), None,
         "--runner=DirectRunner.")
 _define("accelerator", Choice(ACCELERATORS), "auto",
     **{NETWORK: "Device for the computations."})
-_define("device_index", _integer(0), 0,
+_define("device_index", Integer(0), 0,
     demo_predict_eval="Number of the accelerator, from 0.",
     train="Number of the accelerator, from 0; the training then uses only this one.")
-_define("debug", flags.BooleanParser(), False,
+_define("debug", Boolean(), False,
     **{EVERY: "Show where in the code an error was raised."})
 # fmt: on
