@@ -94,16 +94,6 @@ def test_a_model_of_an_older_claran(claran, narrow, save_old, assert_fails):
             id="ending",
         ),
         pytest.param(["--tf_checkpoint=x"], "x.index: no such file", id="missing"),
-        pytest.param(
-            ["--tf_checkpoint=x", "--anchor_scales=1,b"],
-            "--anchor_scales must be numbers, got 1,b.",
-            id="scales",
-        ),
-        pytest.param(
-            ["--tf_checkpoint=x", "--anchor_ratios=1:2"],
-            "--anchor_ratios must be numbers, got 1:2.",
-            id="ratios",
-        ),
     ],
 )
 def test_errors(claran, arguments, message, assert_fails):

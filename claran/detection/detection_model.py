@@ -79,9 +79,12 @@ class DetectionModel(keras.Model):
 
         return pack(self, super().__reduce__()).__reduce__()
 
-    @property
-    def fingerprint(self) -> str:
-        """Hash of configuration and weights."""
+    def model_hash(self) -> str:
+        """Returns a hash of configuration and weights.
+
+        No property: Keras evaluates those of a model that it loads, and this one
+        imports TensorFlow.
+        """
         return model_fingerprint(self)
 
     def call(self, inputs: Any, training: bool = False) -> Any:

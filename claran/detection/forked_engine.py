@@ -156,7 +156,7 @@ def _interpreter() -> _Interpreter:
 def _weights(engine: Engine) -> list[Any]:
     """Returns the objects that are others with other weights: these, or their hash."""
     if isinstance(engine.model, PackedModel):
-        return [sys.intern(engine.model.fingerprint)]
+        return [sys.intern(engine.model.model_hash())]
     return [variable.value for variable in engine.model.network.variables]
 
 

@@ -44,7 +44,7 @@ class PackedModel:
         preprocessor: See there.
         finisher: See there.
         class_names: See there.
-        fingerprint: See there; other thresholds give it another one.
+        fingerprint: Hash of the model; other thresholds give it another one.
     """
 
     content: tuple[Any, tuple[Any, ...]]
@@ -65,6 +65,10 @@ class PackedModel:
         DetectionModel.set_thresholds(self, **thresholds)  # pyright: ignore
         about = f"{self.fingerprint} {thresholds}"
         self.fingerprint = hashlib.sha256(about.encode()).hexdigest()
+
+    def model_hash(self) -> str:
+        """See `DetectionModel.model_hash`."""
+        return self.fingerprint
 
     def __reduce__(self) -> tuple[Any, ...]:
         network = self.network
@@ -96,7 +100,7 @@ def pack(model: DetectionModel, content: tuple[Any, ...]) -> PackedModel:
         preprocessor=model.preprocessor,
         finisher=model.finisher,
         class_names=model.class_names,
-        fingerprint=model.fingerprint,
+        fingerprint=model.model_hash(),
     )  # fmt: skip
 
 

@@ -300,7 +300,7 @@ def _partial(
     if output is None:
         return None
     settings = {
-        "model": engine.model.fingerprint,
+        "model": engine.model.model_hash(),
         "data": source.fingerprint,
         "lowest score": lowest,
         **engine.hardware_settings,

@@ -108,9 +108,9 @@ def test_a_copy_that_is_not_opened_is_evaluated(
     monkeypatch.undo()
     expected = evaluate_detector(channels_detector.engine, source, tmp_path / "b")
     assert found == expected.to_json()
-    assert copied.model.fingerprint == channels_detector.model.fingerprint
+    assert copied.model.model_hash() == channels_detector.model.model_hash()
     copied.model.set_thresholds(nms_threshold=0.1, rpn_nms_threshold=None)
-    assert copied.model.fingerprint != channels_detector.model.fingerprint
+    assert copied.model.model_hash() != channels_detector.model.model_hash()
 
 
 def test_a_copy_that_is_not_opened_says_what_it_cannot_do(copied, tmp_path):
