@@ -33,6 +33,7 @@ BELOW: dict[str, set[str]] = {
     "claran_rgz": {"labels", "errors", "io", "sky", "fields", "data", "simulation"},
 }
 BELOW["detection"] = set(BELOW) - {"data", "simulation", "claran_rgz"}
+BELOW["survey"] = set(BELOW) - {"data", "simulation", "claran_rgz"}
 BELOW["evaluation"] = set(BELOW) - {"claran_rgz"}
 BELOW["training"] = set(BELOW) - {"claran_rgz"}
 # The public names of all rooms but the command line's.

@@ -1,0 +1,1 @@
+"""Catalogs of mosaics of any size."""

@@ -1,0 +1,129 @@
+"""Which pixels of a region of a mosaic belong to which island.
+
+The answer for an island does not depend on the region, as long as its box is inside.
+"""
+
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, Int, Int32
+
+from claran.sky.islands import THRESHOLD, Islands, Peaks, find_all_peaks
+from claran.survey.mosaic_islands import FLOOD, MosaicIslands
+
+__all__ = ["FloodMasks", "RegionLabels", "label_region"]
+
+
+class FloodMasks(NamedTuple):
+    """The pixels of one flood island, in a part of the mosaic around it, y up."""
+
+    rows: slice
+    """Rows of the mosaic."""
+    columns: slice
+    """Columns of the mosaic."""
+    flood: Bool[np.ndarray, "h w"]
+    """Pixels of the flood island."""
+    others: Bool[np.ndarray, "h w"]
+    """All other pixels above `FLOOD`."""
+    islands: Int32[np.ndarray, "h w"]
+    """0, or 1 + place in `numbers` of the island that the pixel is in."""
+    numbers: Int[np.ndarray, "k"]
+    """Numbers of the islands in the flood island, increasing."""
+
+
+class RegionLabels(NamedTuple):
+    """Labels of the pixels of a region, of islands with their box inside."""
+
+    rows: slice
+    """Rows of the mosaic."""
+    columns: slice
+    """Columns of the mosaic."""
+    above: Bool[np.ndarray, "h w"]
+    """Pixels above `FLOOD`."""
+    floods: Int32[np.ndarray, "h w"]
+    """0, or 1 + number of the flood island."""
+    islands: Int32[np.ndarray, "h w"]
+    """0, or 1 + number of the island."""
+
+    def masks(self, islands: MosaicIslands, flood: int, margin: int) -> FloodMasks:
+        """Returns the pixels of one flood island and around it.
+
+        Args:
+            islands: The same as for `label_region`.
+            flood: Number of the flood island.
+            margin: Pixels around its box; fewer at the edge of the region, which should
+                be that of the mosaic there.
+        """
+        x0, y0, x1, y1 = islands.flood_boxes[flood].astype(int).tolist()
+        rows = _grown(y0, y1, margin, self.rows)
+        columns = _grown(x0, x1, margin, self.columns)
+        part = (
+            slice(rows.start - self.rows.start, rows.stop - self.rows.start),
+            slice(
+                columns.start - self.columns.start, columns.stop - self.columns.start
+            ),
+        )
+        inside = self.floods[part] == flood + 1
+        labels = np.where(inside, self.islands[part], 0)
+        numbers = np.unique(labels[labels > 0]).astype(np.int64)
+        places = np.searchsorted(numbers, labels) + 1
+        places[labels == 0] = 0
+        return FloodMasks(
+            rows, columns, inside, self.above[part] & ~inside,
+            places.astype(np.int32), numbers - 1,
+        )  # fmt: skip
+
+    def peaks(self, ratio: Float[np.ndarray, "h w"]) -> Peaks:
+        """Returns the peaks of all islands with their box inside, as `Field.peaks`.
+
+        Positions are in pixels of the mosaic. Take `counts` for their numbers.
+
+        Args:
+            ratio: Signal-to-noise of the region.
+        """
+        none = np.zeros((0, 4), np.float32)  # Boxes are not needed.
+        found = find_all_peaks(ratio, Islands(self.islands, none), 1.0)
+        start = np.array([self.columns.start, self.rows.start], np.float32)
+        return Peaks(found.positions + start, found.islands)
+
+
+def label_region(region: Any, islands: MosaicIslands) -> RegionLabels:
+    """Returns the labels of a region's pixels.
+
+    Args:
+        region: `claran.sky.mosaic_maps.Region`.
+        islands: Of the mosaic, or those of them that matter.
+    """
+    ratio = region.signal_to_noise
+    above = ratio > FLOOD
+    floods = _numbered(region, above, islands.flood_boxes, islands.flood_first)
+    labels = _numbered(region, ratio > THRESHOLD, islands.boxes, islands.first)
+    return RegionLabels(region.rows, region.columns, above, floods, labels)
+
+
+def _numbered(
+    region: Any,
+    above: Bool[np.ndarray, "h w"],
+    boxes: Float[np.ndarray, "n 4"],
+    first: Int[np.ndarray, "n 2"],
+) -> Int32[np.ndarray, "h w"]:
+    """Returns 1 + number of the island of each pixel, of those with their box inside.
+
+    What is connected inside of the region with the first pixel of such an island is all
+    of it.
+    """
+    start = np.array([region.columns.start, region.rows.start])
+    stop = np.array([region.columns.stop, region.rows.stop])
+    inside = ((boxes[:, :2] >= start) & (boxes[:, 2:] <= stop)).all(axis=1)
+    (numbers,) = np.nonzero(inside)
+    count, labels = cv2.connectedComponents(above.view(np.uint8), connectivity=8)
+    labels = np.asarray(labels, np.int32)
+    x, y = (first[numbers] - start).T
+    number = np.zeros(count, np.int32)
+    number[labels[y, x]] = numbers + 1
+    return number[labels]
+
+
+def _grown(low: int, high: int, margin: int, within: slice) -> slice:
+    return slice(max(low - margin, within.start), min(high + margin, within.stop))
