@@ -16,10 +16,12 @@ import math
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Int32
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from claran.fields.preprocessing import Bounds
-from claran.sky.box_arrays import union_boxes
+from claran.sky.box_arrays import union_box, union_boxes
 
 __all__ = ["Window", "find_windows"]
 
@@ -29,9 +31,10 @@ SIZES = (128, 192, 256, 384, 512)  # Sides of windows; few, as each is compiled.
 SAVING = 0.5  # Largest ratio of the windows' area to the field's to use windows.
 WHOLE = 2**20  # Pixels; a larger field needs too much memory as a whole.
 CELL = 4  # Pixels; side of the cells of the grid for linking.
+TILE = 512  # Cells; side of the tiles of this grid.
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False, slots=True)
 class Window:
     """A part of a scene that is shown to the network.
 
@@ -52,8 +55,9 @@ def find_windows(
 ) -> tuple[list[Window], Int[np.ndarray, "k"]]:
     """Returns the windows of a field, and the cluster of each island.
 
-    A cluster too large for one window is shown in several overlapping windows. A
-    detection is taken from the window with its center in the core.
+    A cluster too large for one window is shown in several overlapping windows, but not
+    in those in which none of its islands lies. A detection is taken from the window
+    with its center in the core.
 
     Args:
         shape: Rows and columns of the scene.
@@ -64,12 +68,7 @@ def find_windows(
     cluster = _link(shape, boxes)
     order = np.argsort(cluster, kind="stable")
     starts = np.flatnonzero(np.diff(cluster[order], prepend=-1))
-    bounds = union_boxes(boxes[order], starts)
-    windows = [
-        window
-        for number, box in enumerate(bounds)
-        for window in _cover(shape, box[:2], box[2:], number)
-    ]
+    windows = _cover(shape, boxes[order], starts)
     area, shown = shape[0] * shape[1], sum(map(_area, windows))
     if area <= WHOLE and shown > SAVING * area:
         return [Window()], np.zeros(len(boxes), int)
@@ -85,53 +84,164 @@ def _area(window: Window) -> int:
 def _link(
     shape: tuple[int, int], boxes: Float[np.ndarray, "k 4"]
 ) -> Int[np.ndarray, "k"]:
-    """Returns the cluster of each island.
+    """Returns the cluster of each island, numbered in the order of the islands.
 
-    Islands are linked if their boxes touch when extended by half of `LINK`.
+    Islands are linked if their boxes touch when extended by half of `LINK` to whole
+    cells.
     """
-    rows, columns = (math.ceil(side / CELL) for side in shape)
-    mask = np.zeros((rows, columns), np.uint8)
-    grown = (boxes + np.array([-LINK / 2, -LINK / 2, LINK / 2, LINK / 2])) / CELL
-    for x0, y0, x1, y1 in np.floor(grown).astype(int).tolist():
-        mask[max(y0, 0) : y1 + 1, max(x0, 0) : x1 + 1] = 1
-    labels = np.asarray(cv2.connectedComponents(mask, connectivity=8)[1])
-    middle = ((boxes[:, :2] + boxes[:, 2:]) / (2 * CELL)).astype(int)
-    x, y = np.minimum(middle, [columns - 1, rows - 1]).T
-    # Numbered in the order of the islands.
-    _, first, inverse = np.unique(labels[y, x], return_index=True, return_inverse=True)
+    last = np.array([math.ceil(side / CELL) - 1 for side in shape[::-1]])
+    grown = np.floor((boxes + np.array([-0.5, -0.5, 0.5, 0.5]) * LINK) / CELL)
+    low = np.clip(grown[:, :2], 0, last).astype(int)
+    high = np.clip(grown[:, 2:], 0, last).astype(int)
+    small = (last < TILE).all()
+    labels = _draw(low, high, last + 1) if small else _join_tiles(low, high, last)
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[inverse]
+
+
+def _join_tiles(
+    low: Int[np.ndarray, "k 2"],
+    high: Int[np.ndarray, "k 2"],
+    last: Int[np.ndarray, "2"],
+) -> Int[np.ndarray, "k"]:
+    """Returns for each rectangle the patch that it is in, as `_draw`, tile by tile.
+
+    The grid of a mosaic does not fit into memory. A rectangle joins the patches that it
+    is in on all its tiles.
+
+    Args:
+        low: First cell of each rectangle, `(x, y)`.
+        high: Last cell.
+        last: Last cell of the grid.
+    """
+    # A tile has one more cell on each side, so that boxes touch across its edge.
+    tile, own = _spread(
+        (low - 1).clip(min=0) // TILE, np.minimum(high + 1, last) // TILE
+    )
+    edges = np.flatnonzero(np.diff(tile, axis=0, prepend=-1).any(axis=1))
+    patches, count = np.empty(len(tile), np.int64), len(low)
+    for start, stop in itertools.pairwise([*edges.tolist(), len(tile)]):
+        drawn = own[start:stop]
+        origin = tile[start] * TILE - 1
+        side = np.minimum(TILE + 2, last + 1 - origin)
+        patch = _draw(low[drawn] - origin, high[drawn] - origin, side)
+        patches[start:stop] = patch + count
+        count += int(patch.max()) + 1
+    links = coo_array((np.ones(len(own), bool), (own, patches)), shape=(count, count))
+    return connected_components(links, directed=False)[1][: len(low)]
+
+
+def _spread(
+    low: Int[np.ndarray, "k 2"], high: Int[np.ndarray, "k 2"]
+) -> tuple[Int[np.ndarray, "p 2"], Int[np.ndarray, "p"]]:
+    """Returns `(x, y)` of all places in rectangles, sorted, and the rectangle of each.
+
+    Args:
+        low: First place of each rectangle, `(x, y)`.
+        high: Last place.
+    """
+    width, height = (high - low + 1).T
+    counts = width * height
+    own = np.repeat(np.arange(len(low)), counts)
+    number = np.arange(len(own)) - np.repeat(np.cumsum(counts) - counts, counts)
+    y, x = np.divmod(number, width[own])
+    places = low[own] + np.stack([x, y], axis=1)
+    order = np.lexsort((own, *places.T))
+    return places[order], own[order]
+
+
+def _draw(
+    low: Int[np.ndarray, "k 2"],
+    high: Int[np.ndarray, "k 2"],
+    side: Int[np.ndarray, "2"],
+) -> Int[np.ndarray, "k"]:
+    """Returns for each rectangle the 8-connected patch that it is in, from 0.
+
+    Args:
+        low: First cell of each rectangle, `(x, y)`; may be outside.
+        high: Last cell.
+        side: Columns and rows of the grid.
+    """
+    mask = _count(low, high, side) > 0
+    labels = np.asarray(cv2.connectedComponents(mask.view(np.uint8), connectivity=8)[1])
+    x, y = low.clip(min=0).T
+    return labels[y, x].astype(np.int64) - 1
+
+
+def _count(
+    low: Int[np.ndarray, "k 2"],
+    high: Int[np.ndarray, "k 2"],
+    side: Int[np.ndarray, "2"],
+) -> Int32[np.ndarray, "rows columns"]:
+    """Returns in how many rectangles each cell of a grid lies; see `_draw`."""
+    # Each corner changes the number in all cells above it.
+    steps = np.zeros(side[::-1] + 1, np.int32)
+    (x0, y0), (x1, y1) = low.clip(min=0).T, np.minimum(high + 1, side).T
+    for y, x, step in (y0, x0, 1), (y0, x1, -1), (y1, x0, -1), (y1, x1, 1):
+        np.add.at(steps, (y, x), step)
+    return steps.cumsum(axis=0, dtype=np.int32).cumsum(axis=1, dtype=np.int32)[:-1, :-1]
 
 
 def _cover(
     shape: tuple[int, int],
-    low: Float[np.ndarray, "2"],
-    high: Float[np.ndarray, "2"],
-    cluster: int,
+    boxes: Float[np.ndarray, "k 4"],
+    starts: Int[np.ndarray, "c"],
 ) -> list[Window]:
-    """Returns the windows that cover a cluster with these bounds."""
-    needed = float((high - low).max()) + 2 * MARGIN
-    size = next((size for size in SIZES if size >= needed), None)
-    if size is not None:
-        middle = (low + high) / 2
-        x0, y0 = (
-            _start(float(c), size, side)
-            for c, side in zip(middle, shape[::-1], strict=True)
-        )
-        bounds = x0, y0, min(x0 + size, shape[1]), min(y0 + size, shape[0])
-        return [Window(bounds=bounds, cluster=cluster)]
+    """Returns the windows that cover each cluster, cluster by cluster.
+
+    Args:
+        shape: Rows and columns of the scene.
+        boxes: Of the islands, those of one cluster one after the other.
+        starts: Row of the first island of each cluster.
+    """
+    bounds = union_boxes(boxes, starts)
+    needed = (bounds[:, 2:] - bounds[:, :2]).max(axis=1) + 2 * MARGIN
+    sizes = np.array([*SIZES, 0])[np.searchsorted(SIZES, needed)]
+    sides = np.array(shape[::-1])
+    # Around the middle of the cluster, but inside of the field if it fits.
+    middle = (bounds[:, :2] + bounds[:, 2:]) / 2
+    low = np.rint(middle - sizes[:, None] / 2).astype(int)
+    low = np.minimum(low, sides - sizes[:, None]).clip(min=0)
+    around = np.concatenate([low, np.minimum(low + sizes[:, None], sides)], axis=1)
+    stops = np.append(starts[1:], len(boxes))
+    windows = []
+    for cluster, (x0, y0, x1, y1) in enumerate(around.tolist()):
+        if sizes[cluster]:
+            windows.append(Window(bounds=(x0, y0, x1, y1), cluster=cluster))
+        else:
+            own = boxes[starts[cluster] : stops[cluster]]
+            windows += _cover_large(shape, own, cluster)
+    return windows
+
+
+def _cover_large(
+    shape: tuple[int, int], boxes: Float[np.ndarray, "k 4"], cluster: int
+) -> list[Window]:
+    """Returns overlapping windows of a large cluster, those with an island of it.
+
+    Args:
+        shape: Rows and columns of the scene.
+        boxes: Of the islands in the cluster.
+        cluster: Its number.
+    """
+    bounds = union_box(boxes)
     xs, ys = (
-        _tiles(float(a), float(b), side)
-        for a, b, side in zip(low, high, shape[::-1], strict=True)
+        _tiles(float(bounds[axis]), float(bounds[axis + 2]), shape[1 - axis])
+        for axis in (0, 1)
     )
+    low = np.empty((len(boxes), 2), int)
+    high = np.empty((len(boxes), 2), int)
+    for axis, tiles in enumerate((xs, ys)):
+        first, last = np.array([tile[:2] for tile in tiles]).T
+        low[:, axis] = np.searchsorted(last, boxes[:, axis], side="right")
+        high[:, axis] = np.searchsorted(first, boxes[:, axis + 2]) - 1
+    shown = _count(low, high, np.array([len(xs), len(ys)])) > 0
     return [
         Window(bounds=(x0, y0, x1, y1), core=(cx0, cy0, cx1, cy1), cluster=cluster)
-        for (y0, y1, cy0, cy1), (x0, x1, cx0, cx1) in itertools.product(ys, xs)
+        for j, (y0, y1, cy0, cy1) in enumerate(ys)
+        for i, (x0, x1, cx0, cx1) in enumerate(xs)
+        if shown[j, i]
     ]
-
-
-def _start(center: float, size: int, side: int) -> int:
-    """Returns the start of a window around a center, inside the field if it fits."""
-    return max(0, min(round(center - size / 2), side - size))
 
 
 def _tiles(low: float, high: float, side: int) -> list[tuple[int, int, float, float]]:

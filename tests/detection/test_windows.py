@@ -144,3 +144,62 @@ def test_links_do_not_depend_on_the_order():
     np.testing.assert_array_equal(
         same[np.ix_(order, order)], again[:, None] == again[None]
     )
+
+
+def naive_clusters(boxes):
+    """Links every island with every other one, by the cells they are extended to."""
+    grown = (boxes + np.array([-0.5, -0.5, 0.5, 0.5]) * module.LINK) / module.CELL
+    low, high = np.floor(grown[:, :2]), np.floor(grown[:, 2:])
+    touch = (low[:, None] <= high[None] + 1) & (low[None] <= high[:, None] + 1)
+    linked = touch.all(axis=2)
+    while not (linked == (more := linked @ linked)).all():
+        linked = more
+    _, number = np.unique(linked.argmax(axis=1), return_inverse=True)
+    return number
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 60),
+    st.sampled_from([20, 60, 512]),
+    st.sampled_from([30.0, 600.0]),
+)
+def test_links_do_not_depend_on_the_tiles_of_the_grid(seed, count, tile, longest):
+    rng = np.random.default_rng(seed)
+    center = rng.uniform(0, [1700, 1300], (count, 2))
+    half = np.exp(rng.uniform(0, np.log(longest), (count, 2))) / 2
+    boxes = np.concatenate([center - half, center + half], axis=1)
+    boxes = np.clip(boxes, 0, [1700, 1300, 1700, 1300])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "TILE", tile)
+        _, cluster = find_windows((1300, 1700), boxes)
+    np.testing.assert_array_equal(cluster, naive_clusters(boxes))
+
+
+def test_a_cluster_around_empty_sky_is_shown_where_islands_are():
+    # A ring of islands, 4,000 pixels wide.
+    angle = np.linspace(0, 2 * np.pi, 300, endpoint=False)
+    places = 2500 + 2000 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    boxes = boxes_at(*places)
+    windows, cluster = find_windows((5000, 5000), boxes)
+    assert set(cluster) == {0}
+    assert len(windows) < 50  # Of 100 that cover the square.
+    bounds = np.array([window.bounds for window in windows])
+    seen = (bounds[:, None, :2] < boxes[None, :, 2:]).all(axis=2)
+    seen &= (bounds[:, None, 2:] > boxes[None, :, :2]).all(axis=2)
+    assert seen.any(axis=1).all()
+    for place in places:
+        cores = [
+            (np.array(window.core[:2]) <= place) & (place < np.array(window.core[2:]))
+            for window in windows
+        ]
+        assert sum(inside.all() for inside in cores) == 1
+
+
+def test_a_mosaic_has_thousands_of_windows(rng):
+    windows, cluster = find_windows(
+        (20_000, 20_000), boxes_at(*rng.uniform(4, 19_996, (20_000, 2)))
+    )
+    assert cluster.max() + 1 == len({window.cluster for window in windows})
+    assert cluster[0] == 0 and all(window.bounds is not None for window in windows)
