@@ -23,10 +23,16 @@ from claran.detection.network_calls import CallQueue, CompiledNetwork, WindowOut
 from claran.detection.windows import Window, find_windows
 from claran.errors import ImageError, unusable
 from claran.fields.field import Field
-from claran.fields.preprocessing import Scene, field_boxes, network_boxes
+from claran.fields.preprocessing import Grid, Scene, field_boxes, network_boxes
 from claran.io.parallel import cores
 
-__all__ = ["Engine", "FieldResult", "PreparedField", "load_item"]
+__all__ = [
+    "Engine",
+    "FieldResult",
+    "PreparedField",
+    "load_item",
+    "window_detections",
+]
 
 Item = TypeVar("Item")
 PIXELS_AHEAD = 2**25  # Of the fields in memory: about 20 bytes a pixel, 0.7 GB.
@@ -215,7 +221,9 @@ class Engine:
         lowest = finisher.network_threshold(score_threshold)
         by_cluster: dict[int, list[Detections]] = {}
         for window, output in zip(prepared.windows, outputs, strict=True):
-            found = _window_detections(prepared, window, output, lowest)
+            found = window_detections(
+                prepared.scene, prepared.field, window, output, lowest
+            )
             by_cluster.setdefault(window.cluster, []).append(found)
         found = Detections.concatenate(
             [
@@ -329,11 +337,18 @@ def _submit(queue: CallQueue, item: Item, future: Future[Any]) -> _Waiting[Item]
     return _Waiting(item, prepared, queue.submit(prepared.scene, prepared.windows))
 
 
-def _window_detections(
-    prepared: PreparedField, window: Window, found: Any, lowest: float
+def window_detections(
+    scene: Scene, field: Field | Grid, window: Window, found: Any, lowest: float
 ) -> Detections:
-    """Returns the network's detections in a window, in pixels of the field's array."""
-    scene = prepared.scene
+    """Returns the network's detections in a window, in pixels of the field's array.
+
+    Args:
+        scene: The field at the network's resolution.
+        field: The field, or a mosaic.
+        window: The window of the scene.
+        found: The network's output for it.
+        lowest: Detections with a higher score are returned.
+    """
     keep = found.valid & (found.scores > lowest)
     boxes = found.boxes[keep].astype(np.float64)
     x0, y0, *_ = window.bounds or (0, 0)
@@ -343,7 +358,7 @@ def _window_detections(
     low, high = np.array(window.core[:2]), np.array(window.core[2:])
     inside = ((low <= center) & (center < high)).all(axis=1)
     return Detections(
-        boxes=field_boxes(boxes, scene, prepared.field)[inside],
+        boxes=field_boxes(boxes, scene, field)[inside],
         labels=found.labels[keep][inside].astype(np.int64),
         scores=found.scores[keep][inside].astype(np.float64),
     )

@@ -12,11 +12,13 @@ from claran.errors import ImageError
 from claran.fields.field import Field
 from claran.fields.preprocessing import (
     Bounds,
+    Grid,
     View,
     check_image_size,
     make_view,
     scaled,
 )
+from claran.fields.rescaling import interpolate, linear_samples
 from claran.sky.islands import LEVEL_RATIO, THRESHOLD
 
 __all__ = [
@@ -88,17 +90,36 @@ class Channels:
                 "give FITS files, or a model that was trained on pictures."
             )
         height, width = field.shape
-        scale, shape = self._scale(field), self.shape(field)
+        scale, shape = self.scale(field), self.shape(field)
         ratio = field.signal_to_noise[::-1]
         if shape != (height, width):
-            ratio = cv2.resize(np.ascontiguousarray(ratio), shape[::-1])
-        ratio = np.asarray(ratio, np.float32)
+            axes = map(linear_samples, (height, width), shape)
+            ratio = interpolate(ratio, *axes)
         infrared = infrared_channel(field.picture, ratio)
         return ChannelScene(ratio, infrared, shape, scale, (height, width))
 
-    def shape(self, field: Field) -> tuple[int, int]:
+    def shape(self, field: Field | Grid) -> tuple[int, int]:
         """Returns rows and columns of a field's scene, without making it."""
-        return scaled(field.shape, self._scale(field))
+        return scaled(field.shape, self.scale(field))
+
+    def scale(self, field: Field | Grid) -> float:
+        """Returns the pixels of the scene per pixel of the field.
+
+        Raises:
+            ImageError: The beam is narrower than half a pixel or wider than the field.
+        """
+        longest = max(field.shape)
+        if self.beam_pixels is None:
+            assert self.image_size is not None  # noqa: S101 - checked when made.
+            return self.image_size / longest
+        beam = field.beam_pixels
+        if not LEAST_BEAM <= beam <= longest:
+            raise ImageError(
+                f"{field.name}: the beam would be {beam:.3g} pixels wide and the field "
+                f"{longest}; correct BMAJ and BMIN, which are in degrees, the size of "
+                "a pixel, or --beam, which is in arcsec."
+            )
+        return self.beam_pixels / beam
 
     def size(self, rows: int, columns: int) -> tuple[int, int]:
         """Returns the next larger size of the network's input.
@@ -116,20 +137,6 @@ class Channels:
     def get_config(self) -> dict[str, Any]:
         """Returns values for JSON, see `claran.fields.preprocessor_config`."""
         return {"kind": "channels"} | dataclasses.asdict(self)
-
-    def _scale(self, field: Field) -> float:
-        longest = max(field.shape)
-        if self.beam_pixels is None:
-            assert self.image_size is not None  # noqa: S101 - checked when made.
-            return self.image_size / longest
-        beam = field.beam_pixels
-        if not LEAST_BEAM <= beam <= longest:
-            raise ImageError(
-                f"{field.name}: the beam would be {beam:.3g} pixels wide and the field "
-                f"{longest}; correct BMAJ and BMIN, which are in degrees, the size of "
-                "a pixel, or --beam, which is in arcsec."
-            )
-        return self.beam_pixels / beam
 
 
 class ChannelScene(NamedTuple):

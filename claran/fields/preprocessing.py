@@ -19,6 +19,7 @@ from claran.sky.pictures import array_to_picture, picture_to_array
 
 __all__ = [
     "Bounds",
+    "Grid",
     "Preprocessor",
     "Scene",
     "View",
@@ -42,6 +43,26 @@ class View(NamedTuple):
     image: Float32[np.ndarray, "rows columns c"]
     image_info: Float32[np.ndarray, "3"]
     origin: tuple[int, int] = (0, 0)  # (x, y) in the scene.
+
+
+@runtime_checkable
+class Grid(Protocol):
+    """Pixels and beam of a mosaic."""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        ...
+
+    @property
+    def beam_pixels(self) -> float:
+        """Full width at half maximum of the beam, in pixels."""
+        ...
 
 
 @runtime_checkable
@@ -140,28 +161,28 @@ def padded(
 
 
 def network_boxes(
-    boxes: Float[np.ndarray, "n 4"], scene: Scene, field: Field
+    boxes: Float[np.ndarray, "n 4"], scene: Scene, field: Field | Grid
 ) -> Float[np.ndarray, "n 4"]:
     """Returns boxes in pixels of a scene, y down.
 
     Args:
         boxes: `(x0, y0, x1, y1)`, edges in pixels of the field's FITS array, y up.
         scene: The scene of the field.
-        field: The field.
+        field: The field, or a mosaic.
     """
     turned = array_to_picture(boxes, field.shape, scene.picture_shape)
     return turned * np.float32(scene.scale)
 
 
 def field_boxes(
-    boxes: Float[np.ndarray, "n 4"], scene: Scene, field: Field
+    boxes: Float[np.ndarray, "n 4"], scene: Scene, field: Field | Grid
 ) -> Float[np.ndarray, "n 4"]:
     """Returns boxes in pixels of a field's FITS array, the inverse of `network_boxes`.
 
     Args:
         boxes: `(x0, y0, x1, y1)`, edges in pixels of the scene, y down.
         scene: The scene of the field.
-        field: The field.
+        field: The field, or a mosaic.
     """
     return picture_to_array(boxes / scene.scale, field.shape, scene.picture_shape)
 
