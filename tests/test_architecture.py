@@ -34,8 +34,8 @@ BELOW: dict[str, set[str]] = {
 }
 BELOW["detection"] = set(BELOW) - {"data", "simulation", "claran_rgz"}
 BELOW["survey"] = set(BELOW) - {"data", "simulation", "claran_rgz"}
-BELOW["evaluation"] = set(BELOW) - {"claran_rgz"}
-BELOW["training"] = set(BELOW) - {"claran_rgz"}
+BELOW["evaluation"] = set(BELOW) - {"survey", "claran_rgz"}
+BELOW["training"] = set(BELOW) - {"survey", "claran_rgz"}
 # The public names of all rooms but the command line's.
 BELOW["claran"] = set(BELOW) - {"claran_rgz"}
 BELOW["commands"] = set(BELOW)
@@ -184,6 +184,9 @@ def test_checker_accepts(part, source):
         ("detection", "from claran import main", "imports claran.main"),
         ("main", "import claran.training", "imports claran.training"),
         ("evaluation", "import claran.training", "imports claran.training"),
+        ("detection", "import claran.survey", "imports claran.survey"),
+        ("training", "import claran.survey", "imports claran.survey"),
+        ("survey", "from claran import simulation", "imports claran.simulation"),
         ("claran_rgz", "import claran.ops", "`claran_rgz` imports claran.ops"),
         ("data", "import claran_rgz", "`data` imports claran_rgz"),
         ("utils", "", "`utils` is not listed in BELOW"),

@@ -1,1 +1,1 @@
-"""Catalogs of mosaics of any size."""
+"""From mosaics to catalogs: work on tiles, in parallel and resumed."""
