@@ -29,6 +29,7 @@ BELOW: dict[str, set[str]] = {
     "data": {"labels", "errors", "io", "sky", "fields"},
     "simulation": {"labels", "errors", "io", "sky", "fields"},
     "catalog": {"labels", "errors", "io", "sky"},
+    "photometry": {"labels", "errors", "io", "sky", "ops", "catalog"},
     "plotting": {"labels", "errors", "sky", "fields", "figures"},
     "claran_rgz": {"labels", "errors", "io", "sky", "fields", "data", "simulation"},
 }

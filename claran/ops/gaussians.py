@@ -1,0 +1,224 @@
+"""Least-squares fits of elliptical Gaussians, many at once.
+
+Fits are lanes: the last axis of every array. No operation mixes lanes, so that a fit
+has the same bits whatever is fitted beside it, and each operation is a vector
+instruction over lanes. A fit that has converged is left as it is until all have.
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float32
+
+__all__ = ["Fits", "fit_gaussians"]
+
+MOST_STEPS = 40
+FIRST_DAMPING = 1e-2
+LEAST_DAMPING, MOST_DAMPING = 1e-6, 1e5
+EASE, HARDEN = 0.15, 6.0  # Factors of the damping after a better and a worse step.
+# A step that lowers chi2 by less, absolute or relative, is the last: in units of the
+# noise variance the first is nothing, and the second is what float32 resolves.
+SMALL, SMALL_SHARE = 1e-3, 1e-6
+FARTHEST = 2.355  # From the start, in beam sigmas: one full width at half maximum.
+# Inverse square sizes, in beam sigmas: from half a beam to 40 beams.
+WIDEST, NARROWEST = 1 / 40**2, 4.0
+
+
+class Fits(NamedTuple):
+    """Results of `fit_gaussians`.
+
+    Attributes:
+        parameters: (g, 6, n) as the start.
+        chi2: (n,) sum of the squared residuals, in units of the noise.
+        residual: (p, n) data minus model, times weight.
+        joint: (g, 6, n) variance of each parameter for white noise; 0 if it is fixed.
+        alone: (g, 6, n) the same if all other Gaussians were known.
+        converged: (n,) whether the last step was small.
+    """
+
+    parameters: Float32[Array, "g 6 n"]
+    chi2: Float32[Array, "n"]
+    residual: Float32[Array, "p n"]
+    joint: Float32[Array, "g 6 n"]
+    alone: Float32[Array, "g 6 n"]
+    converged: Bool[Array, "n"]
+
+
+class _Point(NamedTuple):
+    """A set of parameters, and chi2 and its derivatives there."""
+
+    parameters: Float32[Array, "g 6 n"]
+    chi2: Float32[Array, "n"]
+    normal: Float32[Array, "m m n"]
+    slope: Float32[Array, "m n"]
+
+
+class _State(NamedTuple):
+    point: _Point
+    damping: Float32[Array, "n"]
+    done: Bool[Array, "n"]
+    step: Float32[Array, ""]
+
+
+@jax.jit
+def fit_gaussians(
+    u: Float32[Array, "p n"],
+    v: Float32[Array, "p n"],
+    data: Float32[Array, "p n"],
+    weight: Float32[Array, "p n"],
+    start: Float32[Array, "g 6 n"],
+    free: Bool[Array, "g 6 n"],
+) -> Fits:
+    """Fits sums of Gaussians by Levenberg's and Marquardt's method.
+
+    A Gaussian is `A exp(-(a du^2 + 2 b du dv + c dv^2) / 2)`, with its parameters in
+    the order `A, u, v, a, b, c`. Coordinates are in beam sigmas, so that the beam has
+    `a = c = 1` and `b = 0`.
+
+    Args:
+        u: First coordinate of each pixel.
+        v: Second coordinate.
+        data: Brightness of each pixel, in units of a noise.
+        weight: That noise over the noise of the pixel; 0 for pixels not used.
+        start: Parameters to start from. A Gaussian of amplitude 0 with no free
+            parameter is not there.
+        free: Which parameters are fitted.
+    """
+    evaluate = functools.partial(_evaluate, u, v, data, weight, free)
+    state = _State(
+        point=evaluate(start),
+        damping=jnp.full(data.shape[1], FIRST_DAMPING, jnp.float32),
+        done=~free.any((0, 1)),
+        step=jnp.zeros((), jnp.int32),
+    )
+
+    def advance(state: _State) -> _State:
+        old = state.point
+        step = _solve(_damped(old.normal, state.damping), old.slope[:, None])
+        trial = old.parameters + step.reshape(start.shape)
+        new = evaluate(trial)
+        better = _possible(trial, start, free) & (new.chi2 <= old.chi2)
+        gain = old.chi2 - new.chi2
+        small = better & (gain <= SMALL + SMALL_SHARE * old.chi2)
+        damping = state.damping * jnp.where(better, EASE, HARDEN)
+        done = state.done | small | (damping > MOST_DAMPING)
+        better &= ~state.done
+        point = _Point(
+            *(jnp.where(better, n, o) for n, o in zip(new, old, strict=True))
+        )
+        damping = jnp.clip(damping, LEAST_DAMPING, MOST_DAMPING)
+        return _State(
+            point, jnp.where(state.done, state.damping, damping), done, state.step + 1
+        )
+
+    state = jax.lax.while_loop(
+        lambda state: ~state.done.all() & (state.step < MOST_STEPS), advance, state
+    )
+    found = state.point
+    return Fits(
+        found.parameters,
+        found.chi2,
+        (data - _model(u, v, found.parameters)) * weight,
+        _variances(found.normal, free),
+        _variances(_blocks(found.normal), free),
+        state.done & (state.damping < MOST_DAMPING),
+    )
+
+
+def _shapes(u: Array, v: Array, parameters: Array) -> tuple[Array, Array, Array]:
+    """Returns each Gaussian of amplitude 1 at each pixel, and the offsets from it."""
+    _, x, y, a, b, c = (parameters[:, i, None] for i in range(6))
+    du, dv = u - x, v - y
+    return jnp.exp(-0.5 * (a * du * du + c * dv * dv) - b * du * dv), du, dv
+
+
+def _model(u: Array, v: Array, parameters: Array) -> Array:
+    shape, _, _ = _shapes(u, v, parameters)
+    return (parameters[:, 0, None] * shape).sum(0)
+
+
+def _evaluate(
+    u: Array, v: Array, data: Array, weight: Array, free: Array, parameters: Array
+) -> _Point:
+    """Returns chi2, the normal matrix and the slope at some parameters."""
+    shape, du, dv = _shapes(u, v, parameters)
+    shape = shape * weight
+    height = parameters[:, 0, None] * shape
+    _, _, _, a, b, c = (parameters[:, i, None] for i in range(6))
+    residual = data * weight - height.sum(0)
+    jacobian = jnp.stack(
+        [
+            shape,
+            height * (a * du + b * dv),
+            height * (b * du + c * dv),
+            -0.5 * height * du * du,
+            -height * du * dv,
+            -0.5 * height * dv * dv,
+        ],
+        axis=1,
+    )
+    jacobian = jnp.where(free[:, :, None], jacobian, 0)
+    jacobian = jacobian.reshape(-1, *data.shape)
+    normal = (jacobian[:, None] * jacobian[None]).sum(2)
+    slope = (jacobian * residual).sum(1)
+    return _Point(parameters, (residual**2).sum(0), normal, slope)
+
+
+def _possible(trial: Array, start: Array, free: Array) -> Array:
+    """Returns which fits have only Gaussians that may be sources."""
+    height, x, y, a, b, c = (trial[:, i] for i in range(6))
+    half, spread = (a + c) / 2, jnp.sqrt(((a - c) / 2) ** 2 + b**2)
+    moved = (x - start[:, 1]) ** 2 + (y - start[:, 2]) ** 2
+    good = (height > 0) & (moved < FARTHEST**2)
+    good &= (half - spread > WIDEST) & (half + spread < NARROWEST)
+    return (good | ~free.any(1)).all(0)
+
+
+def _scale(normal: Array) -> Array:
+    """Returns one over the root of the diagonal, 1 where it is 0."""
+    diagonal = jnp.diagonal(normal).T
+    return jnp.where(diagonal > 0, jax.lax.rsqrt(diagonal), 1)
+
+
+def _damped(normal: Array, damping: Array) -> tuple[Array, Array]:
+    """Returns the matrix with a diagonal of one plus damping, and the scale."""
+    scale = _scale(normal)
+    unit = jnp.eye(len(normal), dtype=normal.dtype)[:, :, None]
+    scaled = normal * scale[:, None] * scale[None]
+    return jnp.where(unit > 0, 1 + damping, scaled), scale
+
+
+def _solve(matrix: tuple[Array, Array], right: Array) -> Array:
+    """Returns the solution of the scaled equations, by elimination without pivots.
+
+    The matrix is positive, so that none are needed.
+    """
+    scaled, scale = matrix
+    size = len(scaled)
+    both = jnp.concatenate([scaled, right * scale[:, None]], axis=1)
+    rows = jnp.arange(size)[:, None, None]
+
+    def eliminate(k: int, both: Array) -> Array:
+        pivot = both[k] / jnp.maximum(both[k, k], 1e-6)
+        factor = jnp.where(rows == k, 0, jax.lax.dynamic_slice_in_dim(both, k, 1, 1))
+        return jnp.where(rows == k, pivot, both - factor * pivot)
+
+    both = jax.lax.fori_loop(0, size, eliminate, both)
+    return both[:, size:] * scale[:, None]
+
+
+def _blocks(normal: Array) -> Array:
+    """Returns the matrix without the products of different Gaussians."""
+    owner = jnp.arange(len(normal)) // 6
+    return jnp.where((owner[:, None] == owner)[:, :, None], normal, 0)
+
+
+def _variances(normal: Array, free: Array) -> Array:
+    """Returns the diagonal of the inverse, 0 where a parameter is fixed."""
+    unit = jnp.eye(len(normal), dtype=normal.dtype)[:, :, None]
+    lanes = jnp.zeros(normal.shape[2], normal.dtype)
+    inverse = _solve(_damped(normal, lanes), unit + lanes)
+    diagonal = jnp.diagonal(inverse).T.reshape(free.shape)
+    return jnp.where(free, diagonal, 0)

@@ -1,0 +1,1 @@
+"""Photometry: from islands of emission to fluxes, positions, sizes and their errors."""

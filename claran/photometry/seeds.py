@@ -1,0 +1,80 @@
+"""Where the fits of an island's Gaussians start."""
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Int
+
+__all__ = ["find_seeds", "split_seeds"]
+
+DIP = 1.5  # Sigmas that the emission must fall between two seeds.
+DIP_SHARE = 0.02  # And this share of the fainter peak, for artifacts of bright sources.
+REACH = 4.0  # Beam sigmas; more distant maxima are apart whatever lies between.
+FAINTEST = 4.0  # Signal-to-noise of a maximum.
+
+
+def find_seeds(
+    signal_to_noise: Float32[np.ndarray, "h w"],
+    flood: Bool[np.ndarray, "h w"],
+    to_sigmas: Float[np.ndarray, "2 2"],
+) -> Int[np.ndarray, "k 2"]:
+    """Returns rows and columns of the maxima of an island, the brightest first.
+
+    A maximum counts if the emission falls on the straight line to each brighter one.
+
+    Args:
+        signal_to_noise: Of the cutout.
+        flood: Pixels of the island.
+        to_sigmas: See `claran.photometry.pixel_beams.PixelBeam`.
+    """
+    ratio = np.where(flood, signal_to_noise, np.float32(0))
+    top = cv2.dilate(ratio, np.ones((3, 3), np.uint8))
+    places = np.argwhere((ratio == top) & (ratio > FAINTEST))
+    if len(places) <= 1:
+        return places if len(places) else np.argwhere(ratio == ratio.max())[:1]
+    heights = ratio[places[:, 0], places[:, 1]]
+    order = np.argsort(-heights, kind="stable")
+    kept: list[int] = []
+    for index in order:
+        if not kept or _is_apart(ratio, places, heights, index, kept, to_sigmas):
+            kept.append(index)
+    return places[kept]
+
+
+def _is_apart(
+    ratio: Float32[np.ndarray, "h w"],
+    places: Int[np.ndarray, "n 2"],
+    heights: Float32[np.ndarray, "n"],
+    index: int,
+    kept: list[int],
+    to_sigmas: Float[np.ndarray, "2 2"],
+) -> bool:
+    """Returns whether the emission falls between a maximum and all brighter ones."""
+    offsets = places[kept] - places[index]
+    distance = np.hypot(*(to_sigmas @ offsets[:, ::-1].T))
+    needed = DIP + DIP_SHARE * heights[index]
+    for offset in offsets[distance < REACH]:
+        steps = np.linspace(0, 1, int(np.abs(offset).max()) + 1)[1:-1, None]
+        y, x = np.rint(places[index] + steps * offset).astype(int).T
+        if len(y) == 0 or heights[index] - ratio[y, x].min() < needed:
+            return False
+    return True
+
+
+def split_seeds(
+    seeds: Float[np.ndarray, "k 2"], most: int
+) -> list[Int[np.ndarray, "_"]]:
+    """Returns the indices of groups of at most so many seeds, each close together.
+
+    Too large a group is cut in two halves across its longer side.
+    """
+    groups, waiting = [], [np.arange(len(seeds))]
+    while waiting:
+        group = waiting.pop()
+        if len(group) <= most:
+            groups.append(group)
+            continue
+        points = seeds[group]
+        axis = int(np.argmax(np.ptp(points, axis=0)))
+        order = group[np.argsort(points[:, axis], kind="stable")]
+        waiting += [np.sort(part) for part in np.array_split(order, 2)]
+    return sorted(groups, key=lambda group: int(group[0]))
