@@ -20,11 +20,14 @@ from claran.simulation.observation import SimulatedSurvey
 from claran.sky.beams import fwhm_to_sigma
 
 __all__ = [
+    "ARM_WAVES",
+    "LONGEST",
     "bowl",
     "draw_blank",
     "draw_noise",
     "draw_sidelobes",
     "draw_stripes",
+    "noise_powers",
     "peak_brightness",
     "render",
 ]
@@ -32,11 +35,11 @@ __all__ = [
 # Longest baseline in cycles per arcsec, times the FWHM of the beam in arcsec. The VLA's
 # B array reaches 0.257 cycles/arcsec at 1.4 GHz, with a beam of 5.4". The noise power
 # of real FIRST cutouts ends there too.
-_LONGEST = 1.388
+LONGEST = 1.388
 
 # Directions, from west through north, in which the noise of FIRST has most power. They
 # belong to baselines within one arm of the VLA.
-_ARM_WAVES = np.radians([-32.0, 27.0, 90.0])
+ARM_WAVES = np.radians([-32.0, 27.0, 90.0])
 
 _PER_WAVE = 64  # Samples per wavelength at which a stripe is computed.
 
@@ -147,7 +150,7 @@ def draw_stripes(
     """
     axis = pixel_axis(survey)
     image = np.zeros((survey.size, survey.size), np.float32)
-    longest = _LONGEST / survey.beam_arcsec
+    longest = LONGEST / survey.beam_arcsec
     for _ in range(rng.poisson(2)):
         # A third of the stripes belongs to sources outside the field.
         anchor, peak = rng.uniform(-0.5, 0.5, 2) * survey.field_arcsec, 0.0
@@ -162,7 +165,7 @@ def draw_stripes(
         spacing = longest * 10 ** rng.uniform(-1.4, -0.6)
         angle = rng.uniform(0, np.pi)
         if survey.snapshot:
-            angle = rng.choice(_ARM_WAVES) + rng.normal(0, 0.06)
+            angle = rng.choice(ARM_WAVES) + rng.normal(0, 0.06)
         width = rng.uniform(0.3, 1.0)
         x = (math.cos(angle) * (axis - anchor[0])).astype(np.float32)
         y = (math.sin(angle) * (axis - anchor[1])).astype(np.float32)
@@ -267,7 +270,7 @@ def _coverage(
     u = math.sin(hour_angle) * bx + math.cos(hour_angle) * by
     v = math.sin(dec) * (math.sin(hour_angle) * by - math.cos(hour_angle) * bx)
     v += math.cos(dec) * bz
-    scale = _LONGEST / survey.beam_arcsec * survey.pixel_arcsec * side
+    scale = LONGEST / survey.beam_arcsec * survey.pixel_arcsec * side
     cells = np.rint(np.stack([v, u]) * scale).astype(int) + side // 2
     inside = ((cells >= 0) & (cells < side)).all(axis=0)
     counts = np.zeros((side, side), np.float32)
@@ -301,26 +304,12 @@ class _Spectra:
 def _noise_spectra(survey: SimulatedSurvey) -> _Spectra:
     """Returns the amplitude spectra of noise of unit variance.
 
-    The power follows the uv coverage. Most of it is that of the snapshots that made up
-    a field, so that fields differ in texture; the rest is the mean over the survey. Two
-    corrections were fitted to the spectrum of 153 real FIRST cutouts outside their
-    sources. The longest baselines have less weight, and below 0.03 cycles per arcsec
-    there is up to twice the power (faint and incompletely cleaned emission).
+    See `noise_powers`; most of the plane has no power and is left out.
     """
     # Wider than the field, so that opposite edges of the field are not correlated.
     margin = round(3 * survey.beam_arcsec / survey.pixel_arcsec)
     side = _fast_length(survey.size + margin)
-    frequency = fft.fftshift(fft.fftfreq(side, survey.pixel_arcsec))
-    radius = np.hypot(frequency[:, None], frequency) * survey.beam_arcsec
-    if survey.snapshot:
-        power = _snapshot_powers(survey, side)
-    else:
-        power = np.maximum(1 - radius / _LONGEST, 0)[None]
-    power = power * np.exp(-((radius / 1.25) ** 6))
-    power *= 1 + 1.0 * np.exp(-((radius / 0.16) ** 2))
-    power = fft.ifftshift(power, axes=(1, 2))
-    power[:, power.max(axis=0) < 1e-5 * power.max()] = 0
-    power /= power.sum(axis=(1, 2), keepdims=True)
+    power = noise_powers(survey, side)
     half = power[:, :, : side // 2 + 1]
     columns = int(np.flatnonzero(half.any(axis=(0, 1)))[-1]) + 1
     half = half[:, :, :columns].reshape(len(half), -1)
@@ -328,6 +317,33 @@ def _noise_spectra(survey: SimulatedSurvey) -> _Spectra:
     # The transform divides by side squared and gives both halves of the plane.
     amplitudes = np.sqrt(half[:, places] / 2) * side**2
     return _Spectra(side, columns, places, amplitudes.astype(np.float32))
+
+
+def noise_powers(survey: SimulatedSurvey, side: int) -> np.ndarray:
+    """Returns power spectra of noise of unit variance, (n, side, side), one a pointing.
+
+    The power follows the uv coverage. Most of it is that of the snapshots that made up
+    a field, so that fields differ in texture; the rest is the mean over the survey. Two
+    corrections were fitted to the spectrum of 153 real FIRST cutouts outside their
+    sources. The longest baselines have less weight, and below 0.03 cycles per arcsec
+    there is up to twice the power (faint and incompletely cleaned emission).
+
+    Args:
+        survey: Sets beam, pixels and array.
+        side: Pixels along an axis. Zero frequency is at `[0, 0]`, as for `fft2`.
+    """
+    frequency = fft.fftshift(fft.fftfreq(side, survey.pixel_arcsec))
+    radius = np.hypot(frequency[:, None], frequency) * survey.beam_arcsec
+    if survey.snapshot:
+        power = _snapshot_powers(survey, side)
+    else:
+        power = np.maximum(1 - radius / LONGEST, 0)[None]
+    power = power * np.exp(-((radius / 1.25) ** 6))
+    power *= 1 + 1.0 * np.exp(-((radius / 0.16) ** 2))
+    power = fft.ifftshift(power, axes=(1, 2))
+    power[:, power.max(axis=0) < 1e-5 * power.max()] = 0
+    power /= power.sum(axis=(1, 2), keepdims=True)
+    return power
 
 
 def _snapshot_powers(survey: SimulatedSurvey, side: int) -> np.ndarray:
@@ -364,7 +380,7 @@ def _sidelobe_kernels(survey: SimulatedSurvey) -> np.ndarray:
         else:
             frequency = fft.fftshift(fft.fftfreq(padded, survey.pixel_arcsec))
             spacing = np.hypot(frequency[:, None], frequency) * survey.beam_arcsec
-            ring = rng.uniform(0.2, 0.9) * _LONGEST
+            ring = rng.uniform(0.2, 0.9) * LONGEST
             sampled = (np.abs(spacing - ring) < 0.05).astype(np.float32)
         dirty = fft.fftshift(fft.ifft2(fft.ifftshift(sampled))).real
         start = padded // 2 - survey.size
