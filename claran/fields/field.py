@@ -22,22 +22,17 @@ from claran.sky.islands import (
     find_islands,
     smallest_island,
 )
-from claran.sky.noise import local_noise, noise, noise_excess
-from claran.sky.surveys import FIRST, Survey
+from claran.sky.noise import local_noise, noise
+from claran.sky.signal_to_noise import (
+    EVEN_START,
+    noise_excess,
+    noise_window,
+    one_window_start,
+    raw_ratio,
+)
+from claran.sky.surveys import FIRST, FIRST_BEAM_PIXELS, Survey, beam_in_pixels
 
-__all__ = ["NOISE_WINDOW_ARCMIN", "Field"]
-
-NOISE_WINDOW_ARCMIN = 3.0
-"""Side of the window for the noise, for FIRST's beam: the field of Radio Galaxy Zoo.
-
-Its labels are in units of the noise of such a field.
-"""
-
-DYNAMIC_RANGE = 500.0  # Of a source to its artifacts, such as sidelobes.
-HIGHEST_RATIO = np.float32(1e9)  # No image has such a dynamic range.
-
-_NOISE_WINDOW_BEAMS = 60 * NOISE_WINDOW_ARCMIN / FIRST.beam_arcsec
-_FIRST_BEAM_PIXELS = FIRST.beam_arcsec / FIRST.pixel_arcsec
+__all__ = ["Field"]
 
 
 class Field:
@@ -135,13 +130,8 @@ class Field:
         The geometric mean of both axes, from the header, else the survey, else FIRST.
         If the size of a pixel is unknown, it is 3 pixels as for FIRST.
         """
-        if self.image is not None and self.image.beam is not None:
-            major, minor, _ = self.image.beam
-            width = math.sqrt(major * minor)
-        else:
-            width = (self.survey or FIRST).beam_arcsec
-        pixel = self.pixel_arcsec
-        return width / pixel if pixel > 0 else _FIRST_BEAM_PIXELS
+        beam = None if self.image is None else self.image.beam
+        return beam_in_pixels(beam, self.pixel_arcsec, self.survey)
 
     @property
     def assumptions(self) -> tuple[str, ...]:
@@ -155,7 +145,7 @@ class Field:
         if self._no_pixel:
             missing = "no beam and no pixel size" if self._no_beam else "no pixel size"
             return (
-                f"{missing}: the beam is assumed to be {_FIRST_BEAM_PIXELS:g} pixels "
+                f"{missing}: the beam is assumed to be {FIRST_BEAM_PIXELS:g} pixels "
                 "wide (FIRST)",
             )
         if self._no_beam:
@@ -299,29 +289,17 @@ class Field:
 
     @property
     def _noise_window(self) -> float:
-        return _NOISE_WINDOW_BEAMS * self.beam_pixels
+        return noise_window(self.beam_pixels)
 
     def _noise_and_ratio(
         self,
     ) -> tuple[Float32[np.ndarray, "ny nx"] | np.float32, Float32[np.ndarray, "ny nx"]]:
-        """Returns the noise about each pixel, and the image in units of it.
-
-        In a field of one window excess noise starts later, and beyond what the
-        artifacts of the brightest source explain, as labels are in units of the noise
-        of the whole field. With 1.6 alone the mean AP of simulated FIRST fields was
-        0.968 instead of 0.971, and a labeled source of the real ones (of 168) had other
-        islands.
-        """
+        """Returns the noise about each pixel, and the image in units of it."""
         values, whole = self._above_background, np.float32(self.noise)
         sigma = local_noise(values, self._noise_window)
         base = whole if sigma is None else sigma
-        # Numbers of a damaged file may overflow, or their noise be 0 in 32 bits.
-        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            ratio = values / base
-        np.clip(ratio, -HIGHEST_RATIO, HIGHEST_RATIO, out=ratio)
-        start = 1.4
-        if sigma is None:
-            start = 1.6 + float(np.fmax.reduce(ratio, None)) / DYNAMIC_RANGE
+        ratio = raw_ratio(values, base)
+        start = one_window_start(ratio) if sigma is None else EVEN_START
         excess = noise_excess(ratio, self.beam_pixels, start=start)
         if excess is None:
             return base, ratio

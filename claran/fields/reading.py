@@ -1,8 +1,6 @@
 """Reading of fields from files, HDUs, arrays and pictures."""
 
 import dataclasses
-import math
-import numbers
 import os
 from pathlib import Path
 from typing import Any
@@ -11,9 +9,9 @@ import numpy as np
 from astropy.wcs import WCS
 from jaxtyping import UInt8
 
-from claran.errors import ImageError
 from claran.fields.field import Field
 from claran.io.paths import FITS_ENDINGS, require_file, split_hdu
+from claran.sky.beams import round_beam
 from claran.sky.file_kinds import is_fits, is_picture
 from claran.sky.images import (
     SkyImage,
@@ -125,17 +123,11 @@ def with_beam(
     """
     if beam_arcsec is None:
         return image
-    number = isinstance(beam_arcsec, numbers.Real)
-    if not (number and 0 < beam_arcsec < math.inf):
-        raise ValueError(
-            f"`beam_arcsec` must be positive and finite, got {beam_arcsec!r}."
-        )
-    if image.pixel_arcsec is None and survey is None:
-        raise ImageError(
-            f"{image.name}: has no WCS, so that the width of a beam in pixels is "
-            "unknown; give the survey too, or leave the beam out to assume 3 pixels."
-        )
-    return dataclasses.replace(image, beam=(beam_arcsec, beam_arcsec, 0.0))
+    pixel = image.pixel_arcsec
+    if pixel is None and survey is not None:
+        pixel = survey.pixel_arcsec
+    beam = round_beam(beam_arcsec, pixel, image.name)
+    return dataclasses.replace(image, beam=beam)
 
 
 def read_infrared(source: Any) -> SkyImage | UInt8[np.ndarray, "h w 3"] | None:

@@ -1,15 +1,21 @@
 """The background of a radio image: what is left without noise and sources."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float, Float32
 from scipy import ndimage
 
-from claran.sky.mesh import Mesh
+from claran.sky.mesh import Mesh, MeshImage
 from claran.sky.noise import FEW_WINDOWS, LEAST_FILLED, middle_and_noise
 
-__all__ = ["background"]
+__all__ = ["WindowLevels", "background", "find_background", "window_levels"]
+
+WindowLevels = tuple[
+    Float[np.ndarray, "rows columns"], Float[np.ndarray, "rows columns"]
+]
+"""Background and noise of each window; NaN if too little of it has values."""
 
 # In units of the noise. The windows of 153 real FIRST fields have -0.66 to 0.54.
 NONE, FULL = 0.75, 1.5
@@ -42,14 +48,35 @@ def background(
     Returns:
         None if there is no background.
     """
+
+    def levels(mesh: Mesh, found: MeshImage | None) -> WindowLevels:
+        rest = values if found is None else values - found.pixels()
+        return window_levels(mesh, rest)
+
+    found = find_background(values.shape, window, levels)
+    return None if found is None else found.pixels()
+
+
+def find_background(
+    shape: tuple[int, int],
+    window: float,
+    levels_of: Callable[[Mesh, MeshImage | None], WindowLevels],
+) -> MeshImage | None:
+    """Returns the background of an image that need not be in memory.
+
+    Args:
+        shape: `(ny, nx)` of the image.
+        window: See `background`.
+        levels_of: Returns `window_levels` of all windows, of the image itself or
+            without a background.
+    """
     side = max(1, round(window))
-    longest = max(values.shape)
-    is_one_window = longest <= FEW_WINDOWS * side
+    is_one_window = max(shape) <= FEW_WINDOWS * side
     if is_one_window:
-        side = max(1, (longest + 1) // 2)
-    mesh, step = Mesh(values.shape, side), max(1, side // SAMPLES)
+        side = max(1, (max(shape) + 1) // 2)
+    mesh = Mesh(shape, side)
     smooth = _plane if is_one_window else lambda levels: levels
-    levels, sigmas = _levels(values, mesh, step)
+    levels, sigmas = map(mesh.fill, levels_of(mesh, None))
     levels = smooth(levels)
     # Also in the neighbors of a window, so that a slope is linear where it crosses 0.
     ratios = np.maximum(levels, -BOWL * levels) / np.where(sigmas > 0, sigmas, np.inf)
@@ -57,11 +84,30 @@ def background(
     shares = ((ratios - NONE) / (FULL - NONE)).clip(0, 1)
     if not shares.any():
         return None
-    found = mesh.interpolate(levels * shares, extrapolate=True)
+    found = MeshImage(mesh, (levels * shares,), extrapolate=True)
     # The median of a window is flatter than the background; the rest remains.
-    levels, _ = _levels(values - found, mesh, step)
-    found += mesh.interpolate(smooth(levels) * shares, extrapolate=True)
-    return found
+    rest, _ = map(mesh.fill, levels_of(mesh, found))
+    return MeshImage(mesh, (*found.levels, smooth(rest) * shares), extrapolate=True)
+
+
+def window_levels(
+    mesh: Mesh,
+    values: Float[np.ndarray, "h w"],
+    block: tuple[int, int, int, int] | None = None,
+) -> WindowLevels:
+    """Returns background and noise of each window of a block, NaN where it is blank.
+
+    Args:
+        mesh: The windows.
+        values: The pixels of the block.
+        block: See `Mesh.blocks`; None for all windows.
+    """
+    top, bottom, left, right = block or (0, mesh.grid[0], 0, mesh.grid[1])
+    step = max(1, mesh.side // SAMPLES)
+    windows = mesh.windows(values, block)
+    found = np.array([_level(part[::step, ::step]) for part in windows])
+    levels, sigmas = found.T.reshape(2, bottom - top, right - left)
+    return levels, sigmas
 
 
 def _plane(
@@ -79,15 +125,6 @@ def _median_slope(levels: Float[np.ndarray, "rows columns"]) -> float:
     if not len(low):
         return 0.0
     return float(np.median((levels[high] - levels[low]) / (high - low)[:, None]))
-
-
-def _levels(
-    values: Float[np.ndarray, "ny nx"], mesh: Mesh, step: int
-) -> tuple[Float[np.ndarray, "rows columns"], Float[np.ndarray, "rows columns"]]:
-    """Returns background and noise of each window."""
-    found = np.array([_level(part[::step, ::step]) for part in mesh.windows(values)])
-    levels, sigmas = found.T.reshape(2, *mesh.grid)
-    return mesh.fill(levels), mesh.fill(sigmas)
 
 
 def _level(values: Float[np.ndarray, "h w"]) -> tuple[float, float]:

@@ -6,13 +6,22 @@ east.
 """
 
 import math
+import numbers
 from typing import Any
 
 from astropy.io import fits
 
+from claran.errors import ImageError
 from claran.sky.header_cards import card_number, card_value
 
-__all__ = ["Beam", "beam_area_pixels", "beam_notes", "fwhm_to_sigma", "read_beam"]
+__all__ = [
+    "Beam",
+    "beam_area_pixels",
+    "beam_notes",
+    "fwhm_to_sigma",
+    "read_beam",
+    "round_beam",
+]
 
 WIDEST = 180 * 3600.0  # Arcsec.
 
@@ -57,6 +66,31 @@ def beam_notes(header: Any) -> tuple[str, ...]:
     if angle is not None and not math.isfinite(card_number(header, "BPA")):
         notes.append(f"BPA = {angle!r} in the header is no angle, and 0 is taken")
     return tuple(notes)
+
+
+def round_beam(beam_arcsec: Any, pixel_arcsec: float | None, name: str) -> Beam:
+    """Returns a round beam that a user gave, checked.
+
+    Args:
+        beam_arcsec: Full width at half maximum.
+        pixel_arcsec: Side of a pixel; None if unknown.
+        name: Name of the image, for messages.
+
+    Raises:
+        ValueError: The beam is not positive and finite.
+        ImageError: The size of a pixel is unknown.
+    """
+    number = isinstance(beam_arcsec, numbers.Real)
+    if not (number and 0 < beam_arcsec < math.inf):
+        raise ValueError(
+            f"`beam_arcsec` must be positive and finite, got {beam_arcsec!r}."
+        )
+    if pixel_arcsec is None:
+        raise ImageError(
+            f"{name}: has no WCS, so that the width of a beam in pixels is unknown; "
+            "give the survey too, or leave the beam out to assume 3 pixels."
+        )
+    return beam_arcsec, beam_arcsec, 0.0
 
 
 def beam_area_pixels(fwhm_pixels: float) -> float:

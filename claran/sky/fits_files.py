@@ -27,7 +27,18 @@ from claran.sky.hdu_choice import ImagePlane, choose_image
 from claran.sky.header_cards import card_text, printable_header
 from claran.sky.tiled_images import check_tiles
 
-__all__ = ["FitsImage", "read_fits", "read_hdus"]
+__all__ = [
+    "UNPACK",
+    "FitsImage",
+    "Hdu",
+    "check_hdu",
+    "image_header",
+    "naming_damage",
+    "read_fits",
+    "read_hdus",
+    "unpacked_limit",
+    "walk_hdus",
+]
 
 BLOCK = 2880  # Bytes, of FITS.
 PRINTABLE = bytes(range(32, 127))
@@ -43,6 +54,7 @@ UNPACK: dict[str, Any] = {
     "a bzip2 file": bz2.open,
     "an xz file": lzma.open,
 }
+"""What opens a packed file, by its kind of `claran.sky.file_kinds.file_kind`."""
 
 
 class FitsImage(NamedTuple):
@@ -53,12 +65,34 @@ class FitsImage(NamedTuple):
     notes: tuple[str, ...]
 
 
-class _Hdu(NamedTuple):
+class Hdu(NamedTuple):
+    """An HDU by its header, and where its data are."""
+
     cards: dict[str, str]  # Values as in the file.
     start: int  # Of the data, bytes.
     length: int  # Bytes.
     whole: bool  # Whether the file has all of them.
     cleaned: bytes  # The header, if it has bytes that FITS does not allow.
+
+    @property
+    def is_tiled(self) -> bool:
+        """Whether it is a compressed image."""
+        is_table = self.cards.get("XTENSION") == "BINTABLE"
+        return is_table and self.cards.get("ZIMAGE") == "T"
+
+    @property
+    def plane(self) -> ImagePlane:
+        """What the choice among several HDUs depends on."""
+        cards = self.cards
+        name, unit = cards.get("EXTNAME", ""), cards.get("BUNIT", "")
+        if self.is_tiled:
+            is_bytes = cards.get("ZBITPIX") == "8" and "BSCALE" not in cards
+            return ImagePlane(_shape(cards, name, "Z"), name, unit, is_bytes)
+        if "SIMPLE" in cards or cards.get("XTENSION") in ("IMAGE", "IUEIMAGE"):
+            shape = _shape(cards, name)
+            is_bytes = cards.get("BITPIX") == "8" and "BSCALE" not in cards
+            return ImagePlane(shape or None, name, unit, is_bytes)
+        return ImagePlane(None, name, unit)
 
 
 def read_fits(
@@ -99,7 +133,7 @@ def read_hdus(hdus: Sequence[Any], label: str) -> FitsImage:
     Raises:
         ImageError: There is no image, or it is damaged.
     """
-    with _naming_damage(label):
+    with naming_damage(label):
         index, note = choose_image([_opened_plane(hdu) for hdu in hdus], label)
         if isinstance(hdus[index], fits.CompImageHDU):
             _check_compressed(hdus[index], label)
@@ -119,7 +153,7 @@ def _check_compressed(hdu: fits.CompImageHDU, label: str) -> None:
 def _read(stream: Any, size: int, label: str, wanted: str | None) -> FitsImage:
     try:
         with _unpacked(stream, size, label) as (plain, hdus):
-            index, note = choose_image([_plane(hdu) for hdu in hdus], label, wanted)
+            index, note = choose_image([hdu.plane for hdu in hdus], label, wanted)
             return _load(plain, hdus, index, label, note)
     except (ImageError, MemoryError):
         raise
@@ -130,29 +164,60 @@ def _read(stream: Any, size: int, label: str, wanted: str | None) -> FitsImage:
 
 
 def _load(
-    plain: Any, hdus: Sequence[_Hdu], index: int, label: str, note: str
+    plain: Any, hdus: Sequence[Hdu], index: int, label: str, note: str
 ) -> FitsImage:
     hdu = hdus[index]
+    check_hdu(hdu, plain, label)
+    plain.seek(0)
+    # Without memory mapping: big-endian, scaled or compressed data are copied.
+    with fits.open(plain, memmap=False) as opened:
+        found = _image(opened[index], label, note)
+    return found._replace(header=_clean_header(hdu, found.header))
+
+
+def check_hdu(hdu: Hdu, stream: Any, label: str) -> None:
+    """Checks that a file has all data of an HDU, and that its tiles can be decoded.
+
+    Args:
+        hdu: One of `walk_hdus`.
+        stream: The file, unpacked.
+        label: Name of the file.
+
+    Raises:
+        ImageError: It has not.
+    """
     if not hdu.whole:
         raise ImageError(
             f"{label}: truncated or damaged (the header says {hdu.length:,} bytes of "
             "data, and the file ends before); fetch it again."
         )
-    if _is_tiled(hdu):
-        check_tiles(hdu.cards, plain, hdu.start, label)
-    plain.seek(0)
-    # Without memory mapping: big-endian, scaled or compressed data are copied.
-    with fits.open(plain, memmap=False) as opened:
-        found = _image(opened[index], label, note)
-    if hdu.cleaned and not _is_tiled(hdu):
-        # Astropy makes question marks of some bytes, also of those between cards.
-        return found._replace(header=fits.Header.fromstring(hdu.cleaned))
-    return found
+    if hdu.is_tiled:
+        check_tiles(hdu.cards, stream, hdu.start, label)
+
+
+def image_header(stream: Any, hdu: Hdu, index: int, label: str) -> fits.Header:
+    """Returns the header of an image, so that wcslib can read it.
+
+    Args:
+        stream: The file, unpacked.
+        hdu: One of `walk_hdus`.
+        index: Its number.
+        label: Name of the file.
+    """
+    stream.seek(0)
+    with naming_damage(label), fits.open(stream, memmap=False) as opened:
+        return _clean_header(hdu, printable_header(opened[index].header))
+
+
+def _clean_header(hdu: Hdu, header: fits.Header) -> fits.Header:
+    # Astropy makes question marks of some bytes, also of those between cards.
+    clean = hdu.cleaned and not hdu.is_tiled
+    return fits.Header.fromstring(hdu.cleaned) if clean else header
 
 
 def _image(hdu: Any, label: str, note: str) -> FitsImage:
     """Returns the image of an HDU, with a header that wcslib can read."""
-    with _naming_damage(label):
+    with naming_damage(label):
         data = hdu.data
     if not isinstance(data, np.ndarray):
         raise _damaged(label)
@@ -160,7 +225,7 @@ def _image(hdu: Any, label: str, note: str) -> FitsImage:
 
 
 @contextlib.contextmanager
-def _naming_damage(label: str) -> Iterator[None]:
+def naming_damage(label: str) -> Iterator[None]:
     """Makes an `ImageError` of what Astropy says about damaged data."""
     try:
         yield
@@ -178,7 +243,7 @@ def _damaged(label: str) -> ImageError:
 
 
 @contextlib.contextmanager
-def _unpacked(stream: Any, size: int, label: str) -> Iterator[tuple[Any, list[_Hdu]]]:
+def _unpacked(stream: Any, size: int, label: str) -> Iterator[tuple[Any, list[Hdu]]]:
     """Gives the FITS file in a stream that may be packed, and its HDUs."""
     start = stream.read(512)
     stream.seek(0)
@@ -186,25 +251,27 @@ def _unpacked(stream: Any, size: int, label: str) -> Iterator[tuple[Any, list[_H
     if unpack is None:
         if not start.startswith(b"SIMPLE"):
             raise ImageError(wrong_kind(start, label, wanted="FITS"))
-        yield stream, list(_walk(stream, size, label))
+        yield stream, list(walk_hdus(stream, size, label))
         return
     sink = io.BytesIO()
-    limit = max(SMALL, PACKED * size)
     with unpack(stream, "rb") as packed:
-        hdus = list(_walk(packed, limit, label, sink))
+        hdus = list(walk_hdus(packed, unpacked_limit(size), label, sink))
     yield sink, hdus
 
 
-def _walk(
-    stream: Any, limit: int, label: str, sink: io.BytesIO | None = None
-) -> Iterator[_Hdu]:
+def unpacked_limit(size: int) -> int:
+    """Returns the bytes that a packed file of a size may unpack to."""
+    return max(SMALL, PACKED * size)
+
+
+def walk_hdus(stream: Any, limit: int, label: str, sink: Any = None) -> Iterator[Hdu]:
     """Yields the HDUs of a file, by their headers.
 
     Args:
         stream: The file, unpacked.
         limit: Bytes that it has, or that a packed one may have.
         label: Name of the file.
-        sink: Receives what is unpacked; None for a file that is not packed.
+        sink: File that receives what is unpacked; None if the file is not packed.
     """
     position = 0
     first = True
@@ -230,14 +297,14 @@ def _walk(
             sink.write(raw)
             whole = _copy(stream, sink, padded) >= length
         odd = bool(raw.translate(None, PRINTABLE))
-        yield _Hdu(cards, position, length, whole, raw.translate(CLEAN) if odd else b"")
+        yield Hdu(cards, position, length, whole, raw.translate(CLEAN) if odd else b"")
         position += padded
         first = False
         if not whole:
             return
 
 
-def _copy(stream: Any, sink: io.BytesIO, count: int) -> int:
+def _copy(stream: Any, sink: Any, count: int) -> int:
     """Copies at most `count` bytes; returns how many there were."""
     done = 0
     while done < count:
@@ -334,23 +401,6 @@ def _data_bytes(cards: dict[str, str], label: str) -> int:
     if length < 0 or parameters < 0:
         raise _bad_header(label, f"PCOUNT = {parameters} and GCOUNT = {groups}")
     return length
-
-
-def _is_tiled(hdu: _Hdu) -> bool:
-    return hdu.cards.get("ZIMAGE") == "T" and hdu.cards.get("XTENSION") == "BINTABLE"
-
-
-def _plane(hdu: _Hdu) -> ImagePlane:
-    cards = hdu.cards
-    name, unit = cards.get("EXTNAME", ""), cards.get("BUNIT", "")
-    if _is_tiled(hdu):
-        is_bytes = cards.get("ZBITPIX") == "8" and "BSCALE" not in cards
-        return ImagePlane(_shape(cards, name, "Z"), name, unit, is_bytes)
-    if "SIMPLE" in cards or cards.get("XTENSION") in ("IMAGE", "IUEIMAGE"):
-        shape = _shape(cards, name)
-        is_bytes = cards.get("BITPIX") == "8" and "BSCALE" not in cards
-        return ImagePlane(shape or None, name, unit, is_bytes)
-    return ImagePlane(None, name, unit)
 
 
 def _opened_plane(hdu: Any) -> ImagePlane:

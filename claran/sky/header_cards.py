@@ -12,6 +12,7 @@ __all__ = [
     "card_text",
     "card_value",
     "changed_header",
+    "header_text",
     "printable_header",
 ]
 
@@ -74,13 +75,18 @@ def printable_header(header: fits.Header) -> fits.Header:
     Args:
         header: The header, which is returned itself if it has no such bytes.
     """
-    try:
-        text = header.tostring()
-    except ValueError:  # Astropy checks some values when it writes them.
-        text = "".join(map(_as_read, header.cards))
+    text = header_text(header)
     if text.isascii() and text.isprintable():
         return header
     return fits.Header.fromstring(_printable(text))
+
+
+def header_text(header: fits.Header) -> str:
+    """Returns the cards of a header as one text, as they were read."""
+    try:
+        return header.tostring()
+    except ValueError:  # Astropy checks some values when it writes them.
+        return "".join(map(_as_read, header.cards))
 
 
 def _as_read(card: fits.Card) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from astropy import units
 from astropy.io import fits
 from astropy.wcs import WCS
-from jaxtyping import Float32, Shaped, UInt8
+from jaxtyping import Float32, UInt8
 
 from claran.errors import ImageError, first_line, unreadable
 from claran.io.paths import require_file
@@ -37,6 +37,7 @@ __all__ = [
     "SkyImage",
     "celestial_axes",
     "file_content",
+    "header_parts",
     "holds_bytes",
     "read_picture",
     "read_sky_image",
@@ -124,22 +125,37 @@ def read_sky_image(
     # Old headers: FITSFixed, Verify, BLANK ...
     with without_warnings(), np.errstate(all="ignore"):
         raw = _raw(source, name)
-        values = _plane(raw.data, raw.label)
+        values = _plane(raw)
         found = _sky(raw, values.shape, wcs)
-        beam = read_beam(raw.header)
+        parts = header_parts(raw.header, found, raw.name, raw.notes)
     unit = raw.data.unit if isinstance(raw.data, units.Quantity) else raw.unit
-    if unit is None:
-        unit = card_text(raw.header, "BUNIT")
-    return SkyImage(
-        values=values,
-        wcs=found.wcs,
-        pixel_arcsec=found.pixel_arcsec,
-        name=raw.name if name is None else name,
-        unit=str(unit).strip(),
-        beam=beam,
-        notes=(*raw.notes, *found.notes, *beam_notes(raw.header)),
-        infrared=infrared_sign(raw.header, raw.name),
-    )
+    if unit is not None:
+        parts["unit"] = str(unit).strip()
+    return SkyImage(values=values, name=raw.name if name is None else name, **parts)
+
+
+def header_parts(
+    header: Any, found: HeaderWcs, name: str, notes: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Returns what a header says about an image, by the attributes of `SkyImage`.
+
+    Args:
+        header: A header, or the like.
+        found: Its WCS.
+        name: Name of the file.
+        notes: Notes to put before those on the header.
+    """
+    pixel = found.pixel_arcsec
+    if found.wcs is not None:
+        pixel = 3600 * math.sqrt(pixel_area(found.wcs))
+    return {
+        "wcs": found.wcs,
+        "pixel_arcsec": pixel,
+        "unit": card_text(header, "BUNIT"),
+        "beam": read_beam(header),
+        "notes": (*notes, *found.notes, *beam_notes(header)),
+        "infrared": infrared_sign(header, name),
+    }
 
 
 def celestial_axes(wcs: WCS) -> WCS:
@@ -246,6 +262,7 @@ class _Raw(NamedTuple):
     notes: tuple[str, ...] = ()
     wcs: WCS | None = None
     unit: Any = None  # None for that of the header.
+    is_own: bool = False  # Whether nobody else has the data, so that they may change.
 
 
 def _raw(source: Any, name: str | None) -> _Raw:
@@ -253,13 +270,16 @@ def _raw(source: Any, name: str | None) -> _Raw:
     if isinstance(source, (str, os.PathLike)):
         path = os.fsdecode(source)
         found = read_fits(path)
-        return _Raw(found.data, found.header, path, Path(path).name, found.notes)
+        name = Path(path).name
+        return _Raw(found.data, found.header, path, name, found.notes, is_own=True)
     if hasattr(source, "wcs") and hasattr(source, "data"):
         return _from_nddata(source, name or "array")
     if holds_bytes(source):
         content, own = file_content(source, "array")
         found = read_fits(content, label=name or own)
-        return _Raw(found.data, found.header, name or own, own, found.notes)
+        return _Raw(
+            found.data, found.header, name or own, own, found.notes, is_own=True
+        )
     if isinstance(source, (fits.HDUList, *_HDUS)):
         hdus = source if isinstance(source, fits.HDUList) else [source]
         default = Path(_file_name(hdus) or "array").name
@@ -343,17 +363,24 @@ def _file_name(hdus: Any) -> str | None:
     return None if name and name.startswith("<class ") else name
 
 
-def _plane(raw: Shaped[np.ndarray, "..."], label: str) -> Float32[np.ndarray, "ny nx"]:
+def _plane(image: _Raw) -> Float32[np.ndarray, "ny nx"]:
+    raw, label = image.data, image.label
     if raw.ndim < 2 or raw.size == 0:
         raise ImageError(wrong_shape(label, raw.shape))
     if max(raw.shape[:-2], default=1) > 1:
         raise ImageError(cube_message(label, raw.shape))
     if raw.dtype.kind not in "buif":
         raise ImageError(f"{label}: has {raw.dtype} values; give real numbers.")
-    # A copy in native byte order, without mask and unit.
-    values = np.array(np.ma.getdata(raw), np.float32).reshape(raw.shape[-2:])
-    mask = np.ma.getmaskarray(raw).reshape(values.shape)
-    values[mask] = np.nan
+    plain = np.ma.getdata(raw)
+    if image.is_own and plain.dtype == ">f4" and plain.flags.c_contiguous:
+        # In place, as large images need much memory.
+        values = plain.byteswap(inplace=plain.flags.writeable).view(np.float32)
+    else:
+        # A copy in native byte order, without mask and unit.
+        values = np.array(plain, np.float32)
+    values = values.reshape(raw.shape[-2:])
+    if np.ma.is_masked(raw):
+        values[np.ma.getmaskarray(raw).reshape(values.shape)] = np.nan
     values[blank_pixels(values)] = np.nan
     if np.isnan(values).all():
         raise ImageError(

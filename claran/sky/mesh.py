@@ -1,5 +1,6 @@
 """Square windows that cover an image, and interpolation between their centers."""
 
+import dataclasses
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +9,12 @@ import numpy as np
 from jaxtyping import Float, Float32, Int
 from scipy import ndimage
 
-__all__ = ["Mesh"]
+__all__ = ["Mesh", "MeshImage", "Part"]
+
+Part = tuple[slice, slice]
+"""Rows and columns of an image, with their starts and stops."""
+
+BLOCK = 2048  # Pixels on a side; about that many are read at once.
 
 
 class Mesh:
@@ -30,13 +36,43 @@ class Mesh:
         rows, columns = self._starts
         return len(rows), len(columns)
 
+    def blocks(self) -> list[tuple[int, int, int, int]]:
+        """Returns blocks of neighboring windows, to be measured by themselves.
+
+        Each has the first and the last row of windows, and the first and the last
+        column; the last are not included.
+        """
+        rows, columns = (
+            [(first, min(first + count, whole)) for first in range(0, whole, count)]
+            for whole in self.grid
+            for count in [max(1, 2 * BLOCK // self.side - 1)]
+        )
+        return [(*row, *column) for row in rows for column in columns]
+
+    def extent(self, block: tuple[int, int, int, int]) -> Part:
+        """Returns the pixels of a block of windows."""
+        (ny, nx), (rows, columns) = self.shape, self._starts
+        top, bottom, left, right = block
+        return (
+            slice(int(rows[top]), min(int(rows[bottom - 1]) + self.side, ny)),
+            slice(int(columns[left]), min(int(columns[right - 1]) + self.side, nx)),
+        )
+
     def windows(
-        self, values: Float[np.ndarray, "ny nx"]
+        self,
+        values: Float[np.ndarray, "h w"],
+        block: tuple[int, int, int, int] | None = None,
     ) -> Iterator[Float[np.ndarray, "_ _"]]:
-        """Yields the pixels of each window, row by row."""
-        rows, columns = self._starts
-        for y in rows:
-            for x in columns:
+        """Yields the pixels of each window, row by row.
+
+        Args:
+            values: The pixels of the image, or of a block's extent.
+            block: See `blocks`; None for all windows.
+        """
+        top, bottom, left, right = block or (0, self.grid[0], 0, self.grid[1])
+        rows, columns = self._starts[0][top:bottom], self._starts[1][left:right]
+        for y in rows - rows[0]:
+            for x in columns - columns[0]:
                 yield values[y : y + self.side, x : x + self.side]
 
     def fill(
@@ -54,27 +90,63 @@ class Mesh:
         return levels[tuple(nearest)]
 
     def interpolate(
-        self, levels: Float[np.ndarray, "rows columns"], *, extrapolate: bool
-    ) -> Float32[np.ndarray, "ny nx"]:
+        self,
+        levels: Float[np.ndarray, "rows columns"],
+        *,
+        extrapolate: bool,
+        part: Part | None = None,
+    ) -> Float32[np.ndarray, "h w"]:
         """Returns the image that is linear between the centers of the windows.
+
+        A pixel has the same value in whatever part it is.
 
         Args:
             levels: Value of each window, finite.
             extrapolate: Whether it is linear beyond the outer centers as well, and not
                 constant.
+            part: The pixels to return; None for the whole image.
         """
-        y, x = (
-            _positions(starts + (self.side - 1) / 2, length, extrapolate)
-            for starts, length in zip(self._starts, self.shape, strict=True)
+        part = part or (slice(0, self.shape[0]), slice(0, self.shape[1]))
+        (low, share), (left, weight) = (
+            _positions(starts + (self.side - 1) / 2, pixels, extrapolate)
+            for starts, pixels in zip(self._starts, part, strict=True)
         )
-        left, share = x
+        first = int(low[0])
+        needed = levels[first : low[-1] + 2]
         right = np.minimum(left + 1, levels.shape[1] - 1)
-        lines = levels[:, left] + share * (levels[:, right] - levels[:, left])
-        found = np.empty(self.shape, np.float32)
-        for row, (low, part) in enumerate(zip(*y, strict=True)):
-            high = min(low + 1, len(lines) - 1)
-            found[row] = lines[low] + part * (lines[high] - lines[low])
+        lines = needed[:, left] + weight * (needed[:, right] - needed[:, left])
+        steps = np.diff(lines, axis=0, append=lines[-1:])
+        found = np.empty((len(low), len(left)), np.float32)
+        line = np.empty(len(left))
+        for row, (window, ratio) in enumerate(zip(low - first, share, strict=True)):
+            np.multiply(steps[window], ratio, out=line)
+            np.add(lines[window], line, out=found[row], casting="same_kind")
         return found
+
+
+@dataclasses.dataclass(frozen=True)
+class MeshImage:
+    """An image by its levels in the windows of a mesh: a background, or noise.
+
+    Attributes:
+        mesh: The windows.
+        levels: Value of each window; those of several images are added.
+        extrapolate: See `Mesh.interpolate`.
+    """
+
+    mesh: Mesh
+    levels: tuple[Float[np.ndarray, "rows columns"], ...]
+    extrapolate: bool
+
+    def pixels(self, part: Part | None = None) -> Float32[np.ndarray, "h w"]:
+        """Returns the image in a part of it; see `Mesh.interpolate`."""
+        first, *others = (
+            self.mesh.interpolate(one, extrapolate=self.extrapolate, part=part)
+            for one in self.levels
+        )
+        for other in others:
+            first += other
+        return first
 
 
 def _window_starts(length: int, side: int) -> Int[np.ndarray, "k"]:
@@ -84,13 +156,13 @@ def _window_starts(length: int, side: int) -> Int[np.ndarray, "k"]:
 
 
 def _positions(
-    centers: Float[np.ndarray, "k"], length: int, extrapolate: bool
-) -> tuple[Int[np.ndarray, "{length}"], Float[np.ndarray, "{length}"]]:
+    centers: Float[np.ndarray, "k"], pixels: slice, extrapolate: bool
+) -> tuple[Int[np.ndarray, "n"], Float[np.ndarray, "n"]]:
     """Returns the center before each pixel, and the share of the way to the next."""
+    places = np.arange(pixels.start, pixels.stop)
     if len(centers) == 1:
-        return np.zeros(length, int), np.zeros(length)
-    pixels = np.arange(length)
-    low = np.searchsorted(centers, pixels, side="right") - 1
+        return np.zeros(len(places), int), np.zeros(len(places))
+    low = np.searchsorted(centers, places, side="right") - 1
     low = low.clip(0, len(centers) - 2)
-    share = (pixels - centers[low]) / (centers[low + 1] - centers[low])
+    share = (places - centers[low]) / (centers[low + 1] - centers[low])
     return low, share if extrapolate else share.clip(0, 1)

@@ -1,14 +1,12 @@
 """The noise of a radio image, of the whole and about each pixel."""
 
 import math
-from typing import Any
+from collections.abc import Callable
 
-import cv2
 import numpy as np
 from jaxtyping import Float, Float32
-from scipy.special import ndtr
 
-from claran.sky.mesh import Mesh
+from claran.sky.mesh import Mesh, MeshImage
 
 __all__ = [
     "FEW_WINDOWS",
@@ -16,7 +14,9 @@ __all__ = [
     "local_noise",
     "middle_and_noise",
     "noise",
-    "noise_excess",
+    "noise_image",
+    "noise_mesh",
+    "window_noises",
 ]
 
 # Why `local_noise` is ours. 640 x 640 pixels of noise 1, window 100: it takes 22 ms,
@@ -29,13 +29,7 @@ FEW_WINDOWS = 1.5  # Up to so many on a side, a field has one noise.
 TIED = 0.02  # Share of pixels with one value from which an image is of integers.
 LEAST_FILLED = 0.1  # Share of a window that must have values.
 BRIGHT_WINDOW = 1.2  # Ratio of the MAD to the noise below 0, if sources raise the MAD.
-
-EXCESS_BEAMS = 10  # Side of the windows in which excess noise is sought.
-EXCESS_RAMP = 0.4  # See `noise_excess`.
-LEAST_NEGATIVE = 0.08  # Share of a window that must be negative: 7 beams.
-# Shares of its measured pixels. With fewer, sources fill it; with more it is a bowl.
-LEAST_SHARE, LARGEST_SHARE = 0.3, 0.7
-DEEPEST = 1e4  # Sigma; deeper holes count as this.
+MANY, SAMPLE = 4000, 1000  # Pixels from which a median is sought about a sample's.
 
 
 def noise(values: Float[np.ndarray, "ny nx"]) -> float:
@@ -59,16 +53,15 @@ def middle_and_noise(pixels: Float[np.ndarray, "n"]) -> tuple[float, float]:
     """Returns the median of finite pixels and their noise, see `noise`."""
     if pixels.size == 0:
         return math.nan, math.nan
-    # 100 x 100 pixels in float32 take 0.14 ms. Astropy's `mad_std`, which keeps
+    # 100 x 100 pixels in float32 take 0.05 ms. Astropy's `mad_std`, which keeps
     # infinities, takes 0.27 ms, and sorting 0.33 ms.
-    ordered = pixels.copy()
-    middle = _median(ordered)
-    if np.count_nonzero(ordered == middle) > max(1, TIED * len(ordered)):
-        spread = _integer_spread(ordered)
+    middle = _median(pixels)
+    if np.count_nonzero(pixels == middle) > max(1, TIED * len(pixels)):
+        spread = _integer_spread(pixels)
         if spread is not None:
             return float(middle), spread
-    ordered -= middle
-    deviation = _median(np.abs(ordered, out=ordered))
+    deviations = pixels - middle
+    deviation = _median(np.abs(deviations, out=deviations))
     return float(middle), MAD_TO_SIGMA * float(deviation)
 
 
@@ -90,80 +83,50 @@ def local_noise(
         None if the image is at most one and a half windows high and wide: it is about
         one window then, and has one noise.
     """
+    mesh = noise_mesh(values.shape, window)
+    if mesh is None:
+        return None
+    return noise_image(
+        mesh, window_noises(mesh, values), lambda: noise(values)
+    ).pixels()
+
+
+def noise_mesh(shape: tuple[int, int], window: float) -> Mesh | None:
+    """Returns the windows of `local_noise`; None if the image is about one window."""
     side = max(1, round(window))
-    if max(values.shape) <= FEW_WINDOWS * side:
-        return None
-    mesh = Mesh(values.shape, side)
-    sigmas = np.array([_window_noise(part) for part in mesh.windows(values)])
-    sigmas = np.where(sigmas > 0, sigmas, np.nan).reshape(mesh.grid)
+    return None if max(shape) <= FEW_WINDOWS * side else Mesh(shape, side)
+
+
+def window_noises(
+    mesh: Mesh,
+    values: Float[np.ndarray, "h w"],
+    block: tuple[int, int, int, int] | None = None,
+) -> Float[np.ndarray, "rows columns"]:
+    """Returns the noise of each window of a block; NaN where there is none to measure.
+
+    Args:
+        mesh: The windows.
+        values: The pixels of the block, without background.
+        block: See `Mesh.blocks`; None for all windows.
+    """
+    top, bottom, left, right = block or (0, mesh.grid[0], 0, mesh.grid[1])
+    found = np.array([_window_noise(part) for part in mesh.windows(values, block)])
+    return np.where(found > 0, found, np.nan).reshape(bottom - top, right - left)
+
+
+def noise_image(
+    mesh: Mesh, sigmas: Float[np.ndarray, "rows columns"], whole: Callable[[], float]
+) -> MeshImage:
+    """Returns the noise about each pixel, from that of the windows.
+
+    Args:
+        mesh: The windows.
+        sigmas: See `window_noises`.
+        whole: Measures the noise of the whole image, in case no window has one.
+    """
     if np.isnan(sigmas).all():
-        sigmas[:] = noise(values)
-    return mesh.interpolate(mesh.fill(sigmas), extrapolate=False)
-
-
-def noise_excess(
-    signal_to_noise: Float32[np.ndarray, "ny nx"], beam: float, *, start: float
-) -> Float32[np.ndarray, "ny nx"] | None:
-    """Returns by what the noise is underestimated about each pixel, at least 1.
-
-    The noise of a wide window is too low where it changes within the window: at the
-    edge of a primary beam, in a strip or a spot, among sidelobes. Sources are positive,
-    so that the root mean square of the negative pixels in a small window, of 10 beams,
-    shows the noise whatever the sources. It scatters by 9% in even noise. So up to
-    `start` nothing is changed, from `start + 0.4` on the noise is that of the small
-    window, and between them the factor rises linearly. A pixel has the largest factor
-    of all windows that it is in, so that all of a noisy spot has its noise.
-
-    In four empty fields of 500 x 500 pixels with noise that rises to the edge, in a
-    strip of 60 pixels, in a half or in a spot, 15 to 68 false sources became none.
-
-    Args:
-        signal_to_noise: Brightness without background in units of the noise; NaN is
-            blank.
-        beam: Full width at half maximum of the beam, pixels.
-        start: See above.
-
-    Returns:
-        None if the noise is nowhere underestimated.
-    """
-    side = 2 * max(1, round(EXCESS_BEAMS * beam / 2)) + 1
-    negative = signal_to_noise < 0
-    squares = np.where(negative, signal_to_noise, np.float32(0))
-    np.maximum(squares, np.float32(-DEEPEST), out=squares)
-    np.square(squares, out=squares)
-    box: dict[str, Any] = {"normalize": False, "borderType": cv2.BORDER_CONSTANT}
-    total = cv2.boxFilter(squares, -1, (side, side), **box)
-    count = cv2.boxFilter(negative.view(np.uint8), cv2.CV_32F, (side, side), **box)
-    count = np.where(count < LEAST_NEGATIVE * side**2, np.inf, count)
-    if not (total > start**2 * count).any():
-        return None
-    measured = np.isfinite(signal_to_noise).view(np.uint8)
-    area = cv2.boxFilter(measured, cv2.CV_32F, (side, side), **box)
-    share = count / area
-    even = (LEAST_SHARE < share) & (share < LARGEST_SHARE)
-    ratio = np.sqrt(np.maximum(total, 0) / count) / _bowl_ratio(share)
-    ratio[~even] = 1
-    full = start + EXCESS_RAMP
-    factor = np.interp(ratio, [0, start, full, DEEPEST], [1, 1, full, DEEPEST])
-    return cv2.dilate(factor.astype(np.float32), np.ones((side, side), np.uint8))
-
-
-def _bowl_ratio(
-    negative: Float32[np.ndarray, "ny nx"],
-) -> Float[np.ndarray, "ny nx"]:
-    """Returns the rms of the negative pixels of a window in units of its noise.
-
-    It is 1 if half of the pixels are negative. If more are, the window lies in a bowl:
-    for Gaussian noise about `-z`, a share of `Phi(z)` is negative, with the mean square
-    `1 + z^2 + z phi(z) / Phi(z)`.
-
-    Args:
-        negative: Share of negative pixels.
-    """
-    z = np.linspace(0, 1, 21)
-    share = ndtr(z)
-    density = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
-    return np.interp(negative, share, np.sqrt(1 + z**2 + z * density / share))
+        sigmas = np.full(mesh.grid, whole())
+    return MeshImage(mesh, (mesh.fill(sigmas),), extrapolate=False)
 
 
 def _window_noise(values: Float[np.ndarray, "h w"]) -> float:
@@ -172,11 +135,17 @@ def _window_noise(values: Float[np.ndarray, "h w"]) -> float:
     count = np.count_nonzero(filled)
     if count < LEAST_FILLED * values.size:
         return math.nan
-    sigma = noise(values)
-    negative = values[values < 0]
-    if len(negative) < LEAST_FILLED * count:
+    pixels = values.ravel() if count == values.size else values[filled]
+    _, sigma = middle_and_noise(pixels)
+    negative = pixels < 0
+    total = np.count_nonzero(negative)
+    if total < LEAST_FILLED * count:
         return sigma
-    below = MAD_TO_SIGMA * float(-_median(negative))
+    # Mostly counting is enough; it is four times as fast as the median.
+    raised = -1.00001 * sigma / (BRIGHT_WINDOW * MAD_TO_SIGMA)
+    if total - np.count_nonzero(pixels <= raised) < total // 2:
+        return sigma
+    below = MAD_TO_SIGMA * float(-_median(pixels[negative]))
     return below if sigma > BRIGHT_WINDOW * below > 0 else sigma
 
 
@@ -198,11 +167,32 @@ def _integer_spread(finite: Float[np.ndarray, "n"]) -> float | None:
 
 
 def _median(values: Float[np.ndarray, "n"]) -> np.floating:
-    """Returns the median, and leaves `values` in another order.
+    """Returns the median."""
+    count = len(values)
+    half = count // 2
+    near, rank = values, half
+    if count > MANY:
+        near, rank = _around_median(values)
+    if not 0 < rank < len(near):  # Also the value before it is needed.
+        near, rank = values, half
+    ordered = np.array(near)
+    # NumPy has vector instructions for a partition at one place, not at two.
+    ordered.partition(rank)
+    upper = ordered[rank]
+    return upper if count % 2 else (ordered[:rank].max() + upper) / 2
 
-    NumPy has vector instructions for a partition at one place, not at two.
+
+def _around_median(
+    values: Float[np.ndarray, "n"],
+) -> tuple[Float[np.ndarray, "few"], int]:
+    """Returns the values about the median, and its rank in them.
+
+    The rank lies outside if the sample misled. A median of 10,000 pixels takes 20 us so
+    and not 60.
     """
-    half = len(values) // 2
-    values.partition(half)
-    upper = values[half]
-    return upper if len(values) % 2 else (values[:half].max() + upper) / 2
+    sample = np.sort(values[:: len(values) // SAMPLE])
+    middle, margin = len(sample) // 2, round(1.5 * math.sqrt(len(sample)))
+    near = values >= sample[middle - margin]
+    below = len(values) - np.count_nonzero(near)
+    near &= values <= sample[middle + margin]
+    return values[near], int(len(values) // 2 - below)

@@ -10,7 +10,15 @@ from typing import Any
 from claran.errors import ImageError
 from claran.io.text_files import decode, read_content
 
-__all__ = ["FIRST", "SURVEYS", "Survey", "find_survey", "read_survey"]
+__all__ = [
+    "FIRST",
+    "FIRST_BEAM_PIXELS",
+    "SURVEYS",
+    "Survey",
+    "beam_in_pixels",
+    "find_survey",
+    "read_survey",
+]
 
 
 LARGEST_MB = 0.01  # A description has a few lines.
@@ -99,6 +107,36 @@ SURVEYS = {
     "sdc1": _round("SDC1", 1.5, 0.6, 2.5e-7, 5.6e8),
 }
 """Surveys by name, for `--survey` and `find_survey`."""
+
+
+FIRST_BEAM_PIXELS = FIRST.beam_arcsec / FIRST.pixel_arcsec
+"""Width of FIRST's beam in its pixels, for images with unknown pixels."""
+
+
+def beam_in_pixels(
+    beam: tuple[float, float, float] | None,
+    pixel_arcsec: float | None,
+    survey: Survey | None,
+) -> float:
+    """Returns the full width at half maximum of a beam, in pixels.
+
+    It is the geometric mean of both axes, of the beam or else the survey or else FIRST.
+    If the size of a pixel is unknown, it is 3 pixels as for FIRST.
+
+    Args:
+        beam: Widths in arcsec, and the angle; None if unknown.
+        pixel_arcsec: Side of a pixel; None or NaN if unknown.
+        survey: The survey; None if unknown.
+
+    >>> beam_in_pixels((6.0, 6.0, 0.0), 1.5, None)
+    4.0
+    """
+    if beam is not None:
+        width = math.sqrt(beam[0] * beam[1])
+    else:
+        width = (survey or FIRST).beam_arcsec
+    known = pixel_arcsec is not None and pixel_arcsec > 0
+    return width / pixel_arcsec if known else FIRST_BEAM_PIXELS
 
 
 def find_survey(name: str | os.PathLike) -> Survey:

@@ -84,10 +84,25 @@ def _fault(cards: Mapping[str, str], stream: Any, start: int) -> str:
     gap = begin - rows * width
     if not 0 <= gap <= heap:
         return f"THEAP is {begin}"
-    stream.seek(start + begin)
-    return _column_fault(
-        cards, table, stream.read(heap - gap), _tile_shapes(shape, tile, counts)
-    )
+    heap_bytes = _Heap(stream, start + begin, heap - gap)
+    return _column_fault(cards, table, heap_bytes, _tile_shapes(shape, tile, counts))
+
+
+class _Heap:
+    """The bytes of the tiles, which are read one by one, as there may be many."""
+
+    def __init__(self, stream: Any, start: int, length: int) -> None:
+        stream.seek(0, 2)
+        end = stream.tell()  # Astropy's files return nothing from `seek`.
+        self._stream, self._start = stream, start
+        self._length = max(0, min(length, end - start))
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, part: slice) -> bytes:
+        self._stream.seek(self._start + part.start)
+        return self._stream.read(part.stop - part.start)
 
 
 def _settings_fault(cards: Mapping[str, str]) -> str:
@@ -123,7 +138,7 @@ def _tile_shapes(
 def _column_fault(
     cards: Mapping[str, str],
     table: np.ndarray,
-    heap: bytes,
+    heap: _Heap,
     shapes: Int[np.ndarray, "n axes"],
 ) -> str:
     """Returns what is wrong with the columns that hold tiles."""
@@ -161,7 +176,7 @@ def _tiles_fault(
     kind: str,
     where: Int[np.ndarray, "n 2"],
     item: int,
-    heap: bytes,
+    heap: _Heap,
     shapes: Int[np.ndarray, "n axes"],
 ) -> str:
     """Returns what is wrong with the bytes of the tiles in a column."""

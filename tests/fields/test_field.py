@@ -9,11 +9,12 @@ import pytest
 
 from claran.errors import ImageError
 from claran.fields import field as field_module
-from claran.fields.field import NOISE_WINDOW_ARCMIN, Field
+from claran.fields.field import Field
 from claran.sky.images import SkyImage, read_sky_image
 from claran.sky.islands import find_islands, smallest_island
 from claran.sky.noise import noise
-from claran.sky.surveys import FIRST, SURVEYS
+from claran.sky.signal_to_noise import noise_window
+from claran.sky.surveys import SURVEYS
 
 FIRST_BEAM = 3.0  # Pixels.
 MEASURED = ("noise", "signal_to_noise", "islands", "peaks")
@@ -146,8 +147,7 @@ def test_a_small_field_has_one_noise(rng):
 
 @pytest.mark.parametrize("beam", [3.0, 6.0])
 def test_noise_is_measured_over_so_many_beams(rng, beam):
-    window = 60 * NOISE_WINDOW_ARCMIN / FIRST.beam_arcsec
-    side = round(2 * beam * window)
+    side = round(2 * noise_window(beam))
     values = rng.normal(size=(side, side)) * np.linspace(1, 9, side)
     image = SkyImage(
         values=values.astype(np.float32), pixel_arcsec=1.0, beam=(beam, beam, 0.0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from claran.sky import blanks
+from claran.sky import bands
 from claran.sky.blanks import blank_pixels
 
 
@@ -88,7 +88,7 @@ def test_bands_change_nothing(noise, monkeypatch, fill):
     noise[30:50, 20:70] = fill
     expected = blank_pixels(noise)
     assert expected[30:50, 20:70].all()
-    monkeypatch.setattr(blanks, "BAND", 3 * noise.shape[1])
+    monkeypatch.setattr(bands, "BAND", 3 * noise.shape[1])
     np.testing.assert_array_equal(blank_pixels(noise), expected)
 
 

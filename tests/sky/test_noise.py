@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from claran.sky.islands import find_islands
-from claran.sky.noise import local_noise, noise, noise_excess
+from claran.sky.noise import local_noise, noise
+from claran.sky.signal_to_noise import noise_excess
 
 
 def test_noise(rng):
