@@ -11,15 +11,20 @@ from typing import Any
 import numpy as np
 from astropy import units
 from astropy.coordinates import ICRS, SkyCoord
-from astropy.io import votable
-from astropy.io.votable.tree import Info
 from astropy.table import QTable
 from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales
 from jaxtyping import Float
 
+from claran.catalog.columns import define_column, describe
+from claran.catalog.table_files import (
+    require_parquet,
+    write_ecsv,
+    write_fits,
+    write_parquet,
+)
+from claran.catalog.votables import write_votable
 from claran.io.atomic import replace_file
-from claran.io.paths import to_ascii
 from claran.sky.frames import celestial_frame
 
 __all__ = [
@@ -36,6 +41,7 @@ FORMATS = {
     ".csv": "ascii.csv",
     ".ecsv": "ascii.ecsv",
     ".fits": "fits",
+    ".parquet": "parquet",
     ".vot": "votable",
     ".xml": "votable",
 }
@@ -177,18 +183,19 @@ def format_table(table: QTable) -> str:
         table: See `detection_table`.
     """
     shown = _with_degrees(table) if "center" in table.colnames else table.copy()
-    decimals = {"score": 3, "ra": 5, "dec": 5}
+    decimals = {"score": ".3f", "ra": ".5f", "dec": ".5f"}
     for name in shown.colnames:
         column: Any = shown[name]
         if column.dtype.kind == "f":
-            column.info.format = f".{decimals.get(name, 1)}f"
+            column.info.format = decimals.get(name) or column.info.format or ".1f"
     return "\n".join(shown.pformat(max_lines=-1, max_width=-1))
 
 
 def write_table(table: QTable, path: str | os.PathLike) -> None:
     """Writes a table in the format of the file's ending.
 
-    An existing file is replaced only when the new one is complete. In all formats but
+    An existing file is replaced only when the new one is complete. Written twice, a
+    table gives the same bytes. In all formats but
     ECSV, the center is written as `ra` and `dec`, in degrees. In CSV a text that a
     spreadsheet would run as a formula has a single quote before it; see `plain_cell`.
     ECSV, which Astropy reads, keeps every text as it is.
@@ -197,28 +204,32 @@ def write_table(table: QTable, path: str | os.PathLike) -> None:
 
     Args:
         table: See `detection_table`.
-        path: The file, `.ecsv`, `.csv`, `.fits`, `.vot` or `.xml`.
+        path: The file, `.ecsv`, `.csv`, `.fits`, `.parquet`, `.vot` or `.xml`.
 
     Raises:
-        ValueError: The ending is none of these.
+        ValueError: The ending is none of these, or `pyarrow` is missing.
         OSError: The file cannot be written.
     """
     path, astropy_format = Path(path), table_format(path)
-    if astropy_format == "ascii.csv":
-        table = _with_plain_text(table)
     if astropy_format != "ascii.ecsv" and "center" in table.colnames:
         table = _with_degrees(table)
-    options = {}
-    if astropy_format == "ascii.csv":
-        options["strip_whitespace"] = False  # Spaces may be in the names of files.
-    if astropy_format == "fits":
-        table = _in_ascii(table)
-    write = functools.partial(
-        table.write, format=astropy_format, overwrite=True, **options
+    replace_file(path, functools.partial(WRITERS[astropy_format], table))
+
+
+def _write_csv(table: QTable, path: Path) -> None:
+    # Spaces may be in the names of files.
+    _with_plain_text(table).write(
+        path, format="ascii.csv", overwrite=True, strip_whitespace=False
     )
-    if astropy_format == "votable":
-        write = functools.partial(_write_votable, table)
-    replace_file(path, write)
+
+
+WRITERS = {
+    "ascii.csv": _write_csv,
+    "ascii.ecsv": write_ecsv,
+    "fits": write_fits,
+    "parquet": write_parquet,
+    "votable": write_votable,
+}
 
 
 def table_format(path: str | os.PathLike) -> str:
@@ -228,13 +239,15 @@ def table_format(path: str | os.PathLike) -> str:
         path: The file.
 
     Raises:
-        ValueError: The ending is not that of a format.
+        ValueError: The ending is not that of a format, or `pyarrow` is missing.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
         raise ValueError(
             f"{path}: must end in one of {', '.join(FORMATS)}, the formats of tables."
         )
+    if suffix == ".parquet":
+        require_parquet(Path(path))
     return FORMATS[suffix]
 
 
@@ -258,38 +271,6 @@ def _with_plain_text(table: QTable) -> QTable:
     return table
 
 
-def _in_ascii(table: QTable) -> QTable:
-    """Returns a table whose texts FITS can hold, such as names of files."""
-    table = table.copy()
-    for name in table.colnames:
-        column: Any = table[name]
-        if getattr(column, "dtype", np.dtype(float)).kind == "U":
-            table[name] = np.array([to_ascii(str(one)) for one in column], dtype=str)
-    table.meta = {
-        key: to_ascii(value) if isinstance(value, str) else value
-        for key, value in dict(table.meta or {}).items()
-    }
-    return table
-
-
-def _write_votable(table: QTable, path: Path) -> None:
-    """Writes a VOTable with its metadata as INFO, and as a description to read.
-
-    Astropy breaks the lines of a description, also within a word.
-    """
-    about = {name: str(value) for name, value in dict(table.meta or {}).items()}
-    table = table.copy()
-    text = "; ".join(f"{name} = {value}" for name, value in about.items())
-    table.meta = {"description": text} if text else {}
-    file = votable.from_table(table)
-    file.resources[0].infos.extend(
-        Info(name=name, value=value) for name, value in about.items()
-    )
-    # Not as text: Astropy 8.0.2 then writes a byte beyond its buffer, so that the
-    # program crashes or computes nonsense later (astropy issue 20419).
-    file.to_xml(str(path), tabledata_format="binary2")
-
-
 def _with_degrees(table: QTable) -> QTable:
     table = table.copy()
     place = table.colnames.index("center")
@@ -297,4 +278,7 @@ def _with_degrees(table: QTable) -> QTable:
     table.remove_column("center")
     degrees = [center.ra.to(units.deg), center.dec.to(units.deg)]
     table.add_columns(degrees, indexes=[place, place], names=["ra", "dec"])
+    if center.info.description:
+        for name in ("ra", "dec"):
+            describe(table[name], define_column(name, "sources"))
     return table

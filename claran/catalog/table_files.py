@@ -1,0 +1,148 @@
+"""Tables as ECSV, FITS and Parquet files, with all that they say of themselves."""
+
+import importlib.util
+import io
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy import units
+from astropy.io import fits
+from astropy.table import QTable, Table
+from astropy.table.meta import get_yaml_from_table
+
+from claran.catalog.votables import votable_header
+from claran.io.paths import ESCAPED, readable, to_ascii
+
+__all__ = ["require_parquet", "write_ecsv", "write_fits", "write_parquet"]
+
+ROWS = 20_000  # At a time: as text, a million rows take 3 GB.
+KEYWORD = re.compile(r"[A-Z0-9_-]{1,8}")
+
+
+def write_ecsv(table: QTable, path: Path) -> None:
+    """Writes an ECSV file, some rows at a time.
+
+    Args:
+        table: A table.
+        path: The file.
+    """
+    with path.open("w", encoding="utf-8", newline="") as file:
+        for start in range(0, max(len(table), 1), ROWS):
+            text = io.StringIO()
+            part: Any = table[start : start + ROWS]
+            part.write(text, format="ascii.ecsv")
+            text.seek(0)
+            if start:
+                while text.readline().startswith("# "):
+                    pass  # Up to the names of the columns.
+            file.write(text.read())
+
+
+def write_fits(table: QTable, path: Path) -> None:
+    """Writes a FITS table, with UCDs as TUCD and descriptions as TCOMM.
+
+    Nested metadata are written as JSON.
+
+    Args:
+        table: A table without mixins: with `ra` and `dec`, not `center`.
+        path: The file.
+    """
+    plain = Table({name: _for_fits(table[name]) for name in table.colnames})
+    hdu = fits.table_to_hdu(plain)
+    for number, name in enumerate(table.colnames, start=1):
+        about: Any = table[name].info
+        if about.unit is not None:
+            hdu.header[f"TUNIT{number}"] = about.unit.to_string("fits")
+        if ucd := (about.meta or {}).get("ucd"):
+            hdu.header[f"TUCD{number}"] = ucd
+        if about.description:
+            hdu.header[f"TCOMM{number}"] = to_ascii(about.description)
+    for key, value in dict(table.meta or {}).items():
+        name = key if KEYWORD.fullmatch(key) else f"HIERARCH {to_ascii(key)}"
+        hdu.header[name] = _card(value)
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path, overwrite=True)
+
+
+def _for_fits(column: Any) -> Any:
+    """Returns a column of what FITS can hold, without what it says of itself."""
+    if isinstance(column, units.Quantity):
+        return column.value
+    kind = getattr(column, "dtype", np.dtype(float)).kind
+    if kind == "U":
+        texts = [to_ascii(str(one)) for one in np.ma.getdata(column)]
+        return np.ma.array(np.array(texts, dtype=str), mask=np.ma.getmask(column))
+    return column.data if isinstance(column, Table.Column) else column
+
+
+def _card(value: Any) -> Any:
+    """Returns metadata as the value of a FITS card."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return to_ascii(readable(text))
+
+
+def require_parquet(path: Path) -> None:
+    """Checks that Parquet files can be written.
+
+    Args:
+        path: The file to be written.
+
+    Raises:
+        ValueError: The package `pyarrow` is missing.
+    """
+    if importlib.util.find_spec("pyarrow") is None:
+        raise ValueError(
+            f"{path}: Parquet files need the package pyarrow; install it with "
+            "`python -m pip install pyarrow`, or choose .ecsv, .fits or .vot."
+        )
+
+
+def write_parquet(table: QTable, path: Path) -> None:
+    """Writes a Parquet file that Astropy, pandas and TOPCAT read.
+
+    Units, UCDs and metadata are kept twice: as Astropy has them, and as a VOTable
+    without rows, as the IVOA's note VOParquet 1.0 says.
+
+    Args:
+        table: See `write_fits`.
+        path: The file.
+    """
+    import pyarrow as pa  # noqa: PLC0415 - optional, large
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    plain: Any = Table(table, copy=False)
+    about = {
+        "table_meta_yaml": "\n".join(get_yaml_from_table(plain)),
+        "IVOA.VOTable-Parquet.version": "1.0",
+        "IVOA.VOTable-Parquet.content": votable_header(table),
+    }
+    # For Astropy, which makes texts of one length.
+    for name in plain.colnames:
+        if plain[name].dtype.kind == "U":
+            about[f"table::len::{name}"] = str(plain[name].dtype.itemsize // 4)
+    empty = [_arrow(plain[name][:0]) for name in plain.colnames]
+    schema = pa.table(empty, names=plain.colnames).schema.with_metadata(about)
+    with pq.ParquetWriter(path, schema) as writer:
+        for start in range(0, len(plain), 5 * ROWS):
+            part = plain[start : start + 5 * ROWS]
+            arrays = [_arrow(part[name]) for name in part.colnames]
+            writer.write_table(pa.table(arrays, schema=schema))
+
+
+def _arrow(column: Any) -> Any:
+    """Returns a column as Arrow has it; masked values are nulls."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    values, mask = np.ma.getdata(column), np.ma.getmaskarray(column)
+    if values.dtype.kind in "UO":
+        texts = [str(one).encode("utf-8", ESCAPED).decode() for one in values]
+        return pa.array(texts, pa.string(), mask=mask)
+    return pa.array(np.ascontiguousarray(values), mask=mask if mask.any() else None)
