@@ -20,26 +20,26 @@ from itertools import chain, pairwise
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy.spatial import KDTree
 
 from claran.detection.alternatives import INSIDE, sharing_islands
 from claran.detection.detections import ALTERNATIVE, Detections
+from claran.detection.groupings import group_probabilities
 from claran.sky.box_arrays import area, intersection, union_boxes
 from claran.sky.islands import class_code
 
 __all__ = [
     "FAINT",
     "FieldIslands",
-    "group_probabilities",
+    "Groups",
+    "count_groups",
     "network_threshold",
     "recount",
 ]
 
 FAINT = 0.01
 """Score of the network's detections that enter: fainter ones add nothing to a sum."""
-MOST = 12  # Groups that may hang together.
-LEAST_REST = 0.02  # Probability that an island is of no source, at the least.
 TOUCHED = 0.1  # Part that it must hold of one it needs to be of its class.
 
 
@@ -48,6 +48,24 @@ class FieldIslands(NamedTuple):
 
     boxes: Float[np.ndarray, "k 4"]  # Edges, pixels of the FITS array.
     peaks: Int[np.ndarray, "k"]
+
+
+class Groups(NamedTuple):
+    """Groups of islands, each of which may be one source.
+
+    In reverse order of their islands: groups without the first islands come first.
+    """
+
+    members: tuple[tuple[int, ...], ...]
+    """Islands of each group, increasing."""
+    boxes: Float[np.ndarray, "g 4"]
+    """Around the islands of each group."""
+    classes: Float[np.ndarray, "g c"]
+    """Probability that a group is one source and of this class; the sum over the
+    classes is that it is one source."""
+    alternative: Bool[np.ndarray, "g"]
+    """Whether a group shares an island with a better one, that is one with a higher
+    probability of its best class. Those that do not are a catalog."""
 
 
 def network_threshold(score_threshold: float, trust: float) -> float:
@@ -70,10 +88,44 @@ def recount(
 ) -> Detections:
     """Returns detections with counted boxes and classes, by falling score.
 
+    These are the groups of `count_groups`, with one detection for each class that a
+    group may have. Arguments are those of `count_groups`.
+
+    Returns:
+        The detections; those that share an island with one of a higher score are marked
+        as its alternatives.
+    """
+    groups = count_groups(boxes, labels, scores, islands, class_names, trust=trust)
+    if not groups.members:
+        return Detections.none()
+    group, index = np.nonzero(groups.classes)
+    score = groups.classes[group, index]
+    order = np.argsort(-score, kind="stable")
+    group = group[order]
+    return Detections(
+        boxes=groups.boxes[group],
+        labels=index[order] + 1,
+        scores=score[order],
+        columns={ALTERNATIVE: sharing_islands(groups.members[g] for g in group)},
+    )
+
+
+def count_groups(
+    boxes: Float[np.ndarray, "n 4"],
+    labels: Int[np.ndarray, "n"],
+    scores: Float[np.ndarray, "n"],
+    islands: FieldIslands,
+    class_names: Sequence[str],
+    *,
+    trust: float,
+    clusters: tuple[Int[np.ndarray, "n"], Int[np.ndarray, "k"]] | None = None,
+) -> Groups:
+    """Returns the groups of islands that detections are taken for.
+
     A detection holds the islands that are more than half inside, and as many of those
     that it touches as its class has components. Detections of the same islands are one
-    source; its probability is the sum of theirs over the classes, made one with those
-    of other sources by `group_probabilities`. Of this, `trust` goes to the counted
+    group; its probability is the sum of theirs over the classes, made one with those
+    of other groups by `group_probabilities`. Of this, `trust` goes to the counted
     class, if it is one of `class_names`; the rest is divided as the network did. A
     detection without an island is none.
 
@@ -84,17 +136,17 @@ def recount(
         islands: Of the field.
         class_names: Names of the classes, such as "2_3".
         trust: How often counting gives the right class if the islands are right.
-
-    Returns:
-        The detections; those that share an island with one of a higher score are marked
-        as its alternatives.
+        clusters: Cluster of each detection and of each island; detections hold islands
+            of their own cluster. None if all are in one. Those of many clusters at once
+            are the same as one after the other, and take a third of the time.
     """
     components = np.array([_components(name) for name in class_names], np.int64)
-    own = scores > 0
-    boxes, labels, scores = boxes[own], labels[own], scores[own]
-    rows, held = _held(boxes, islands.boxes, components[labels - 1])
+    rows, held = _held(boxes, islands.boxes, components[labels - 1], clusters)
+    own = scores[rows] > 0
+    rows, held = rows[own], held[own]
     if not len(rows):
-        return Detections.none()
+        none = np.zeros((0, len(class_names)))
+        return Groups((), np.zeros((0, 4)), none, np.zeros(0, bool))
     groups, rows, which = _group(rows, held)
     shares = np.zeros((len(groups), len(class_names)))
     np.maximum.at(shares, (which, labels[rows] - 1), scores[rows])
@@ -104,122 +156,29 @@ def recount(
     starts = np.cumsum(sizes) - sizes
     members = np.concatenate(groups)
     peaks = np.add.reduceat(islands.peaks[members], starts)
-    codes = list(map(class_code, sizes.tolist(), peaks.tolist()))
-    counted = np.array(codes)[:, None] == np.array(class_names)
+    counted = _counted(sizes, peaks, class_names)
     # Of more components than any class has, the network's word is all there is.
     trusts = np.where(counted.any(axis=1, keepdims=True), trust, 0.0)
-    found = (1 - trusts) * shares / totals + trusts * counted
-    found *= probabilities[:, None]
-    group, index = np.nonzero(found)
-    score = found[group, index]
-    order = np.argsort(-score, kind="stable")
+    classes = (1 - trusts) * shares / totals + trusts * counted
+    classes *= probabilities[:, None]
+    # The weakest of too many that hang together have the probability 0.
+    (kept,) = np.nonzero(classes.any(axis=1))
+    best = np.argsort(-classes[kept].max(axis=1), kind="stable")
+    alternative = np.empty(len(kept), bool)
+    alternative[best] = sharing_islands(groups[g] for g in kept[best])
     unions = union_boxes(islands.boxes[members], starts)
-    return Detections(
-        boxes=unions[group[order]],
-        labels=index[order] + 1,
-        scores=score[order],
-        columns={ALTERNATIVE: sharing_islands(groups[g] for g in group[order])},
-    )
+    found = tuple(groups[g] for g in kept)
+    return Groups(found, unions[kept], classes[kept], alternative)
 
 
-def group_probabilities(
-    groups: Sequence[tuple[int, ...]], probabilities: Float[np.ndarray, "g"]
-) -> Float[np.ndarray, "g"]:
-    """Returns the marginal probability of each group over all disjoint groupings.
-
-    A grouping is a set of groups of which no two share an island. Its weight is the
-    product of its groups' probabilities, and of `1 - sum` for each island left over,
-    the sum being over all groups with that island. A group's probability is the weight
-    of all groupings with it over that of all groupings. So a group of one island that
-    shares it with no other keeps what it had.
-
-    Groups that hang together by common islands are weighed at once, `MOST` at the most:
-    a group, taken by falling probability, with which there would be more is left out,
-    and has the probability 0.
-
-    Args:
-        groups: Islands of each, one at least.
-        probabilities: What the network gives each, as if there were no other; above 0.
-    """
-    sizes = [len(group) for group in groups]
-    members = np.array([island for group in groups for island in group], np.int64)
-    sums = np.bincount(members, np.repeat(probabilities, sizes))
-    rest = np.log(np.maximum(1 - sums, LEAST_REST))
-    # By what a group multiplies the weight of a grouping. Of logarithms, as the rests
-    # of a hundred islands may have a product too small for a float.
-    starts = np.cumsum([0, *sizes[:-1]])
-    gains = np.log(probabilities) - np.add.reduceat(rest[members], starts)
-    result = np.zeros(len(groups))
-    for cluster in _clusters(groups, probabilities):
-        conflicts = _conflicts([groups[g] for g in cluster])
-        result[cluster] = _marginals(gains[cluster], conflicts)
-    return result
-
-
-def _clusters(
-    groups: Sequence[tuple[int, ...]], probabilities: Float[np.ndarray, "g"]
-) -> list[list[int]]:
-    """Returns the groups that hang together by common islands, at most `MOST` each.
-
-    Groups enter by falling probability into a union-find of the islands (Tarjan 1975,
-    J. ACM 22, 215). So the answer is exact where no more than `MOST` hang together, and
-    else the links between clusters are the least probable ones.
-    """
-    parents: dict[int, int] = {}
-    clusters: dict[int, list[int]] = {}  # By the root of their islands.
-
-    def find(island: int) -> int:
-        root = island
-        while (above := parents.setdefault(root, root)) != root:
-            root = above
-        while island != root:
-            parents[island], island = root, parents[island]
-        return root
-
-    for g in np.argsort(-probabilities, kind="stable").tolist():
-        roots = sorted({find(island) for island in groups[g]})
-        joined = [clusters.get(root, []) for root in roots]
-        if sum(map(len, joined)) >= MOST:
-            continue
-        for root in roots:
-            parents[root] = roots[0]
-            clusters.pop(root, None)
-        clusters[roots[0]] = [*(one for rows in joined for one in rows), g]
-    return list(clusters.values())
-
-
-def _conflicts(groups: Sequence[tuple[int, ...]]) -> list[int]:
-    """Returns for each group the others it shares an island with, as bits."""
-    holders: dict[int, int] = {}
-    for i, group in enumerate(groups):
-        for island in group:
-            holders[island] = holders.get(island, 0) | 1 << i
-    found = []
-    for i, group in enumerate(groups):
-        mask = 0
-        for island in group:
-            mask |= holders[island]
-        found.append(mask & ~(1 << i))
-    return found
-
-
-def _marginals(
-    gains: Float[np.ndarray, "g"], conflicts: Sequence[int]
-) -> Float[np.ndarray, "g"]:
-    """Returns the probability of each group of one cluster.
-
-    Args:
-        gains: Logarithm of the weight that each adds to a grouping.
-        conflicts: Groups that each cannot be with, as bits.
-    """
-    sets, weights = [0], [0.0]  # All groupings, as bits, and logarithms of weights.
-    for i, (gain, conflict) in enumerate(zip(gains.tolist(), conflicts, strict=True)):
-        free = [k for k, chosen in enumerate(sets) if not chosen & conflict]
-        sets += [sets[k] | 1 << i for k in free]
-        weights += [weights[k] + gain for k in free]
-    shares = np.exp(np.array(weights) - max(weights))
-    is_in = np.array(sets)[:, None] >> np.arange(len(gains)) & 1
-    return shares @ is_in / shares.sum()
+def _counted(
+    components: Int[np.ndarray, "g"],
+    peaks: Int[np.ndarray, "g"],
+    class_names: Sequence[str],
+) -> Bool[np.ndarray, "g c"]:
+    """Returns which class each group has by its numbers of components and peaks."""
+    codes = list(map(class_code, components.tolist(), peaks.tolist()))
+    return np.array(codes)[:, None] == np.array(class_names)
 
 
 def _group(
@@ -245,6 +204,7 @@ def _held(
     boxes: Float[np.ndarray, "n 4"],
     islands: Float[np.ndarray, "k 4"],
     components: Int[np.ndarray, "n"],
+    clusters: tuple[Int[np.ndarray, "n"], Int[np.ndarray, "k"]] | None,
 ) -> tuple[Int[np.ndarray, "p"], Int[np.ndarray, "p"]]:
     """Returns all pairs of a detection and an island that it holds, in order.
 
@@ -252,8 +212,12 @@ def _held(
         boxes: Of the detections.
         islands: Boxes of the islands.
         components: Components that each detection has by its class.
+        clusters: See `count_groups`.
     """
     rows, own = _touching(boxes, islands)
+    if clusters is not None:
+        same = clusters[0][rows] == clusters[1][own]
+        rows, own = rows[same], own[same]
     part = intersection(boxes[rows], islands[own]) / area(islands)[own]
     touched = part > TOUCHED
     rows, own, part = rows[touched], own[touched], part[touched]

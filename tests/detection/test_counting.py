@@ -8,12 +8,12 @@ from hypothesis.extra.numpy import arrays
 
 from claran.detection.counting import (
     FAINT,
-    MOST,
     FieldIslands,
-    group_probabilities,
+    count_groups,
     network_threshold,
     recount,
 )
+from claran.detection.groupings import MOST, group_probabilities
 from claran.labels import RGZ_CLASSES
 from claran.sky.islands import class_code
 
@@ -283,3 +283,82 @@ def test_against_tables_of_everything_with_everything(seed):
     found = np.array(sorted(found.tolist())).reshape(-1, 6)
     expected = np.array(expected).reshape(-1, 6)
     np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def draw(rng, count):
+    """Returns islands, and detections of one of them or of some near each other."""
+    corners = rng.integers(0, 300, (count, 2)).astype(float)
+    islands = FieldIslands(
+        np.concatenate([corners, corners + rng.integers(3, 30, (count, 2))], axis=1),
+        rng.integers(1, 5, count),
+    )
+    picked = rng.integers(0, count, (2, 3 * count))
+    picked[1, ::2] = picked[0, ::2]
+    pair = islands.boxes[picked]
+    boxes = np.concatenate(
+        [pair[..., :2].min(axis=0), pair[..., 2:].max(axis=0)], axis=1
+    )
+    labels = rng.integers(1, len(RGZ_CLASSES) + 1, len(boxes))
+    return boxes, labels, rng.uniform(0.01, 1, len(boxes)), islands
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_groups_and_detections_are_of_one_count(seed):
+    boxes, labels, scores, islands = draw(np.random.default_rng(seed), 20)
+    groups = count_groups(boxes, labels, scores, islands, RGZ_CLASSES, trust=0.9)
+    found = recount(boxes, labels, scores, islands, RGZ_CLASSES, trust=0.9)
+    assert len(found) == (groups.classes > 0).sum()
+    # The catalog is the same: each group with its best class.
+    kept = np.flatnonzero(~groups.alternative)
+    best = groups.classes[kept].max(axis=1)
+    order = np.argsort(-best, kind="stable")
+    catalog = found[~found["alternative"]]
+    np.testing.assert_array_equal(catalog.scores, best[order])
+    np.testing.assert_array_equal(catalog.boxes, groups.boxes[kept[order]])
+    np.testing.assert_array_equal(
+        catalog.labels, groups.classes[kept[order]].argmax(axis=1) + 1
+    )
+    probabilities = groups.classes.sum(axis=1)
+    assert (probabilities <= 1 + 1e-9).all()
+    for members, box in zip(groups.members, groups.boxes, strict=True):
+        edges = islands.boxes[list(members)]
+        assert box.tolist() == [*edges[:, :2].min(axis=0), *edges[:, 2:].max(axis=0)]
+    # No two of the catalog share an island.
+    taken = [island for g in kept for island in groups.members[g]]
+    assert len(taken) == len(set(taken))
+
+
+def test_clusters_counted_at_once_are_as_one_after_the_other(rng):
+    # All of them at the same place, so that detections touch islands of others.
+    parts = [draw(rng, count) for count in (1, 2, 9, 30, 1, 17)]
+    counts = [len(part[3].boxes) for part in parts]
+    starts = np.cumsum([0, *counts])
+    own = np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts])
+    islands = FieldIslands(
+        *(np.concatenate(a) for a in zip(*(p[3] for p in parts), strict=True))
+    )
+    boxes, labels, scores = (np.concatenate([p[i] for p in parts]) for i in range(3))
+    order = rng.permutation(len(boxes))
+    clusters = own[order], np.repeat(np.arange(len(parts)), counts)
+    at_once = count_groups(
+        boxes[order], labels[order], scores[order], islands, RGZ_CLASSES, trust=0.9,
+        clusters=clusters,
+    )  # fmt: skip
+    places = {members: row for row, members in enumerate(at_once.members)}
+    for part, start in zip(parts, starts[:-1].tolist(), strict=True):
+        alone = count_groups(*part, RGZ_CLASSES, trust=0.9)
+        rows = [places.pop(tuple(i + start for i in one)) for one in alone.members]
+        for name in ("boxes", "classes", "alternative"):
+            np.testing.assert_array_equal(
+                getattr(at_once, name)[rows], getattr(alone, name), err_msg=name
+            )
+    assert not places
+
+
+def test_no_groups_without_islands():
+    groups = count_groups(
+        np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros(0), ISLANDS, RGZ_CLASSES,
+        trust=0.9,
+    )  # fmt: skip
+    assert groups.members == () and groups.classes.shape == (0, 6)
+    assert groups.boxes.shape == (0, 4) and groups.alternative.shape == (0,)

@@ -1,0 +1,122 @@
+"""Probabilities of groups of islands over all disjoint groupings.
+
+An island is of one source. So of the groups that share an island at most one is real,
+and what the network says of each alone is made one distribution over all groupings.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+__all__ = ["MOST", "group_probabilities"]
+
+MOST = 12  # Groups that may hang together.
+LEAST_REST = 0.02  # Probability that an island is of no source, at the least.
+
+
+def group_probabilities(
+    groups: Sequence[tuple[int, ...]], probabilities: Float[np.ndarray, "g"]
+) -> Float[np.ndarray, "g"]:
+    """Returns the marginal probability of each group over all disjoint groupings.
+
+    A grouping is a set of groups of which no two share an island. Its weight is the
+    product of its groups' probabilities, and of `1 - sum` for each island left over,
+    the sum being over all groups with that island. A group's probability is the weight
+    of all groupings with it over that of all groupings. So a group of one island that
+    shares it with no other keeps what it had.
+
+    Groups that hang together by common islands are weighed at once, `MOST` at the most:
+    a group, taken by falling probability, with which there would be more is left out,
+    and has the probability 0.
+
+    Args:
+        groups: Islands of each, one at least.
+        probabilities: What the network gives each, as if there were no other; above 0.
+    """
+    sizes = [len(group) for group in groups]
+    members = np.array([island for group in groups for island in group], np.int64)
+    sums = np.bincount(members, np.repeat(probabilities, sizes))
+    rest = np.log(np.maximum(1 - sums, LEAST_REST))
+    # By what a group multiplies the weight of a grouping. Of logarithms, as the rests
+    # of a hundred islands may have a product too small for a float.
+    starts = np.cumsum([0, *sizes[:-1]])
+    gains = np.log(probabilities) - np.add.reduceat(rest[members], starts)
+    # First as if no other group had its islands: most groups are alone.
+    highest = np.maximum(gains, 0)
+    alone = np.exp(gains - highest)
+    result = alone / (np.exp(-highest) + alone)
+    left = np.ones(len(groups), bool)
+    for cluster in _clusters(groups, probabilities):
+        left[cluster] = False
+        if len(cluster) > 1:
+            conflicts = _conflicts([groups[g] for g in cluster])
+            result[cluster] = _marginals(gains[cluster], conflicts)
+    result[left] = 0
+    return result
+
+
+def _clusters(
+    groups: Sequence[tuple[int, ...]], probabilities: Float[np.ndarray, "g"]
+) -> list[list[int]]:
+    """Returns the groups that hang together by common islands, at most `MOST` each.
+
+    Groups enter by falling probability into a union-find of the islands (Tarjan 1975,
+    J. ACM 22, 215). So the answer is exact where no more than `MOST` hang together, and
+    else the links between clusters are the least probable ones.
+    """
+    parents: dict[int, int] = {}
+    clusters: dict[int, list[int]] = {}  # By the root of their islands.
+
+    def find(island: int) -> int:
+        root = island
+        while (above := parents.setdefault(root, root)) != root:
+            root = above
+        while island != root:
+            parents[island], island = root, parents[island]
+        return root
+
+    for g in np.argsort(-probabilities, kind="stable").tolist():
+        roots = sorted({find(island) for island in groups[g]})
+        joined = [clusters.get(root, []) for root in roots]
+        if sum(map(len, joined)) >= MOST:
+            continue
+        for root in roots:
+            parents[root] = roots[0]
+            clusters.pop(root, None)
+        clusters[roots[0]] = [*(one for rows in joined for one in rows), g]
+    return list(clusters.values())
+
+
+def _conflicts(groups: Sequence[tuple[int, ...]]) -> list[int]:
+    """Returns for each group the others it shares an island with, as bits."""
+    holders: dict[int, int] = {}
+    for i, group in enumerate(groups):
+        for island in group:
+            holders[island] = holders.get(island, 0) | 1 << i
+    found = []
+    for i, group in enumerate(groups):
+        mask = 0
+        for island in group:
+            mask |= holders[island]
+        found.append(mask & ~(1 << i))
+    return found
+
+
+def _marginals(
+    gains: Float[np.ndarray, "g"], conflicts: Sequence[int]
+) -> Float[np.ndarray, "g"]:
+    """Returns the probability of each group of one cluster.
+
+    Args:
+        gains: Logarithm of the weight that each adds to a grouping.
+        conflicts: Groups that each cannot be with, as bits.
+    """
+    sets, weights = [0], [0.0]  # All groupings, as bits, and logarithms of weights.
+    for i, (gain, conflict) in enumerate(zip(gains.tolist(), conflicts, strict=True)):
+        free = [k for k, chosen in enumerate(sets) if not chosen & conflict]
+        sets += [sets[k] | 1 << i for k in free]
+        weights += [weights[k] + gain for k in free]
+    shares = np.exp(np.array(weights) - max(weights))
+    is_in = np.array(sets)[:, None] >> np.arange(len(gains)) & 1
+    return shares @ is_in / shares.sum()
