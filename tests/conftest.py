@@ -31,6 +31,8 @@ jaxtyping.install_import_hook(
         "claran.fields",
         "claran.data",
         "claran.catalog",
+        "claran.photometry",
+        "claran.survey",
         "claran.evaluation",
     ],
     "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
