@@ -41,8 +41,12 @@ class MosaicFrame:
         turned = array_to_picture(boxes, self.picture_shape, self.picture_shape)
         return turned * np.float32(self.scale)
 
-    def needed(self, bounds: Bounds) -> tuple[slice, slice]:
-        """Returns the rows and columns of the mosaic that a view is made of, y up."""
+    def needed(self, bounds: Bounds | None = None) -> tuple[slice, slice]:
+        """Returns the rows and columns of the mosaic that a view is made of, y up.
+
+        Args:
+            bounds: See `claran.detection.windows.Window`; None for all of the mosaic.
+        """
         rows, columns = self.samples(bounds)
         ny, _ = self.picture_shape
         low, high = int(rows.low[0]), int(rows.high[-1])
@@ -51,10 +55,10 @@ class MosaicFrame:
             slice(int(columns.low[0]), int(columns.high[-1]) + 1),
         )
 
-    def samples(self, bounds: Bounds) -> tuple[Samples, Samples]:
+    def samples(self, bounds: Bounds | None = None) -> tuple[Samples, Samples]:
         """Returns where rows and columns of a view lie in the mosaic, y down."""
-        x0, y0, x1, y1 = bounds
         (ny, nx), (rows, columns) = self.picture_shape, self.shape
+        x0, y0, x1, y1 = bounds or (0, 0, columns, rows)
         return linear_samples(ny, rows, y0, y1), linear_samples(nx, columns, x0, x1)
 
 
@@ -107,12 +111,11 @@ class MosaicScene:
         Raises:
             ValueError: The region does not hold the part.
         """
-        rows, columns = self.shape
-        bounds = bounds or (0, 0, columns, rows)
         image = channel_image(self._ratio(bounds), None)
-        return make_view(image, self.scale, bounds[:2])
+        x0, y0, *_ = bounds or (0, 0)
+        return make_view(image, self.scale, (x0, y0))
 
-    def _ratio(self, bounds: Bounds) -> Float32[np.ndarray, "rows columns"]:
+    def _ratio(self, bounds: Bounds | None) -> Float32[np.ndarray, "rows columns"]:
         needed = self.frame.needed(bounds)
         held = self.region.rows, self.region.columns
         if any(

@@ -94,9 +94,7 @@ def find_mosaic_islands(
         jobs_run: Runs `label_tile` for each tile, see `claran.survey.jobs.Jobs.run`.
     """
     width = maps.mosaic.shape[1]
-    areas = [tile.area for tile in tiles]
-    found = jobs_run("islands", label_tile, maps, tiles, areas=areas)
-    islands, floods = _collect(found)
+    islands, floods = _collect(jobs_run("islands", label_tile, maps, tiles))
     flood_of, flood_parts = _join(floods, width)
     kept = np.flatnonzero(flood_parts["seed"])
     place = np.full(len(flood_parts["seed"]), -1, np.int64)
