@@ -20,13 +20,11 @@ from jaxtyping import Bool, Float, Int, Int32
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from claran.photometry.flood import FLOOD, SEED
 from claran.sky.islands import THRESHOLD, smallest_island
 from claran.survey.tiles import Tile
 
-__all__ = ["FLOOD", "SEED", "MosaicIslands", "find_mosaic_islands", "label_tile"]
-
-FLOOD = 3.0  # Lowest signal-to-noise of a pixel of a flood island.
-SEED = 5.0  # Signal-to-noise that a pixel of each flood island exceeds.
+__all__ = ["MosaicIslands", "find_mosaic_islands", "label_tile"]
 
 Fragments = dict[str, np.ndarray]
 """Arrays of one level, one row for each fragment: its `box`, `pixels` (their number),
@@ -94,7 +92,9 @@ def find_mosaic_islands(
         jobs_run: Runs `label_tile` for each tile, see `claran.survey.jobs.Jobs.run`.
     """
     width = maps.mosaic.shape[1]
-    islands, floods = _collect(jobs_run("islands", label_tile, maps, tiles))
+    areas = [tile.area for tile in tiles]
+    found = jobs_run("islands", label_tile, maps, tiles, areas=areas)
+    islands, floods = _collect(found)
     flood_of, flood_parts = _join(floods, width)
     kept = np.flatnonzero(flood_parts["seed"])
     place = np.full(len(flood_parts["seed"]), -1, np.int64)

@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int32
 
+from claran.photometry.flood import FLOOD
 from claran.sky.islands import THRESHOLD, Islands, Peaks, find_all_peaks
-from claran.survey.mosaic_islands import FLOOD, MosaicIslands
+from claran.survey.mosaic_islands import MosaicIslands
 
 __all__ = ["FloodMasks", "RegionLabels", "label_region"]
 
@@ -25,7 +26,10 @@ class FloodMasks(NamedTuple):
     flood: Bool[np.ndarray, "h w"]
     """Pixels of the flood island."""
     others: Bool[np.ndarray, "h w"]
-    """All other pixels above `FLOOD`."""
+    """All other pixels above `FLOOD`: of other flood islands and of peaks of noise.
+
+    Whether one of the latter belongs to a flood island may not be seen in the region.
+    """
     islands: Int32[np.ndarray, "h w"]
     """0, or 1 + place in `numbers` of the island that the pixel is in."""
     numbers: Int[np.ndarray, "k"]

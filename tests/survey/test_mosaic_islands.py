@@ -1,12 +1,21 @@
+import math
 import types
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
+from claran.detection.mosaic_windows import MosaicScene, mosaic_frame
+from claran.fields.channels import Channels
+from claran.fields.reading import read_field
+from claran.photometry.flood import FLOOD, SEED
 from claran.sky.islands import THRESHOLD, find_all_peaks, find_islands, smallest_island
-from claran.survey.mosaic_islands import FLOOD, SEED, find_mosaic_islands
+from claran.sky.mosaic_maps import measure_maps
+from claran.sky.mosaics import open_mosaic
+from claran.survey.mosaic_islands import find_mosaic_islands
 from claran.survey.region_labels import label_region
 from claran.survey.tiles import make_tiles
 
@@ -23,8 +32,8 @@ class Maps:
         return types.SimpleNamespace(rows=rows, columns=columns, signal_to_noise=ratio)
 
 
-def run(stage, function, context, items):
-    assert stage == "islands"
+def run(stage, function, context, items, *, areas=None):
+    assert stage == "islands" and sum(areas) == math.prod(context.mosaic.shape)
     return (function(context, item) for item in items)
 
 
@@ -73,7 +82,7 @@ def check_against_the_whole(ratio, found, beam):
         assert np.argmax(flat == flat[place]) == place
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.tuples(st.integers(1, 24), st.integers(1, 24)),
     st.integers(1, 25),
@@ -205,3 +214,33 @@ def test_peaks_are_those_of_the_whole_image(rng):
         np.testing.assert_array_equal(
             found.positions[found.islands == number], peaks.positions[here]
         )
+
+
+@pytest.mark.parametrize("beam", [5.4, 6.9])
+def test_a_mosaic_in_a_file_is_as_a_field(rng, tmp_path, beam):
+    sky = np.zeros((260, 330))
+    sky[rng.integers(5, 255, 40), rng.integers(5, 325, 40)] = 400
+    sky = ndimage.gaussian_filter(sky + rng.normal(size=sky.shape), beam / 1.8 / 2.355)
+    sky[30:40, 100:140] = np.nan
+    header = {"BMAJ": beam / 3600, "BMIN": beam / 3600, "BPA": 0.0}
+    header |= {"CDELT1": -1.8 / 3600, "CDELT2": 1.8 / 3600, "CRVAL2": 30.0}
+    header |= {"CTYPE1": "RA---SIN", "CTYPE2": "DEC--SIN", "BUNIT": "Jy/beam"}
+    path = tmp_path / "mosaic.fits"
+    fits.PrimaryHDU(sky.astype(np.float32), fits.Header(header)).writeto(path)
+    field = read_field(path)
+    maps = measure_maps(open_mosaic(path, scratch=tmp_path))
+    islands = find_mosaic_islands(maps, make_tiles(sky.shape, 100), run)
+    np.testing.assert_array_equal(islands.boxes, field.islands.boxes)
+    assert len(islands) > 20
+    region = maps.region(slice(0, 260), slice(0, 330))
+    labels = label_region(region, islands)
+    np.testing.assert_array_equal(labels.islands, field.islands.labels)
+    peaks = labels.peaks(region.signal_to_noise)
+    np.testing.assert_array_equal(peaks.positions, field.peaks.positions)
+    np.testing.assert_array_equal(peaks.islands, field.peaks.islands)
+    # And the network sees the same.
+    channels = Channels()
+    scene, frame = channels(field), mosaic_frame(channels, maps.mosaic)
+    for bounds in ((0, 0, 40, 30), (50, 7, 178, 135)):
+        part = MosaicScene(frame, maps.region(*frame.needed(bounds)))
+        np.testing.assert_array_equal(part.view(bounds).image, scene.view(bounds).image)
