@@ -16,7 +16,7 @@ import math
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Int, Int32
+from jaxtyping import Float, Int, UInt8
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -162,24 +162,23 @@ def _draw(
         high: Last cell.
         side: Columns and rows of the grid.
     """
-    mask = _count(low, high, side) > 0
-    labels = np.asarray(cv2.connectedComponents(mask.view(np.uint8), connectivity=8)[1])
+    mask = _filled(low, high, side)
+    labels = np.asarray(cv2.connectedComponents(mask, connectivity=8)[1])
     x, y = low.clip(min=0).T
     return labels[y, x].astype(np.int64) - 1
 
 
-def _count(
+def _filled(
     low: Int[np.ndarray, "k 2"],
     high: Int[np.ndarray, "k 2"],
     side: Int[np.ndarray, "2"],
-) -> Int32[np.ndarray, "rows columns"]:
-    """Returns in how many rectangles each cell of a grid lies; see `_draw`."""
-    # Each corner changes the number in all cells above it.
-    steps = np.zeros(side[::-1] + 1, np.int32)
-    (x0, y0), (x1, y1) = low.clip(min=0).T, np.minimum(high + 1, side).T
-    for y, x, step in (y0, x0, 1), (y0, x1, -1), (y1, x0, -1), (y1, x1, 1):
-        np.add.at(steps, (y, x), step)
-    return steps.cumsum(axis=0, dtype=np.int32).cumsum(axis=1, dtype=np.int32)[:-1, :-1]
+) -> UInt8[np.ndarray, "rows columns"]:
+    """Returns 1 for the cells in any rectangle, 0 for others; see `_draw`."""
+    mask = np.zeros(side[::-1], np.uint8)
+    edges = np.concatenate([low.clip(min=0), high + 1], axis=1)
+    for x0, y0, x1, y1 in edges.tolist():
+        mask[y0:y1, x0:x1] = 1
+    return mask
 
 
 def _cover(
@@ -203,14 +202,15 @@ def _cover(
     low = np.rint(middle - sizes[:, None] / 2).astype(int)
     low = np.minimum(low, sides - sizes[:, None]).clip(min=0)
     around = np.concatenate([low, np.minimum(low + sizes[:, None], sides)], axis=1)
-    stops = np.append(starts[1:], len(boxes))
+    edges = itertools.pairwise([*starts.tolist(), len(boxes)])
     windows = []
-    for cluster, (x0, y0, x1, y1) in enumerate(around.tolist()):
-        if sizes[cluster]:
+    for cluster, (size, (x0, y0, x1, y1), (start, stop)) in enumerate(
+        zip(sizes.tolist(), around.tolist(), edges, strict=True)
+    ):
+        if size:
             windows.append(Window(bounds=(x0, y0, x1, y1), cluster=cluster))
         else:
-            own = boxes[starts[cluster] : stops[cluster]]
-            windows += _cover_large(shape, own, cluster)
+            windows += _cover_large(shape, boxes[start:stop], cluster)
     return windows
 
 
@@ -235,7 +235,7 @@ def _cover_large(
         first, last = np.array([tile[:2] for tile in tiles]).T
         low[:, axis] = np.searchsorted(last, boxes[:, axis], side="right")
         high[:, axis] = np.searchsorted(first, boxes[:, axis + 2]) - 1
-    shown = _count(low, high, np.array([len(xs), len(ys)])) > 0
+    shown = _filled(low, high, np.array([len(xs), len(ys)]))
     return [
         Window(bounds=(x0, y0, x1, y1), core=(cx0, cy0, cx1, cy1), cluster=cluster)
         for j, (y0, y1, cy0, cy1) in enumerate(ys)
