@@ -11,6 +11,7 @@ from claran import examples
 from claran.catalog.tables import format_table, table_format, write_table
 from claran.commands import survey_flags
 from claran.commands.common import UsageError, say
+from claran.commands.given_files import given_files
 from claran.commands.model_flags import load_detector
 from claran.commands.outputs import output_file, output_folder, refuse_inputs
 from claran.detection.detections import ALTERNATIVE
@@ -24,7 +25,6 @@ from claran.io.paths import (
     FITS_ENDINGS,
     PICTURE_ENDINGS,
     bare_name,
-    expand,
     pair_infrared,
     readable,
 )
@@ -86,9 +86,9 @@ def _demo_files() -> tuple[Path, Path | None]:
 def predict() -> None:
     """Detects in many fields or pictures, and writes one table."""
     survey = survey_flags.survey()
-    radio = [] if FLAGS.image else _files("radio", FITS_ENDINGS)
-    paths = radio or _files("image", PICTURE_ENDINGS)
-    infrared = pair_infrared(radio, _files("ir", None)) if FLAGS.ir else {}
+    radio = [] if FLAGS.image else given_files("radio", FITS_ENDINGS)
+    paths = radio or given_files("image", PICTURE_ENDINGS)
+    infrared = pair_infrared(radio, given_files("ir", None)) if FLAGS.ir else {}
     output = _table_path()
     refuse_inputs([output], [*paths, *infrared.values()])
     detector = load_detector()
@@ -141,25 +141,11 @@ def _single(name: str) -> Path:
     names: list[str] = FLAGS[name].value or []
     count = len(names)
     if count == 1:
-        paths = _files(name, None)
+        paths = given_files(name, None)
         if len(paths) == 1:
             return paths[0]
         count = len(paths)
     raise UsageError(f"--mode=demo takes one --{name}, got {count}.")
-
-
-def _files(name: str, endings: tuple[str, ...] | None) -> list[Path]:
-    """Returns the files of a flag."""
-    names: list[str] = FLAGS[name].value or []
-    try:
-        return expand(names, endings)
-    except ImageError as error:
-        if len(names) < 2:
-            raise
-        raise ImageError(
-            f"{error} In --{name} a comma separates names; write a name with a comma "
-            "into a list, as --radio=@list.txt."
-        ) from None
 
 
 def _check_infrared(detector: Detector, infrared: object) -> None:

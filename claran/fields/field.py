@@ -30,7 +30,7 @@ from claran.sky.signal_to_noise import (
     one_window_start,
     raw_ratio,
 )
-from claran.sky.surveys import FIRST, FIRST_BEAM_PIXELS, Survey, beam_in_pixels
+from claran.sky.surveys import FIRST, Survey, beam_assumptions, beam_in_pixels
 
 __all__ = ["Field"]
 
@@ -142,28 +142,12 @@ class Field:
         """
         if self.image is None:
             return ()
-        if self._no_pixel:
-            missing = "no beam and no pixel size" if self._no_beam else "no pixel size"
-            return (
-                f"{missing}: the beam is assumed to be {FIRST_BEAM_PIXELS:g} pixels "
-                "wide (FIRST)",
-            )
-        if self._no_beam:
-            return (f"no beam: assumed FIRST's, {FIRST.beam_arcsec:g} arcsec",)
-        return ()
+        return beam_assumptions(self.image.beam, self.pixel_arcsec, self.survey)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know about the image, see `SkyImage`."""
         return () if self.image is None else self.image.notes
-
-    @property
-    def _no_pixel(self) -> bool:
-        return not self.pixel_arcsec > 0
-
-    @property
-    def _no_beam(self) -> bool:
-        return (self.image is None or self.image.beam is None) and self.survey is None
 
     @functools.cached_property
     def background(self) -> Float32[np.ndarray, "ny nx"] | None:

@@ -17,7 +17,7 @@ from claran.sky.brightness_units import jansky_per_beam, observed_frequency
 from claran.sky.fits_planes import FitsPlane, open_plane
 from claran.sky.header_wcs import header_wcs
 from claran.sky.images import header_parts
-from claran.sky.surveys import FIRST, Survey, beam_in_pixels
+from claran.sky.surveys import FIRST, Survey, beam_assumptions, beam_in_pixels
 
 __all__ = ["Mosaic", "open_mosaic"]
 
@@ -97,6 +97,11 @@ class Mosaic:
     def beam_pixels(self) -> float:
         """Full width at half maximum of the beam in pixels, as `Field.beam_pixels`."""
         return beam_in_pixels(self.beam, self.pixel_arcsec, self._survey)
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """Assumptions about beam and pixel, in words; empty if both are known."""
+        return beam_assumptions(self.beam, self.pixel_arcsec, self._survey)
 
     def with_blanks(self, blanks: BlankRule) -> "Mosaic":
         """Returns the mosaic with a rule for blank pixels."""

@@ -15,6 +15,7 @@ __all__ = [
     "FIRST_BEAM_PIXELS",
     "SURVEYS",
     "Survey",
+    "beam_assumptions",
     "beam_in_pixels",
     "find_survey",
     "read_survey",
@@ -137,6 +138,28 @@ def beam_in_pixels(
         width = (survey or FIRST).beam_arcsec
     known = pixel_arcsec is not None and pixel_arcsec > 0
     return width / pixel_arcsec if known else FIRST_BEAM_PIXELS
+
+
+def beam_assumptions(
+    beam: tuple[float, float, float] | None,
+    pixel_arcsec: float | None,
+    survey: Survey | None,
+) -> tuple[str, ...]:
+    """Returns what `beam_in_pixels` assumes, in words; empty if all is known.
+
+    >>> beam_assumptions(None, 1.8, None)
+    ("no beam: assumed FIRST's, 5.4 arcsec",)
+    """
+    no_beam = beam is None and survey is None
+    if pixel_arcsec is None or not pixel_arcsec > 0:
+        missing = "no beam and no pixel size" if no_beam else "no pixel size"
+        return (
+            f"{missing}: the beam is assumed to be {FIRST_BEAM_PIXELS:g} pixels wide "
+            "(FIRST)",
+        )
+    if no_beam:
+        return (f"no beam: assumed FIRST's, {FIRST.beam_arcsec:g} arcsec",)
+    return ()
 
 
 def find_survey(name: str | os.PathLike) -> Survey:

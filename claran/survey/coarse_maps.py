@@ -1,0 +1,88 @@
+"""A mosaic in coarse blocks: for the overview, and for the area that was searched."""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float32, Int
+
+from claran.survey.mosaic_islands import label_tile
+from claran.survey.tiles import Tile
+
+__all__ = ["CoarseMap", "block_side", "look_at_tile"]
+
+LONGEST = 1000  # Blocks along the longer side of a mosaic.
+
+
+def block_side(shape: tuple[int, int]) -> int:
+    """Returns the side of the blocks of a mosaic, in pixels.
+
+    >>> block_side((500, 800)), block_side((40_000, 10_000))
+    (1, 40)
+    """
+    return math.ceil(max(shape) / LONGEST)
+
+
+class CoarseMap:
+    """The blocks of a mosaic, put together of its tiles.
+
+    Args:
+        shape: Rows and columns of the mosaic.
+
+    Attributes:
+        block: Side of a block, pixels.
+        brightest: Largest signal-to-noise of each block, y up; NaN is blank.
+        measured: Number of pixels with a value in each block.
+    """
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self.block = block_side(shape)
+        self.shape = shape
+        rows, columns = (math.ceil(side / self.block) for side in shape)
+        self.brightest: Float32[np.ndarray, "rows columns"] = np.full(
+            (rows, columns), np.nan, np.float32
+        )
+        self.measured: Int[np.ndarray, "rows columns"] = np.zeros(
+            (rows, columns), np.int64
+        )
+
+    def add(self, tile: Tile, found: dict[str, np.ndarray]) -> None:
+        """Takes what `look_at_tile` found of the map out of its results."""
+        brightest, measured = found.pop("coarse_max"), found.pop("coarse_count")
+        y, x = tile.y0 // self.block, tile.x0 // self.block
+        part = slice(y, y + len(measured)), slice(x, x + measured.shape[1])
+        self.brightest[part] = np.fmax(self.brightest[part], brightest)
+        self.measured[part] += measured
+
+
+class _Read(NamedTuple):
+    """A region that was read, in place of the maps it comes from."""
+
+    mosaic: Any
+    read: Any
+
+    def region(self, rows: slice, columns: slice) -> Any:
+        del rows, columns  # Those that were read.
+        return self.read
+
+
+def look_at_tile(maps: Any, tile: Tile) -> dict[str, np.ndarray]:
+    """Returns the fragments of islands in a tile, see `label_tile`, and its blocks.
+
+    Args:
+        maps: `MosaicMaps` of the mosaic.
+        tile: The tile.
+    """
+    region = maps.region(tile.rows, tile.columns)
+    block = block_side(maps.mosaic.shape)
+    starts = [
+        np.maximum(np.arange(low // block, -(-high // block)) * block - low, 0)
+        for low, high in ((tile.y0, tile.y1), (tile.x0, tile.x1))
+    ]
+    ratio = region.signal_to_noise
+    rows = np.fmax.reduceat(ratio, starts[0], axis=0)
+    known = np.add.reduceat(np.isfinite(ratio), starts[0], axis=0, dtype=np.int64)
+    return label_tile(_Read(maps.mosaic, region), tile) | {
+        "coarse_max": np.fmax.reduceat(rows, starts[1], axis=1),
+        "coarse_count": np.add.reduceat(known, starts[1], axis=1),
+    }

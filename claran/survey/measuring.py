@@ -1,0 +1,253 @@
+"""The measurements in a mosaic: what the network sees, components and islands.
+
+A tile has the windows with their center in it, and the flood islands with their first
+pixel in it. All of them are measured on pixels that do not depend on the tile, so that
+neither do the results.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from claran.detection.detections import Detections
+from claran.detection.engine import window_detections
+from claran.detection.mosaic_windows import MosaicFrame, MosaicScene
+from claran.detection.windows import Window
+from claran.photometry.components import PixelBeam, fit_components
+from claran.photometry.flood import MARGIN_BEAMS, IslandCutout
+from claran.photometry.island_measures import measure_islands
+from claran.sky.bands import crop
+from claran.sky.mosaic_maps import MosaicMaps, Region
+from claran.survey.mosaic_islands import MosaicIslands
+from claran.survey.region_labels import label_region
+from claran.survey.survey_network import SurveyNetwork
+from claran.survey.tiles import Tile
+
+__all__ = ["Measuring", "measure_tile"]
+
+NEAR = 256  # Pixels around a tile that are read with it; others are read apart.
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Measuring:
+    """What is to be measured in a mosaic.
+
+    Attributes:
+        maps: The mosaic, with its background and noise.
+        network: The network.
+        islands: The islands of the mosaic.
+        frame: The mosaic at the network's resolution.
+        windows: Windows that are shown to the network.
+        beam: The beam.
+        lowest: Score above which detections of the network are taken.
+    """
+
+    maps: MosaicMaps
+    network: SurveyNetwork
+    islands: MosaicIslands
+    frame: MosaicFrame
+    windows: Sequence[Window]
+    beam: PixelBeam
+    lowest: float
+
+    @functools.cached_property
+    def bounds(self) -> Int[np.ndarray, "w 4"]:
+        """Bounds of the windows, pixels of the scene, y down."""
+        rows, columns = self.frame.shape
+        whole = (0, 0, columns, rows)
+        bounds = [window.bounds or whole for window in self.windows]
+        return np.array(bounds, np.int64).reshape(-1, 4)
+
+    @functools.cached_property
+    def centers(self) -> Float[np.ndarray, "w 2"]:
+        """Centers of the windows, `(x, y)` in pixels of the mosaic, y up."""
+        x0, y0, x1, y1 = self.bounds.T / self.frame.scale
+        center = np.stack([x0 + x1, y0 + y1], axis=1) / 2
+        ny, nx = self.frame.picture_shape
+        center[:, 1] = ny - center[:, 1]
+        # By rounding, a center may lie beyond the last pixel.
+        return np.clip(center, 0, [nx - 1, ny - 1])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Returns the fields alone, without what is computed of them."""
+        names = [field.name for field in dataclasses.fields(self)]
+        return {name: self.__dict__[name] for name in names}
+
+
+def measure_tile(measuring: Measuring, tile: Tile) -> Arrays:
+    """Returns all that is measured in a tile.
+
+    Args:
+        measuring: What is to be measured.
+        tile: The tile.
+
+    Returns:
+        Arrays by names that begin with what a row is:
+
+        - `detection_`: `boxes` (edges, pixels of the mosaic), `labels`, `scores`, and
+          the number of the `window`;
+        - `component_`: the columns of `claran.photometry.components.Components`, with
+          the numbers of `flood` and `island` (-1 for none) in the mosaic;
+        - `island_`: the columns of `measure_islands`, and `number` in the mosaic;
+        - `outline_`: `x` and `y` of the corners of all outlines, by island.
+    """
+    windows = np.flatnonzero(_inside(measuring.centers, tile))
+    floods = np.flatnonzero(_inside(measuring.islands.flood_first, tile))
+    margin = math.ceil(MARGIN_BEAMS * measuring.maps.mosaic.beam_pixels)
+    needs = [measuring.frame.needed(tuple(measuring.bounds[w])) for w in windows]
+    needs += [
+        _grown(box, margin, measuring.frame.picture_shape)
+        for box in measuring.islands.flood_boxes[floods].astype(int).tolist()
+    ]
+    work = [(True, int(window)) for window in windows]
+    work += [(False, int(flood)) for flood in floods]
+    shown: list[tuple[int, Any]] = []
+    cutouts: list[tuple[int, Any, IslandCutout]] = []
+    for region, rows in _regions(measuring.maps, needs, tile):
+        chosen = [work[row] for row in rows]
+        scene = MosaicScene(measuring.frame, region)
+        shown += [
+            (number, scene.view(measuring.windows[number].bounds))
+            for is_window, number in chosen
+            if is_window
+        ]
+        own = np.array([number for is_window, number in chosen if not is_window], int)
+        cutouts += _cutouts(measuring, region, own, margin)
+    return (
+        _detections(measuring, shown)
+        | _components(measuring, cutouts)
+        | _islands(measuring, cutouts)
+    )
+
+
+def _inside(points: np.ndarray, tile: Tile) -> np.ndarray:
+    x, y = points.T
+    return (tile.x0 <= x) & (x < tile.x1) & (tile.y0 <= y) & (y < tile.y1)
+
+
+def _grown(
+    box: Sequence[int], margin: int, shape: tuple[int, int]
+) -> tuple[slice, slice]:
+    """Returns the rows and columns of a box with a margin, within the mosaic."""
+    x0, y0, x1, y1 = box
+    rows = slice(max(y0 - margin, 0), min(y1 + margin, shape[0]))
+    return rows, slice(max(x0 - margin, 0), min(x1 + margin, shape[1]))
+
+
+def _regions(
+    maps: MosaicMaps, needs: Sequence[tuple[slice, slice]], tile: Tile
+) -> Iterator[tuple[Region, list[int]]]:
+    """Yields regions of the mosaic, and which of the needed parts each holds.
+
+    What lies near the tile is read at once, other parts are read one by one.
+    """
+    rows = slice(tile.y0 - NEAR, tile.y1 + NEAR)
+    columns = slice(tile.x0 - NEAR, tile.x1 + NEAR)
+    near = [
+        number
+        for number, (own_rows, own_columns) in enumerate(needs)
+        if _holds(rows, own_rows) and _holds(columns, own_columns)
+    ]
+    if near:
+        both = [_union([needs[number][axis] for number in near]) for axis in (0, 1)]
+        yield maps.region(*both), near
+    for number in sorted(set(range(len(needs))) - set(near)):
+        yield maps.region(*needs[number]), [number]
+
+
+def _holds(whole: slice, part: slice) -> bool:
+    return whole.start <= part.start and part.stop <= whole.stop
+
+
+def _union(parts: Sequence[slice]) -> slice:
+    return slice(min(part.start for part in parts), max(part.stop for part in parts))
+
+
+def _detections(measuring: Measuring, shown: Sequence[tuple[int, Any]]) -> Arrays:
+    """Returns the network's detections in windows, in the order of the windows."""
+    by_size: dict[tuple[int, int], list[tuple[int, Any]]] = {}
+    size_of = measuring.network.model.preprocessor.size
+    for number, view in sorted(shown, key=lambda one: one[0]):
+        size = size_of(*view.image.shape[:2])
+        by_size.setdefault(size, []).append((number, view))
+    found = {}
+    for size, group in by_size.items():
+        outputs = measuring.network.detect([view for _, view in group], size)
+        found |= dict(zip([number for number, _ in group], outputs, strict=True))
+    mosaic, scene = measuring.maps.mosaic, MosaicScene(measuring.frame, None)
+    parts = [
+        window_detections(
+            scene, mosaic, measuring.windows[number], found[number], measuring.lowest
+        )
+        for number in sorted(found)
+    ]
+    every = Detections.concatenate(parts)
+    counts = [len(part) for part in parts]
+    return {
+        "detection_boxes": every.boxes,
+        "detection_labels": every.labels,
+        "detection_scores": every.scores,
+        "detection_window": np.repeat(np.array(sorted(found), np.int64), counts),
+    }
+
+
+def _cutouts(
+    measuring: Measuring, region: Region, floods: Int[np.ndarray, "k"], margin: int
+) -> list[tuple[int, Int[np.ndarray, "k"], IslandCutout]]:
+    """Returns flood islands in a region: number, numbers of islands, and cutout."""
+    if not len(floods):
+        return []
+    chosen, numbers = measuring.islands.of_floods(floods)
+    labels = label_region(region, chosen)
+    factor = np.float32(measuring.maps.mosaic.jansky)
+    found = []
+    for place, flood in enumerate(floods.tolist()):
+        masks = labels.masks(chosen, place, margin)
+        own = crop((masks.rows, masks.columns), (region.rows, region.columns))
+        cutout = IslandCutout(
+            masks.columns.start, masks.rows.start, region.values[own] * factor,
+            region.noise[own] * factor, masks.flood, masks.others, masks.islands,
+        )  # fmt: skip
+        found.append((flood, numbers[masks.numbers], cutout))
+    return found
+
+
+def _components(measuring: Measuring, cutouts: Sequence[Any]) -> Arrays:
+    """Returns the components of flood islands, by flood island."""
+    order = sorted(range(len(cutouts)), key=lambda place: cutouts[place][0])
+    found = fit_components([cutouts[place][2] for place in order], measuring.beam)
+    columns = {
+        f"component_{field.name}": getattr(found, field.name)
+        for field in dataclasses.fields(found)
+    }
+    cutout, island = columns.pop("component_cutout"), columns.pop("component_island")
+    floods = np.array([cutouts[place][0] for place in order], np.int64)
+    numbers = [cutouts[place][1] for place in order]
+    own = [
+        numbers[c][i] if i >= 0 else -1
+        for c, i in zip(cutout.tolist(), island.tolist(), strict=True)
+    ]
+    columns["component_flood"] = floods[cutout]
+    columns["component_island"] = np.array(own, np.int64)
+    return columns
+
+
+def _islands(measuring: Measuring, cutouts: Sequence[Any]) -> Arrays:
+    """Returns the measurements of islands; none for flood islands without any."""
+    found: dict[str, list[np.ndarray]] = {}
+    for _, numbers, cutout in sorted(cutouts, key=lambda one: one[0]):
+        if len(numbers):
+            rows = measure_islands(cutout, measuring.beam) | {"number": numbers}
+            for name, column in rows.items():
+                found.setdefault(name, []).append(column)
+    return {
+        name if name.startswith("outline_") else f"island_{name}": np.concatenate(parts)
+        for name, parts in found.items()
+    }

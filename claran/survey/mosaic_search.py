@@ -1,0 +1,244 @@
+"""The search of one mosaic: from its pixels to its sources and components."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from claran.detection.counting import FieldIslands, Groups, count_groups
+from claran.detection.mosaic_windows import mosaic_frame
+from claran.detection.windows import MARGIN, SIZES, find_windows
+from claran.photometry.pixel_beams import PixelBeam, ellipse
+from claran.photometry.sky_measures import (
+    sky_components,
+    sky_places,
+    sky_sources,
+)
+from claran.photometry.source_measures import measure_sources
+from claran.sky.beams import fwhm_to_sigma
+from claran.sky.mosaic_maps import MosaicMaps, measure_maps
+from claran.sky.mosaics import Mosaic
+from claran.survey.coarse_maps import CoarseMap, look_at_tile
+from claran.survey.measuring import Measuring, measure_tile
+from claran.survey.mosaic_islands import find_mosaic_islands
+from claran.survey.survey_network import SurveyNetwork
+from claran.survey.tiles import Tile, make_tiles
+
+__all__ = ["MosaicSearch", "pixel_beam", "search_mosaic"]
+
+Columns = dict[str, np.ndarray]
+RunJobs = Callable[..., Iterator[Columns]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class MosaicSearch:
+    """What was found in a mosaic.
+
+    Attributes:
+        mosaic: The mosaic.
+        maps: Its background and noise.
+        beam: Its beam in pixels.
+        coarse: The mosaic in blocks.
+        sources: Columns of its sources, in pixels and on the sky.
+        components: The same of its components; `source` is a row of `sources` or -1.
+        outlines: (v, 2) corners of the islands of sources, pixel edges of the mosaic.
+        corners: Number of corners of each island.
+        outline_sources: Row in `sources` of each island.
+    """
+
+    mosaic: Mosaic
+    maps: MosaicMaps
+    beam: PixelBeam
+    coarse: CoarseMap
+    sources: Columns
+    components: Columns
+    outlines: Float[np.ndarray, "v 2"]
+    corners: Int[np.ndarray, "k"]
+    outline_sources: Int[np.ndarray, "k"]
+
+
+def search_mosaic(
+    mosaic: Mosaic,
+    network: SurveyNetwork,
+    run: RunJobs,
+    *,
+    score_threshold: float,
+    tile_size: int,
+) -> MosaicSearch:
+    """Returns the sources and components of a mosaic.
+
+    Args:
+        mosaic: The mosaic.
+        network: The network.
+        run: Runs a stage, see `claran.survey.jobs.Jobs.run`.
+        score_threshold: Sources with a higher score are returned.
+        tile_size: Side of the tiles, pixels; it does not change the result.
+
+    Raises:
+        ImageError: The mosaic cannot be read or used.
+        OSError: Partial results cannot be written.
+    """
+    model = network.model
+    frame = mosaic_frame(network.preprocessor, mosaic)
+    maps = measure_maps(mosaic, run)
+    tiles = make_tiles(mosaic.shape, tile_size)
+    coarse = CoarseMap(mosaic.shape)
+    islands = find_mosaic_islands(maps, tiles, _with_blocks(run, coarse))
+    windows, cluster = find_windows(frame.shape, frame.scene_boxes(islands.boxes))
+    beam = pixel_beam(mosaic)
+    measuring = Measuring(
+        maps=maps, network=network, islands=islands, frame=frame, windows=windows,
+        beam=beam, lowest=network.finisher.network_threshold(score_threshold),
+    )  # fmt: skip
+    busy = _busy_tiles(measuring, tiles)
+    found = _join(run("measure", measure_tile, measuring, busy))
+    rows = _sorted(found, "island_number") | {"boxes": islands.boxes}
+    rows |= {"flood": islands.flood, "cluster": cluster}
+    components = _sorted(found, "component_flood")
+    detections = _sorted(found, "detection_window")
+    window_clusters = np.array([window.cluster for window in windows], np.int64)
+    groups = count_groups(
+        np.clip(detections["boxes"], 0, np.tile(mosaic.shape[::-1], 2)),
+        detections["labels"],
+        detections["scores"],
+        FieldIslands(islands.boxes, rows["peaks"]),
+        model.class_names,
+        trust=network.finisher.count_trust,
+        clusters=(window_clusters[detections["window"]], cluster),
+    )
+    chosen = np.flatnonzero(
+        ~groups.alternative & (groups.classes.max(axis=1, initial=0) > score_threshold)
+    )
+    members = [groups.members[group] for group in chosen]
+    flat = np.array([island for group in members for island in group], np.int64)
+    counts = np.array([len(group) for group in members], np.int64)
+    sources = measure_sources(
+        flat, counts, rows, components, beam,
+        second=_second_best(groups, chosen),
+        window=(SIZES[-1] - 2 * MARGIN) / frame.scale, overlap=2 * MARGIN / frame.scale,
+    )  # fmt: skip
+    sources |= _classes(groups.classes[chosen], model.class_names)
+    sources |= sky_sources(sources, mosaic.wcs)
+    components |= sky_components(components, mosaic.wcs)
+    source_of = np.full(len(islands) + 1, -1)  # The last one for no island.
+    source_of[flat] = np.repeat(np.arange(len(counts)), counts)
+    components["source"] = source_of[components["island"]]
+    outlines, corners, owners = _outlines(found, rows, source_of[:-1])
+    return MosaicSearch(
+        mosaic=mosaic, maps=maps, beam=beam, coarse=coarse, sources=sources,
+        components=components, outlines=outlines, corners=corners,
+        outline_sources=owners,
+    )  # fmt: skip
+
+
+def pixel_beam(mosaic: Mosaic) -> PixelBeam:
+    """Returns the beam of a mosaic in pixels, as the array shows it at its center."""
+    if mosaic.beam is None:
+        return PixelBeam(mosaic.beam_pixels, mosaic.beam_pixels)
+    major, minor, angle = mosaic.beam
+    ny, nx = mosaic.shape
+    center = np.array([nx / 2]), np.array([ny / 2])
+    (to_sky,) = sky_places(mosaic.wcs, *center).matrix
+    if not np.isfinite(to_sky).all():  # There is no WCS, or the center is off the sky.
+        scale = mosaic.beam_pixels / math.sqrt(major * minor)
+        return PixelBeam(major * scale, minor * scale, angle)
+    turn = np.radians(angle)
+    axes = np.array([[-np.sin(turn), np.cos(turn)], [np.cos(turn), np.sin(turn)]])
+    squares = (axes.T * [fwhm_to_sigma(major) ** 2, fwhm_to_sigma(minor) ** 2]) @ axes
+    inverse = np.linalg.inv(to_sky)
+    found = ellipse((inverse @ squares @ inverse.T)[None])
+    return PixelBeam(*(float(value[0]) for value in found))
+
+
+def _with_blocks(run: RunJobs, coarse: CoarseMap) -> RunJobs:
+    """Returns what runs `look_at_tile` instead of `label_tile`, and fills the map."""
+
+    def run_with_blocks(
+        stage: str, _: Any, context: Any, items: Sequence[Tile], **options: Any
+    ) -> Iterator[Columns]:
+        found = run(stage, look_at_tile, context, items, **options)
+        for tile, arrays in zip(items, found, strict=True):
+            coarse.add(tile, arrays)
+            yield arrays
+
+    return run_with_blocks
+
+
+def _busy_tiles(measuring: Measuring, tiles: Sequence[Tile]) -> list[Tile]:
+    """Returns the tiles in which there is something to measure."""
+    side = tiles[0].x1 - tiles[0].x0, tiles[0].y1 - tiles[0].y0
+    points = np.concatenate([measuring.centers, measuring.islands.flood_first])
+    places = {(int(x), int(y)) for x, y in np.unique(points // side, axis=0)}
+    return [t for t in tiles if (t.x0 // side[0], t.y0 // side[1]) in places]
+
+
+def _join(parts: Iterator[Columns]) -> Columns:
+    """Returns arrays of all tiles, one after the other."""
+    found: dict[str, list[np.ndarray]] = {}
+    for part in parts:
+        for name, array in part.items():
+            found.setdefault(name, []).append(array)
+    return {name: np.concatenate(arrays) for name, arrays in found.items()}
+
+
+def _sorted(found: Mapping[str, np.ndarray], key: str) -> Columns:
+    """Returns the columns that begin like a key, in the order of that one."""
+    prefix = key.partition("_")[0] + "_"
+    order = np.argsort(found[key], kind="stable")
+    return {
+        name.removeprefix(prefix): column[order]
+        for name, column in found.items()
+        if name.startswith(prefix)
+    }
+
+
+def _second_best(
+    groups: Groups, chosen: Int[np.ndarray, "n"]
+) -> Float[np.ndarray, "n"]:
+    """Returns the probability of the best other group that shares an island."""
+    total = groups.classes.sum(axis=1).tolist()
+    holders: dict[int, list[int]] = {}
+    for group, members in enumerate(groups.members):
+        for island in members:
+            holders.setdefault(island, []).append(group)
+    return np.array(
+        [
+            max(
+                (
+                    total[other]
+                    for island in groups.members[group]
+                    for other in holders[island]
+                    if other != group
+                ),
+                default=0.0,
+            )
+            for group in chosen.tolist()
+        ],
+        float,
+    )
+
+
+def _classes(classes: Float[np.ndarray, "n c"], names: Sequence[str]) -> Columns:
+    """Returns label, score, probability and the whole class vector of sources."""
+    best = classes.argmax(axis=1) if len(classes) else np.zeros(0, int)
+    return {
+        "label": np.array(names, dtype=str)[best],
+        "score": classes.max(axis=1, initial=0),
+        "probability": classes.sum(axis=1),
+    } | {f"p_{name}": column for name, column in zip(names, classes.T, strict=True)}
+
+
+def _outlines(
+    found: Columns, islands: Columns, source_of: Int[np.ndarray, "k"]
+) -> tuple[Float[np.ndarray, "v 2"], Int[np.ndarray, "j"], Int[np.ndarray, "j"]]:
+    """Returns the outlines of the islands of sources, by island."""
+    corners = found["island_corners"]
+    number = np.repeat(found["island_number"], corners)
+    order = np.argsort(number, kind="stable")
+    points = np.stack([found["outline_x"], found["outline_y"]], axis=1)[order]
+    owners = source_of[number[order]]
+    held = source_of >= 0
+    return points[owners >= 0], islands["corners"][held], source_of[held]
