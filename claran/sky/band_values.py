@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from jaxtyping import Float32
 
@@ -15,6 +16,7 @@ IMPOSSIBLE = np.float32(1e18)
 """No unit of brightness has such values."""
 
 GAP = 10.0  # A sentinel is this much beyond all other values.
+COLUMNS = 1024
 
 
 class BandValues(NamedTuple):
@@ -29,8 +31,8 @@ class BandValues(NamedTuple):
     high_edge: float = False
     next_high: float = -math.inf
     total: float = 0.0  # Of absolute values, without those that may be sentinels.
-    count: float = 0
-    without_low: float = False  # Whether `total` and `count` are without the lowest.
+    number: float = 0  # Of values in `total`.
+    without_low: float = False  # Whether `total` is without the lowest.
     without_high: float = False
     is_flat: float = False  # Whether three pixels side by side are the same.
     quietest: float = math.inf  # Largest absolute value of three pixels, the lowest.
@@ -53,30 +55,44 @@ def band_values(
         if not known.size:
             return BandValues()
         low, high = known.min(), known.max()
+    known = known.ravel()
     is_low, is_high = known == low, known == high
-    next_low = np.where(is_low, np.float32(np.inf), known).min()
-    next_high = np.where(is_high, np.float32(-np.inf), known).max()
+    next_low, next_high = -_next_high(-known, -low), _next_high(known, high)
     # Where values of the whole image are far beyond all others, those of a band are.
-    without_high = low < high and high >= GAP * max(-low, next_high)
+    without_high = bool(low < high and high >= GAP * max(-low, next_high))
     top = next_high if without_high else high
-    without_low = next_low > top or -low >= GAP * max(-next_low, top)
-    size, counted = np.abs(known), known.size
-    for without, same in (without_low, is_low), (without_high, is_high):
-        if without:
-            size[same], counted = 0, counted - np.count_nonzero(same)
+    without_low = bool(next_low > top or -low >= GAP * max(-next_low, top))
+    counted = known
+    if without_low or without_high:
+        counted = known[~(is_low & without_low | is_high & without_high)]
     rim = edges(values, band, shape)
     third = values[-band[0] % 3 :: 3]  # Every square has one of these rows.
     equal = third[:, 1:] == third[:, :-1]
     third = np.abs(third)
     quiet = np.maximum(np.maximum(third[:, 2:], third[:, 1:-1]), third[:, :-2])
     return BandValues(
-        low=low, lows=np.count_nonzero(is_low), low_edge=any_is(rim, low),
-        next_low=next_low, high=high, highs=np.count_nonzero(is_high),
-        high_edge=any_is(rim, high), next_high=next_high,
-        total=size.sum(dtype=float), count=counted, without_low=without_low,
-        without_high=without_high, is_flat=(equal[:, 1:] & equal[:, :-1]).any(),
-        quietest=np.fmin.reduce(quiet, axis=None, initial=np.inf),
+        low=float(low), lows=int(is_low.sum()), low_edge=any_is(rim, low),
+        next_low=float(next_low), high=float(high), highs=int(is_high.sum()),
+        high_edge=any_is(rim, high), next_high=float(next_high),
+        total=cv2.norm(counted, cv2.NORM_L1) if counted.size else 0.0,
+        number=counted.size, without_low=without_low, without_high=without_high,
+        is_flat=bool((equal[:, 1:] & equal[:, :-1]).any()),
+        quietest=float(np.fmin.reduce(quiet, axis=None, initial=np.inf)),
     )  # fmt: skip
+
+
+def _next_high(
+    known: Float32[np.ndarray, "n"], high: np.floating
+) -> np.floating | float:
+    """Returns the highest value but one, -inf without any.
+
+    Almost all columns of a table of the values do not hold the highest.
+    """
+    size = len(known) // COLUMNS * COLUMNS
+    table = known[:size].reshape(-1, COLUMNS)
+    tops = table.max(axis=0, initial=-np.inf)
+    held = np.concatenate([tops, table[:, tops == high].ravel(), known[size:]])
+    return held[held < high].max(initial=-np.inf)
 
 
 def sentinels(bands: Sequence[BandValues]) -> tuple[float, ...]:

@@ -80,8 +80,8 @@ def round_beam(beam_arcsec: Any, pixel_arcsec: float | None, name: str) -> Beam:
         ValueError: The beam is not positive and finite.
         ImageError: The size of a pixel is unknown.
     """
-    number = isinstance(beam_arcsec, numbers.Real)
-    if not (number and 0 < beam_arcsec < math.inf):
+    width = float(beam_arcsec) if isinstance(beam_arcsec, numbers.Real) else math.nan
+    if not 0 < width < math.inf:
         raise ValueError(
             f"`beam_arcsec` must be positive and finite, got {beam_arcsec!r}."
         )
@@ -90,7 +90,7 @@ def round_beam(beam_arcsec: Any, pixel_arcsec: float | None, name: str) -> Beam:
             f"{name}: has no WCS, so that the width of a beam in pixels is unknown; "
             "give the survey too, or leave the beam out to assume 3 pixels."
         )
-    return beam_arcsec, beam_arcsec, 0.0
+    return width, width, 0.0
 
 
 def beam_area_pixels(fwhm_pixels: float) -> float:

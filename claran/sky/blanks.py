@@ -163,13 +163,13 @@ def _with_padding(
 class _Counts(NamedTuple):
     """Numbers of pixels."""
 
-    same: float  # Of the level of most squares.
-    squares: float
-    at_edge: float
-    blank: float  # Without the squares.
-    rest: float  # Neither blank nor in squares.
-    negative: float  # Of those.
-    known: float  # Neither blank nor of that level.
+    same: int  # Of the level of most squares.
+    squares: int
+    at_edge: int
+    blank: int  # Without the squares.
+    rest: int  # Neither blank nor in squares.
+    negative: int  # Of those.
+    known: int  # Neither blank nor of that level.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,7 +199,7 @@ def _with_tiny(rule: BlankRule, held: Sequence[BandValues]) -> BlankRule:
     """Returns the rule with what counts as 0, from the mean of what is not blank."""
     total, count = 0.0, 0.0
     for band in held:
-        total, count = total + band.total, count + band.count
+        total, count = total + band.total, count + band.number
         for value, number, without in (
             (band.low, band.lows, band.without_low),
             (band.high, band.highs, band.without_high),
@@ -298,14 +298,18 @@ def _band_counts(
     same, blank, values = same[inner], blank[inner], values[inner]
     rest = ~(squares | blank)
     return _Counts(
-        same=np.count_nonzero(same),
-        squares=np.count_nonzero(squares),
+        same=_number(same),
+        squares=_number(squares),
         at_edge=any_is(edges(same, band, pixels.shape), True),
-        blank=np.count_nonzero(blank),
-        rest=np.count_nonzero(rest),
-        negative=np.count_nonzero((values < 0) & (values <= -rule.tiny) & rest),
-        known=np.count_nonzero(~(blank | same)),
+        blank=_number(blank),
+        rest=_number(rest),
+        negative=_number((values < 0) & (values <= -rule.tiny) & rest),
+        known=_number(~(blank | same)),
     )
+
+
+def _number(pixels: Bool[np.ndarray, "h nx"]) -> int:
+    return int(np.count_nonzero(pixels))
 
 
 def _is_padding(counts: _Counts, level: float, size: int) -> bool:

@@ -206,7 +206,8 @@ def image_header(stream: Any, hdu: Hdu, index: int, label: str) -> fits.Header:
     """
     stream.seek(0)
     with naming_damage(label), fits.open(stream, memmap=False) as opened:
-        return _clean_header(hdu, printable_header(opened[index].header))
+        chosen: Any = opened[index]
+        return _clean_header(hdu, printable_header(chosen.header))
 
 
 def _clean_header(hdu: Hdu, header: fits.Header) -> fits.Header:

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,9 @@ from claran.sky.header_cards import card_number, header_text
 
 __all__ = ["FitsPlane", "open_plane"]
 
-TYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
+TYPES = {"8": "u1", "16": ">i2", "32": ">i4", "64": ">i8", "-32": ">f4", "-64": ">f8"}
+UNPACKED = "<f4"  # Of the pixels of a compressed image.
+TOGETHER = 2**22  # Pixels that are decompressed at once.
 Stamp = tuple[int, int]  # Size and time of the last change of a file.
 
 
@@ -44,10 +47,10 @@ class FitsPlane:
         plain: The file that is read: the same, or what was unpacked from it.
         stamps: Sizes of both, and the times of their last changes.
         index: Number of the HDU.
-        axes: Shape of the array, with axes of length 1 before the last two.
-        start: Where its data are in the file, bytes.
         cards: The header as text, which is the same in each process.
-        is_tiled: Whether it is a compressed image.
+        shape: `(ny, nx)`.
+        start: Where the pixels are in the file that is read, bytes.
+        dtype: Their type.
         notes: What the user should know about the choice of the HDU.
     """
 
@@ -55,16 +58,11 @@ class FitsPlane:
     plain: Path
     stamps: tuple[Stamp, Stamp]
     index: int
-    axes: tuple[int, ...]
-    start: int
     cards: str
-    is_tiled: bool
+    shape: tuple[int, int]
+    start: int
+    dtype: str
     notes: tuple[str, ...]
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """`(ny, nx)`."""
-        return self.axes[-2], self.axes[-1]
 
     @property
     def header(self) -> fits.Header:
@@ -90,13 +88,12 @@ class FitsPlane:
         for path, stamp in zip((self.path, self.plain), self.stamps, strict=True):
             self._check(path, stamp)
         try:
-            if self.is_tiled:
-                return self._tiles(rows, columns)
-            header = self.header
-            raw = self._stored(rows, columns, header)
+            raw = self._stored(rows, columns)
         except OSError as error:
             raise unreadable(str(self.path), error) from None
-        return _scaled(raw, header)
+        if self.dtype == UNPACKED:
+            return raw.astype(np.float32, copy=False)
+        return _scaled(raw, self.header)
 
     def _check(self, path: Path, stamp: Stamp) -> None:
         try:
@@ -112,16 +109,15 @@ class FitsPlane:
                 "--output."
             )
 
-    def _stored(self, rows: slice, columns: slice, header: fits.Header) -> np.ndarray:
+    def _stored(self, rows: slice, columns: slice) -> np.ndarray:
         """Returns numbers of the file, in their own type.
 
         They are read and not mapped: a file that becomes shorter would end the process,
         and mapped pages count as its memory.
         """
-        dtype = np.dtype(TYPES[int(card_number(header, "BITPIX"))])
-        width = self.axes[-1]
+        dtype, width = np.dtype(self.dtype), self.shape[1]
         height, taken = rows.stop - rows.start, columns.stop - columns.start
-        found = np.empty((height, taken), dtype)
+        found: Any = np.empty((height, taken), dtype)
         first = self.start + (rows.start * width + columns.start) * dtype.itemsize
         with self.plain.open("rb", buffering=0) as file:
             if taken == width:
@@ -134,23 +130,14 @@ class FitsPlane:
                 _fill(file, memoryview(line).cast("B"), self.path)
         return found
 
-    def _tiles(self, rows: slice, columns: slice) -> Float32[np.ndarray, "h w"]:
-        with (
-            naming_damage(str(self.path)),
-            without_warnings(),
-            self.plain.open("rb") as stream,
-            fits.open(stream, memmap=False, lazy_load_hdus=True) as hdus,
-        ):
-            hdu: Any = hdus[self.index]
-            part = hdu.section[(*(0,) * (len(self.axes) - 2), rows, columns)]
-        return np.asarray(part, np.float32)
-
 
 def open_plane(path: str | os.PathLike, *, scratch: Path) -> FitsPlane:
     """Returns the image in a FITS file, to be read by parts.
 
     The HDU is chosen as by `claran.sky.fits_files.read_fits`. A file packed by gzip,
-    bzip2 or xz is unpacked into the scratch folder, unless that was done before.
+    bzip2 or xz, or compressed by tiles as `.fits.fz`, is unpacked into the scratch
+    folder, unless that was done before: most tiles are rows over the whole width, which
+    would be decompressed again for each part.
 
     Args:
         path: The file, with the number or name of an HDU in brackets if need be.
@@ -165,13 +152,16 @@ def open_plane(path: str | os.PathLike, *, scratch: Path) -> FitsPlane:
     try:
         plain = _plain(file, label, scratch)
         with plain.open("rb") as stream:
-            size = plain.stat().st_size
-            hdus = list(walk_hdus(stream, size, label))
+            hdus = list(walk_hdus(stream, plain.stat().st_size, label))
             index, note = choose_image([hdu.plane for hdu in hdus], label, wanted)
             hdu = hdus[index]
             axes = _axes(hdu, label)
             check_hdu(hdu, stream, label)
             cards = header_text(image_header(stream, hdu, index, label))
+        start, dtype = hdu.start, TYPES.get(hdu.cards["BITPIX"], "")
+        if hdu.is_tiled:
+            start, dtype = 0, UNPACKED
+            plain = _decompressed(plain, index, axes, label, scratch)
         stamps = (_stamp(file), _stamp(plain))
     except ImageError:
         raise
@@ -179,7 +169,7 @@ def open_plane(path: str | os.PathLike, *, scratch: Path) -> FitsPlane:
         raise unreadable(label, error) from None
     return FitsPlane(
         path=file.absolute(), plain=plain.absolute(), stamps=stamps, index=index,
-        axes=axes, start=hdu.start, cards=cards, is_tiled=hdu.is_tiled,
+        cards=cards, shape=(axes[-2], axes[-1]), start=start, dtype=dtype,
         notes=(note,) if note else (),
     )  # fmt: skip
 
@@ -207,26 +197,59 @@ def _plain(file: Path, label: str, scratch: Path) -> Path:
         unpack = UNPACK.get(file_kind(start))
         if unpack is None:
             raise ImageError(wrong_kind(start, label, wanted="FITS"))
-        key = f"{file.absolute()} {_stamp(file)}"
-        name = hashlib.sha256(os.fsencode(key)).hexdigest()[:24]
-        plain = scratch / f"{name}.fits"
-        if plain.is_file():
-            return plain
         stream.seek(0)
         limit = unpacked_limit(file.stat().st_size)
-        try:
+
+        def write(partial: Path) -> None:
             with unpack(stream, "rb") as packed:
-                replace_file(plain, lambda part: _unpack(packed, part, limit, label))
-        except (ImageError, MemoryError):
-            raise
-        except Exception as error:  # Many are about damaged files.
-            if isinstance(error, OSError) and error.errno is not None:
-                raise ImageError(
-                    f"{label}: cannot be unpacked into {scratch} ({error.strerror}); "
-                    "make room there, or unpack it yourself."
-                ) from None
-            raise ImageError(wrong_kind(b"", label, wanted="FITS")) from None
-    return plain
+                _unpack(packed, partial, limit, label)
+
+        return _made(scratch / f"{_key(file)}.fits", write, label)
+
+
+def _decompressed(
+    plain: Path, index: int, axes: tuple[int, ...], label: str, scratch: Path
+) -> Path:
+    """Returns a file with the pixels of a compressed image, row by row."""
+
+    def write(partial: Path) -> None:
+        with (
+            naming_damage(label), without_warnings(), plain.open("rb") as stream,
+            partial.open("wb") as sink, fits.open(stream, memmap=False) as hdus,
+        ):  # fmt: skip
+            hdu: Any = hdus[index]
+            height = hdu.tile_shape[-2]  # Whole tiles, so that each is read once.
+            step = max(1, TOGETHER // axes[-1] // height) * height
+            for start in range(0, axes[-2], step):
+                rows = slice(start, min(start + step, axes[-2]))
+                part = hdu.section[(*(0,) * (len(axes) - 2), rows, slice(0, axes[-1]))]
+                sink.write(np.ascontiguousarray(part, UNPACKED).data)
+
+    return _made(scratch / f"{_key(plain)}-{index}.f4", write, label)
+
+
+def _key(file: Path) -> str:
+    """Returns a name for what is unpacked from a file, until that is changed."""
+    own = f"{file.absolute()} {_stamp(file)}"
+    return hashlib.sha256(os.fsencode(own)).hexdigest()[:24]
+
+
+def _made(target: Path, write: Callable[[Path], None], label: str) -> Path:
+    """Returns a file that is written unless it is there."""
+    if target.is_file():
+        return target
+    try:
+        replace_file(target, write)
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:  # Many are about damaged files.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise ImageError(
+                f"{label}: cannot be unpacked into {target.parent} ({error.strerror}); "
+                "make room there, or unpack it yourself."
+            ) from None
+        raise ImageError(wrong_kind(b"", label, wanted="FITS")) from None
+    return target
 
 
 def _unpack(packed: Any, target: Path, limit: int, label: str) -> None:

@@ -120,7 +120,8 @@ class Mesh:
         line = np.empty(len(left))
         for row, (window, ratio) in enumerate(zip(low - first, share, strict=True)):
             np.multiply(steps[window], ratio, out=line)
-            np.add(lines[window], line, out=found[row], casting="same_kind")
+            line += lines[window]
+            found[row] = line
         return found
 
 

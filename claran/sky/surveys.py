@@ -136,8 +136,9 @@ def beam_in_pixels(
         width = math.sqrt(beam[0] * beam[1])
     else:
         width = (survey or FIRST).beam_arcsec
-    known = pixel_arcsec is not None and pixel_arcsec > 0
-    return width / pixel_arcsec if known else FIRST_BEAM_PIXELS
+    if pixel_arcsec is None or not pixel_arcsec > 0:
+        return FIRST_BEAM_PIXELS
+    return width / pixel_arcsec
 
 
 def beam_assumptions(
