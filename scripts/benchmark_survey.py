@@ -1,0 +1,274 @@
+"""Times --mode=survey on simulated mosaics and compares its catalog with the truth.
+
+  python scripts/benchmark_survey.py
+  python scripts/benchmark_survey.py --sizes=2048,8192,20000 --workers=0,2
+  python scripts/benchmark_survey.py --sizes=20000 --accelerator=gpu --output=survey.md
+  python scripts/benchmark_survey.py --sizes=8192 -- --model=model.keras
+
+Each run is a process of its own. The mosaics are those of scripts/make_mosaic.py and
+are kept in --cache. A run on a mosaic of --small pixels comes first and is taken for
+the start: imports, the model, the first compilation. Speeds are without it. Memory is
+that of the whole process tree: "private" is what no other process shares, "in all" has
+in addition the pages of the mosaic that are mapped, which the system may drop at any
+time.
+
+What comes after "--" is given to the command.
+"""
+
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+from absl import app, flags
+from astropy.table import Table
+from survey_truth import compare
+
+from claran.io.atomic import replace_file
+from claran.io.parallel import cores
+from claran.simulation.mosaic_plan import KINDS, MosaicPlan
+from claran.simulation.simulated_mosaic import truth_paths, write_mosaic
+
+FLAGS = flags.FLAGS
+
+FIRST_DEG2 = 10_575.0
+INTERVAL = 0.2  # Seconds between looks at the memory.
+
+
+def define_flags() -> None:
+    """Defines the flags; not at import, where claran's may have the same names."""
+    flags.DEFINE_list("sizes", ["2275", "8192"], "Sides of the mosaics, pixels.")
+    flags.DEFINE_list("workers", ["0"], "Values of --workers, each for all sizes.")
+    flags.DEFINE_integer(
+        "small", 300, "Side of the mosaic for the start.", lower_bound=1
+    )
+    flags.DEFINE_integer("seed", 1, "Seed of the mosaics.", lower_bound=0)
+    flags.DEFINE_enum("kind", "sky", KINDS, "Kind of the mosaics.")
+    flags.DEFINE_integer("rounds", 1, "Times that each is run; the fastest counts.")
+    flags.DEFINE_string("accelerator", "auto", "As in --mode=survey.")
+    flags.DEFINE_integer("tile_size", None, "As in --mode=survey; None is its default.")
+    flags.DEFINE_string("cache", "~/.cache/claran_mosaics", "Folder of the mosaics.")
+    flags.DEFINE_string("output", None, "Markdown file to write; printed in any case.")
+
+
+def main(arguments: list[str]) -> None:
+    """Runs all sizes and prints the tables."""
+    sizes = sorted(int(size) for size in FLAGS.sizes)
+    head = f"{platform.node()}, {cores()} cores, --accelerator={FLAGS.accelerator}"
+    parts = [f"# --mode=survey on simulated mosaics\n\n{head}\n"]
+    for workers in map(int, FLAGS.workers):
+        others = [f"--workers={workers}", *arguments[1:]]
+        start = min(time_run(FLAGS.small, others)["seconds"] for _ in rounds())
+        runs = []
+        for size in sizes:
+            tries = [time_run(size, others) for _ in rounds()]
+            runs.append(min(tries, key=lambda run: run["seconds"]))
+        parts.append(speeds(workers, start, runs))
+        parts += [part for run in runs for part in (stages(run), truth(run)) if part]
+    text = "\n".join(parts)
+    if FLAGS.output:
+        replace_file(Path(FLAGS.output), lambda path: path.write_text(text, "utf-8"))
+    say(text)
+
+
+def rounds() -> range:
+    """Returns a count of the rounds."""
+    return range(FLAGS.rounds)
+
+
+def mosaic(size: int) -> Path:
+    """Returns a mosaic of the cache; makes it if it is not there."""
+    folder = Path(FLAGS.cache).expanduser()
+    path = folder / f"{FLAGS.kind}_{size}_{FLAGS.seed}.fits"
+    if not all(one.exists() for one in (path, *truth_paths(path))):
+        say(f"making {path}")
+        plan = MosaicPlan(shape=(size, size), seed=FLAGS.seed, kind=FLAGS.kind)
+        write_mosaic(plan, path)
+    return path
+
+
+def time_run(size: int, others: list[str]) -> dict[str, Any]:
+    """Runs the command on a mosaic; returns seconds, memory and what it wrote."""
+    path = mosaic(size)
+    command = [sys.executable, "-m", "claran.main", "--mode=survey", f"--radio={path}"]
+    command += [f"--accelerator={FLAGS.accelerator}", *others]
+    if FLAGS.tile_size:
+        command.append(f"--tile_size={FLAGS.tile_size}")
+    with tempfile.TemporaryDirectory(prefix="benchmark_survey_") as name:
+        folder = Path(name) / "catalog"
+        output = Path(name) / "output.txt"
+        start = time.monotonic()
+        with output.open("wb") as file:
+            process = subprocess.Popen(
+                [*command, f"--output={folder}"], stdout=file, stderr=file
+            )
+            with Memory(process.pid) as memory:
+                status = process.wait()
+        seconds = time.monotonic() - start
+        if status:
+            raise SystemExit(
+                f"{' '.join(command)} failed ({status}):\n"
+                + output.read_text(errors="replace")[-3000:]
+            )
+        return {
+            "size": size, "deg2": deg2(size), "seconds": seconds,
+            "private": memory.private, "total": memory.total,
+            "cpu": memory.cpu, "path": path, "stages": read_stages(folder),
+            "sources": read_table(folder / "sources"),
+            "components": read_table(folder / "components"),
+        }  # fmt: skip
+
+
+def deg2(size: int) -> float:
+    """Returns the area of a mosaic."""
+    return MosaicPlan(shape=(size, size)).deg2
+
+
+def read_table(stem: Path) -> Table | None:
+    """Returns a table of the catalog, or None."""
+    path = stem.with_suffix(".fits")
+    return Table.read(path) if path.exists() else None
+
+
+def read_stages(folder: Path) -> dict[str, float]:
+    """Returns the seconds of each stage that the run reports, if it does."""
+    path = folder / "provenance.json"
+    if not path.exists():
+        return {}
+    found = json.loads(path.read_text())
+    return found.get("seconds") or found.get("stages") or {}
+
+
+class Memory:
+    """Context that looks at the memory of a process and its children; see the script.
+
+    Attributes:
+        private: Peak of the memory that is theirs alone, bytes.
+        total: Peak of all their pages, shared ones counted once, bytes.
+        cpu: Seconds of the CPU that were seen before they ended.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.private = self.total = 0
+        self._process = psutil.Process(pid)
+        self._seconds: dict[int, float] = {}
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> "Memory":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of the CPU that were seen before they ended."""
+        return sum(self._seconds.values())
+
+    def _watch(self) -> None:
+        while not self._done.wait(INTERVAL):
+            private = total = 0
+            for process in self._tree():
+                try:
+                    pages = process.memory_full_info()
+                    times = process.cpu_times()
+                except psutil.Error:  # It has ended.
+                    continue
+                private += pages.uss - min(pages.uss, mapped_alone(process.pid))
+                total += getattr(pages, "pss", pages.rss)
+                self._seconds[process.pid] = times.user + times.system
+            self.private = max(self.private, private)
+            self.total = max(self.total, total)
+
+    def _tree(self) -> list[psutil.Process]:
+        try:
+            return [self._process, *self._process.children(recursive=True)]
+        except psutil.Error:
+            return []
+
+
+def mapped_alone(pid: int) -> int:
+    """Returns the unshared bytes of files that a process maps and did not change."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    values = {line.split(":")[0]: line.split()[1] for line in lines[1:]}
+    return 1024 * int(values.get("Private_Clean", 0))
+
+
+def speeds(workers: int, start: float, runs: list[dict[str, Any]]) -> str:
+    """Returns the table of speeds for a number of workers."""
+    lines = [
+        f"## --workers={workers}", "", f"The start takes {start:.1f} s.", "",
+        "| side, px | deg2 | s | without the start: s/deg2 | deg2/s | Mpx/s | CPU s | "
+        "GB private | GB in all |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for run in runs:
+        net = max(run["seconds"] - start, 1e-3)
+        lines.append(
+            f"| {run['size']} | {run['deg2']:.2f} | {run['seconds']:.1f} | "
+            f"{net / run['deg2']:.3f} | {run['deg2'] / net:.2f} | "
+            f"{run['size'] ** 2 / net / 1e6:.1f} | {run['cpu']:.0f} | "
+            f"{run['private'] / 1e9:.2f} | {run['total'] / 1e9:.2f} |"
+        )
+    large = runs[-1]
+    hours = (large["seconds"] - start) / large["deg2"] * FIRST_DEG2 / 3600
+    lines += ["", f"All of FIRST ({FIRST_DEG2:,.0f} deg2) would take {hours:.2f} h."]
+    costs = [(run["seconds"] - start) / run["deg2"] for run in runs if run["deg2"] >= 1]
+    if len(costs) > 1:
+        flat = max(costs) / min(costs) - 1
+        lines.append(f"From 1 deg2 on the cost per deg2 differs by {flat:.0%}.")
+    return "\n".join([*lines, ""])
+
+
+def stages(run: dict[str, Any]) -> str:
+    """Returns the times of the stages of a run, or nothing."""
+    found = {
+        name: value
+        for name, value in run["stages"].items()
+        if isinstance(value, int | float) and math.isfinite(value)
+    }
+    if not found:
+        return ""
+    lines = [
+        f"Stages at {run['size']} px:",
+        "",
+        "| stage | s | share |",
+        "|---|---|---|",
+    ]
+    total = sum(found.values())
+    lines += [f"| {n} | {s:.2f} | {s / total:.0%} |" for n, s in found.items()]
+    return "\n".join([*lines, ""])
+
+
+def truth(run: dict[str, Any]) -> str:
+    """Returns the comparison with the truth, or nothing."""
+    if run["components"] is None or run["sources"] is None:
+        return ""
+    true = [Table.read(path) for path in truth_paths(run["path"])]
+    lines = compare(run["sources"], run["components"], *true)
+    return "\n".join([f"Catalog at {run['size']} px:", "", *lines, ""])
+
+
+def say(line: str) -> None:
+    """Prints a line of the result."""
+    print(line, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    define_flags()
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    app.run(main)

@@ -1,0 +1,211 @@
+"""Compares a catalog of --mode=survey with the truth of a simulated mosaic.
+
+  python scripts/survey_truth.py --catalog=DIR --mosaic=M.fits
+
+True components are peaks of the noise-free image. One counts as found if the component
+of the catalog lies within half a beam of it; nearest pairs first, each serves once. A
+component of the catalog counts as real if it lies within a beam of a true one, however
+faint, or in the box of a true source: extended emission has more Gaussians than peaks.
+"""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import app, flags
+from astropy.table import Table
+from scipy import spatial
+
+from claran.simulation.simulated_mosaic import truth_paths
+
+BEAM = 3.0  # Pixels of FIRST.
+SNR = (5.0, 6.0, 7.0, 10.0, 20.0, np.inf)
+BINS = tuple(itertools.pairwise(SNR))
+
+Columns = dict[str, np.ndarray]
+
+
+def compare(
+    sources: Table, components: Table, true_sources: Table, true_components: Table
+) -> list[str]:
+    """Returns the lines of the comparison.
+
+    Args:
+        sources: Table of sources of the catalog.
+        components: Its components.
+        true_sources: The true sources.
+        true_components: Their components.
+    """
+    tables = sources, components, true_sources, true_components
+    groups, found, parents, true = map(columns, tables)
+    to_true = match(places(true), places(found), BEAM / 2)
+    above = np.count_nonzero(true["snr"] >= SNR[0])
+    return [
+        f"{len(sources)} sources, {len(components)} components; in truth "
+        f"{len(true_sources)} and {len(true_components)}, {above} of them above "
+        f"{SNR[0]:g} sigma.",
+        f"- sources with a score of at least 0.5: {(groups['score'] >= 0.5).sum()}",
+        *completeness(to_true, true["snr"]),
+        *reliability(found, parents, true),
+        *accuracy(found, true, to_true),
+        *association(found, parents, true, to_true),
+    ]
+
+
+def columns(table: Table) -> Columns:
+    """Returns the columns of a table as plain arrays, without units and masks."""
+    found = {}
+    for name in table.colnames:
+        values: Any = table[name]
+        if hasattr(values, "filled"):
+            values = values.filled(np.nan if values.dtype.kind == "f" else None)
+        found[name] = np.asarray(values)
+    return found
+
+
+def places(table: Columns) -> np.ndarray:
+    """Returns x and y, (n, 2) pixel edges."""
+    return np.stack([table["x"], table["y"]], axis=1).astype(float)
+
+
+def match(true: np.ndarray, found: np.ndarray, radius: float) -> np.ndarray:
+    """Returns the index of what was found at each true place, (n,), or -1.
+
+    The nearest pairs come first, and each serves once.
+    """
+    matched = np.full(len(true), -1)
+    if not len(true) or not len(found):
+        return matched
+    near = spatial.KDTree(true).sparse_distance_matrix(
+        spatial.KDTree(found), radius, output_type="ndarray"
+    )
+    order = np.argsort(near["v"], kind="stable")
+    taken = np.zeros(len(found), bool)
+    for row, column in near[["i", "j"]][order]:
+        if matched[row] < 0 and not taken[column]:
+            matched[row], taken[column] = column, True
+    return matched
+
+
+def completeness(to_true: np.ndarray, ratio: np.ndarray) -> list[str]:
+    """Returns the completeness of components by their true signal-to-noise ratio."""
+    parts = []
+    for low, high in BINS:
+        among = (ratio >= low) & (ratio < high)
+        if among.any():
+            share = (to_true[among] >= 0).mean()
+            parts.append(f"{low:g}-{high:g}: {share:.3f} of {among.sum()}")
+    return ["- completeness by true S/N: " + "; ".join(parts)]
+
+
+def reliability(found: Columns, true_sources: Columns, true: Columns) -> list[str]:
+    """Returns the share of components that are real, in all and by S/N."""
+    if not len(found["x"]):
+        return []
+    real = np.zeros(len(found["x"]), bool)
+    if len(true["x"]):
+        distance, _ = spatial.KDTree(places(true)).query(places(found))
+        real = (distance < BEAM) | in_boxes(places(found), true_sources)
+    parts = []
+    for low, high in BINS:
+        among = (found["snr"] >= low) & (found["snr"] < high)
+        if among.any():
+            parts.append(f"{low:g}-{high:g}: {real[among].mean():.3f} of {among.sum()}")
+    total = f"{real.mean():.4f}, {(~real).sum()} false"
+    return [f"- reliability: {total}; by S/N: " + "; ".join(parts)]
+
+
+def in_boxes(points: np.ndarray, true_sources: Columns) -> np.ndarray:
+    """Returns which points lie within a beam of the box of a true source, (n,) bool."""
+    tree, inside = spatial.KDTree(points), np.zeros(len(points), bool)
+    names = ("x0", "y0", "x1", "y1")
+    for box in np.stack([true_sources[name] for name in names], axis=1):
+        low, high = box[:2] - BEAM, box[2:] + BEAM
+        near = tree.query_ball_point((low + high) / 2, np.linalg.norm(high - low) / 2)
+        within = (points[near] >= low) & (points[near] <= high)
+        inside[np.array(near, int)[within.all(axis=1)]] = True
+    return inside
+
+
+def accuracy(found: Columns, true: Columns, to_true: np.ndarray) -> list[str]:
+    """Returns ratios of fluxes and errors of single bright components."""
+    numbers = true["source"].astype(int)
+    single = np.bincount(numbers)[numbers] == 1
+    kept = (to_true >= 0) & single & (true["snr"] >= 10)
+    if not kept.any():
+        return []
+    one = {name: values[kept] for name, values in true.items()}
+    other = {name: values[to_true[kept]] for name, values in found.items()}
+    shift = places(other) - places(one)
+    lines = [
+        f"- {kept.sum()} single components above 10 sigma: position rms "
+        f"{np.sqrt((shift**2).mean(axis=0)).max():.3f} px"
+    ]
+    for name in ("flux", "peak_flux"):
+        ratio = other[name] / one[name]
+        line = (
+            f"{name} / true: median {np.median(ratio):.4f}, scatter {spread(ratio):.3f}"
+        )
+        if f"e_{name}" in other:
+            pull = (other[name] - one[name]) / other[f"e_{name}"]
+            line += f", (found - true) / error has a width of {spread(pull):.2f}"
+        lines.append(f"- {line}")
+    return lines
+
+
+def spread(values: Any) -> float:
+    """Returns 1.4826 times the median absolute deviation."""
+    values = np.asarray(values, float)
+    return float(1.4826 * np.nanmedian(np.abs(values - np.nanmedian(values))))
+
+
+def association(
+    found: Columns, true_sources: Columns, true: Columns, to_true: np.ndarray
+) -> list[str]:
+    """Returns how many true sources have exactly their own components.
+
+    Only components in islands of true sources count. One is right if all that were
+    found belong to one source of the catalog, which has none of another true source.
+    """
+    owners = found["source"].astype(str)
+    kept = (to_true >= 0) & (true["island"] >= 0)
+    belongs: dict[int, set[str]] = {}
+    holds: dict[str, set[int]] = {}
+    for source, index in zip(true["source"][kept], to_true[kept], strict=True):
+        owner = str(owners[index]).strip()
+        belongs.setdefault(int(source), set()).add(owner)
+        if owner:
+            holds.setdefault(owner, set()).add(int(source))
+    lines = []
+    islands = dict(
+        zip(true_sources["source"], true_sources["n_components"], strict=True)
+    )
+    for words, wanted in ("one island", (1, 1)), ("several islands", (2, np.inf)):
+        chosen = [n for n in belongs if wanted[0] <= islands[n] <= wanted[1]]
+        right = sum(
+            len(belongs[n]) == 1 and all(holds.get(one) == {n} for one in belongs[n])
+            for n in chosen
+        )
+        if chosen:
+            share = right / len(chosen)
+            lines.append(
+                f"- sources of {words} put together: {share:.3f} of {len(chosen)}"
+            )
+    return lines
+
+
+def main(_: list[str]) -> None:
+    """Prints the comparison."""
+    folder = Path(FLAGS.catalog)
+    tables = [Table.read(folder / f"{n}.fits") for n in ("sources", "components")]
+    mosaic = Path(FLAGS.mosaic)
+    tables += [Table.read(path) for path in truth_paths(mosaic)]
+    print("\n".join(compare(*tables)))  # noqa: T201
+
+
+if __name__ == "__main__":
+    flags.DEFINE_string("catalog", None, "Output folder of the run.", required=True)
+    flags.DEFINE_string("mosaic", None, "The mosaic.", required=True)
+    FLAGS = flags.FLAGS
+    app.run(main)

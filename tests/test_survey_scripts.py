@@ -1,0 +1,131 @@
+"""The scripts that measure and kill --mode=survey, on catalogs and commands of ours."""
+
+import importlib
+import signal
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from claran.simulation.simulated_mosaic import simulate_mosaic
+
+SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
+
+
+@pytest.fixture(scope="module")
+def sky():
+    return simulate_mosaic((1100, 1300), seed=1)
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Returns a function that imports a script."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    return importlib.import_module
+
+
+def perfect(sky):
+    """Returns a catalog of all true components, each with its own source."""
+    components = sky.components.copy()
+    components["name"] = [f"C{n}" for n in components["component"]]
+    components["source"] = [f"S{n}" for n in components["source"]]
+    components["e_flux"] = 0.1 * np.asarray(components["flux"])
+    sources = sky.sources.copy()
+    sources["score"] = 0.9
+    return sources, components
+
+
+def test_a_perfect_catalog_is_complete_and_reliable(script, sky):
+    compare = script("survey_truth").compare
+    text = "\n".join(compare(*perfect(sky), sky.sources, sky.components))
+    assert text.count(": 1.000 of") >= 7
+    assert "reliability: 1.0000, 0 false" in text
+    assert "flux / true: median 1.0000, scatter 0.000" in text
+    assert "put together: 1.000" in text
+
+
+def test_faults_of_a_catalog_show(script, sky):
+    compare = script("survey_truth").compare
+    sources, components = perfect(sky)
+    components["flux"] *= 1.1
+    components.replace_column("source", ["one for all"] * len(components))
+    components["x"][:5] = 5000.0  # Nothing is there.
+    lines = compare(sources, components, sky.sources, sky.components)
+    text = "\n".join(lines)
+    assert "5 false" in text
+    assert "flux / true: median 1.1000" in text
+    assert "sources of one island put together: 0.000" in text
+
+
+def test_an_empty_catalog_can_be_compared(script, sky):
+    sources, components = (table[:0] for table in perfect(sky))
+    text = "\n".join(
+        script("survey_truth").compare(sources, components, sky.sources, sky.components)
+    )
+    assert "0 sources, 0 components" in text and ": 0.000 of" in text
+
+
+def test_nearest_pairs_match_first(script):
+    match = script("survey_truth").match
+    true = np.array([[0.0, 0.0], [1.0, 0.0], [9.0, 9.0]])
+    found = np.array([[0.9, 0.0], [20.0, 0.0], [0.4, 0.0]])
+    assert match(true, found, 1.5).tolist() == [2, 0, -1]
+
+
+PROGRAM = """
+    import pathlib, subprocess, sys, time
+
+    folder = pathlib.Path(sys.argv[-1].removeprefix("--output="))
+    folder.mkdir(exist_ok=True)
+    child = None
+    if "orphan" in sys.argv:
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    for number in range(8):
+        file = folder / str(number)
+        if "sloppy" in sys.argv and file.exists():
+            file.write_text("made twice")
+        elif not file.exists():
+            file.write_text(str(number))
+        time.sleep(0.1)
+    if child:
+        child.kill()
+"""
+
+
+@pytest.mark.parametrize(
+    "word, fault",
+    [("good", None), ("sloppy", "differs"), ("orphan", "survived")],
+)
+def test_kill_script_finds(script, monkeypatch, tmp_path, word, fault):
+    kill = script("kill_survey")
+    program = tmp_path / "program.py"
+    program.write_text(textwrap.dedent(PROGRAM))
+    command = [sys.executable, str(program), word]
+    monkeypatch.setattr(kill, "GRACE", 0.5)
+    kill.run(command, tmp_path / "alone")
+    expected = kill.hashes(tmp_path / "alone")
+    folder = tmp_path / "trial"
+    faults = kill.trial(0, command, folder, [("KILL", 0.6)])
+    faults += kill.differences(expected, kill.hashes(folder))
+    assert len(expected) == 8
+    assert fault in "; ".join(faults) if fault else faults == []
+
+
+def test_status_of_a_killed_run(script, tmp_path):
+    kill = script("kill_survey")
+    command = [sys.executable, "-c", "import time; time.sleep(30)"]
+    status, left = kill.run(command, tmp_path / "run", 0.3, "TERM")
+    assert (status, left) == (-signal.SIGTERM, [])
+
+
+def test_memory_of_a_process_and_its_child(script):
+    benchmark = script("benchmark_survey")
+    code = "b = bytearray(200_000_000); import time; time.sleep(1)"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}])"
+    process = benchmark.subprocess.Popen([sys.executable, "-c", parent])
+    with benchmark.Memory(process.pid) as memory:
+        process.wait()
+    assert 0.2e9 < memory.private < 0.3e9
+    assert memory.private <= 1.05 * memory.total
