@@ -45,7 +45,7 @@ INTERVAL = 0.2  # Seconds between looks at the memory.
 
 def define_flags() -> None:
     """Defines the flags; not at import, where claran's may have the same names."""
-    flags.DEFINE_list("sizes", ["2275", "8192"], "Sides of the mosaics, pixels.")
+    flags.DEFINE_list("sizes", ["2000", "8192"], "Sides of the mosaics, pixels.")
     flags.DEFINE_list("workers", ["0"], "Values of --workers, each for all sizes.")
     flags.DEFINE_integer(
         "small", 300, "Side of the mosaic for the start.", lower_bound=1

@@ -192,7 +192,8 @@ class NoiseLevel:
         share = (y / TILE - np.floor(y / TILE)).astype(np.float32)[:, None]
         smooth = nodes[index] * (1 - share)
         smooth += nodes[index + 1] * share
-        smooth *= np.float32(self.survey.noise_scatter)
+        # Between independent nodes the scatter is two thirds of theirs.
+        smooth *= np.float32(1.5 * self.survey.noise_scatter)
         np.exp(smooth, out=smooth)
         smooth *= np.float32(self.survey.noise_jy)
         return smooth
