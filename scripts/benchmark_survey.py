@@ -15,6 +15,7 @@ time.
 What comes after "--" is given to the command.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -32,6 +33,7 @@ from absl import app, flags
 from astropy.table import Table
 from survey_truth import compare
 
+from claran import simulation
 from claran.io.atomic import replace_file
 from claran.io.parallel import cores
 from claran.simulation.mosaic_plan import KINDS, MosaicPlan
@@ -86,8 +88,12 @@ def rounds() -> range:
 
 def mosaic(size: int) -> Path:
     """Returns a mosaic of the cache; makes it if it is not there."""
-    folder = Path(FLAGS.cache).expanduser()
-    path = folder / f"{FLAGS.kind}_{size}_{FLAGS.seed}.fits"
+    # Of the simulator as it is now.
+    code = hashlib.sha256()
+    for module in sorted(Path(simulation.__path__[0]).glob("*.py")):
+        code.update(module.read_bytes())
+    name = f"{FLAGS.kind}_{size}_{FLAGS.seed}_{code.hexdigest()[:8]}.fits"
+    path = Path(FLAGS.cache).expanduser() / name
     if not all(one.exists() for one in (path, *truth_paths(path))):
         say(f"making {path}")
         plan = MosaicPlan(shape=(size, size), seed=FLAGS.seed, kind=FLAGS.kind)
