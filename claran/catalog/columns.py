@@ -240,7 +240,7 @@ def define_column(name: str, kind: Kind) -> ColumnDefinition | None:
 
 
 def finish_table(
-    rows: Mapping[str, np.ndarray],
+    rows: Mapping[str, np.ndarray | Sequence[Any]],
     kind: Kind,
     meta: Mapping[str, Any] = types.MappingProxyType({}),
 ) -> QTable:
@@ -287,7 +287,7 @@ def describe(values: Any, column: ColumnDefinition | None) -> None:
         values.info.format = column.digits
 
 
-def _in_order(rows: Mapping[str, np.ndarray], kind: Kind) -> list[ColumnDefinition]:
+def _in_order(rows: Mapping[str, Any], kind: Kind) -> list[ColumnDefinition]:
     """Returns the definitions of the columns that are there, in the table's order."""
     known = {name: define_column(name, kind) for name in rows}
     if unknown := [name for name, column in known.items() if column is None]:

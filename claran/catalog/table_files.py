@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy import units
 from astropy.io import fits
-from astropy.table import QTable, Table
+from astropy.table import Table
 from astropy.table.meta import get_yaml_from_table
 
 from claran.catalog.votables import votable_header
@@ -23,7 +22,7 @@ ROWS = 20_000  # At a time: as text, a million rows take 3 GB.
 KEYWORD = re.compile(r"[A-Z0-9_-]{1,8}")
 
 
-def write_ecsv(table: QTable, path: Path) -> None:
+def write_ecsv(table: Table, path: Path) -> None:
     """Writes an ECSV file, some rows at a time.
 
     Args:
@@ -42,19 +41,20 @@ def write_ecsv(table: QTable, path: Path) -> None:
             file.write(text.read())
 
 
-def write_fits(table: QTable, path: Path) -> None:
+def write_fits(table: Table, path: Path) -> None:
     """Writes a FITS table, with UCDs as TUCD and descriptions as TCOMM.
 
     Nested metadata are written as JSON.
 
     Args:
-        table: A table without mixins: with `ra` and `dec`, not `center`.
+        table: A table of plain columns: with `ra` and `dec`, not `center`.
         path: The file.
     """
     plain = Table({name: _for_fits(table[name]) for name in table.colnames})
     hdu = fits.table_to_hdu(plain)
     for number, name in enumerate(table.colnames, start=1):
-        about: Any = table[name].info
+        column: Any = table[name]
+        about = column.info
         if about.unit is not None:
             hdu.header[f"TUNIT{number}"] = about.unit.to_string("fits")
         if ucd := (about.meta or {}).get("ucd"):
@@ -69,8 +69,6 @@ def write_fits(table: QTable, path: Path) -> None:
 
 def _for_fits(column: Any) -> Any:
     """Returns a column of what FITS can hold, without what it says of itself."""
-    if isinstance(column, units.Quantity):
-        return column.value
     kind = getattr(column, "dtype", np.dtype(float)).kind
     if kind == "U":
         texts = [to_ascii(str(one)) for one in np.ma.getdata(column)]
@@ -105,7 +103,7 @@ def require_parquet(path: Path) -> None:
         )
 
 
-def write_parquet(table: QTable, path: Path) -> None:
+def write_parquet(table: Table, path: Path) -> None:
     """Writes a Parquet file that Astropy, pandas and TOPCAT read.
 
     Units, UCDs and metadata are kept twice: as Astropy has them, and as a VOTable
@@ -118,22 +116,22 @@ def write_parquet(table: QTable, path: Path) -> None:
     import pyarrow as pa  # noqa: PLC0415 - optional, large
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    plain: Any = Table(table, copy=False)
     about = {
-        "table_meta_yaml": "\n".join(get_yaml_from_table(plain)),
+        "table_meta_yaml": "\n".join(get_yaml_from_table(table)),
         "IVOA.VOTable-Parquet.version": "1.0",
         "IVOA.VOTable-Parquet.content": votable_header(table),
     }
     # For Astropy, which makes texts of one length.
-    for name in plain.colnames:
-        if plain[name].dtype.kind == "U":
-            about[f"table::len::{name}"] = str(plain[name].dtype.itemsize // 4)
-    empty = [_arrow(plain[name][:0]) for name in plain.colnames]
-    schema = pa.table(empty, names=plain.colnames).schema.with_metadata(about)
+    columns: dict[str, Any] = dict(table.columns)
+    for name, column in columns.items():
+        if column.dtype.kind == "U":
+            about[f"table::len::{name}"] = str(column.dtype.itemsize // 4)
+    empty = [_arrow(column[:0]) for column in columns.values()]
+    schema = pa.table(empty, names=table.colnames).schema.with_metadata(about)
     with pq.ParquetWriter(path, schema) as writer:
-        for start in range(0, len(plain), 5 * ROWS):
-            part = plain[start : start + 5 * ROWS]
-            arrays = [_arrow(part[name]) for name in part.colnames]
+        for start in range(0, len(table), 5 * ROWS):
+            part = slice(start, start + 5 * ROWS)
+            arrays = [_arrow(column[part]) for column in columns.values()]
             writer.write_table(pa.table(arrays, schema=schema))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from astropy import units
 from astropy.coordinates import ICRS, SkyCoord
-from astropy.table import QTable
+from astropy.table import QTable, Table
 from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales
 from jaxtyping import Float
@@ -191,7 +191,7 @@ def format_table(table: QTable) -> str:
     return "\n".join(shown.pformat(max_lines=-1, max_width=-1))
 
 
-def write_table(table: QTable, path: str | os.PathLike) -> None:
+def write_table(table: Table, path: str | os.PathLike) -> None:
     """Writes a table in the format of the file's ending.
 
     An existing file is replaced only when the new one is complete. Written twice, a
@@ -211,12 +211,13 @@ def write_table(table: QTable, path: str | os.PathLike) -> None:
         OSError: The file cannot be written.
     """
     path, astropy_format = Path(path), table_format(path)
-    if astropy_format != "ascii.ecsv" and "center" in table.colnames:
-        table = _with_degrees(table)
+    if astropy_format != "ascii.ecsv":
+        table = _with_degrees(table) if "center" in table.colnames else table
+        table = Table(table, copy=False)  # Values with units are plain columns.
     replace_file(path, functools.partial(WRITERS[astropy_format], table))
 
 
-def _write_csv(table: QTable, path: Path) -> None:
+def _write_csv(table: Table, path: Path) -> None:
     # Spaces may be in the names of files.
     _with_plain_text(table).write(
         path, format="ascii.csv", overwrite=True, strip_whitespace=False
@@ -260,7 +261,7 @@ def plain_cell(cell: str) -> str:
     return cell[1:] if QUOTED.match(cell) else cell
 
 
-def _with_plain_text(table: QTable) -> QTable:
+def _with_plain_text(table: Table) -> Table:
     """Returns a table whose texts are no formulas, as OWASP advises for CSV."""
     table = table.copy()
     for name in table.colnames:
@@ -271,7 +272,7 @@ def _with_plain_text(table: QTable) -> QTable:
     return table
 
 
-def _with_degrees(table: QTable) -> QTable:
+def _with_degrees(table: Table) -> Table:
     table = table.copy()
     place = table.colnames.index("center")
     center: Any = table["center"]

@@ -3,14 +3,14 @@
 import base64
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy import units
 from astropy.io.votable import tree
-from astropy.table import QTable
+from astropy.table import Table
 
 from claran.io.paths import ESCAPED, readable
 
@@ -27,13 +27,13 @@ POSITION = ("ra", "dec", "e_ra", "e_dec")
 ROWS = 57 * 350  # At a time. A line of base64 has 57 bytes: all but the last are full.
 
 
-def write_votable(table: QTable, path: Path) -> None:
+def write_votable(table: Table, path: Path) -> None:
     """Writes a VOTable with BINARY2 data.
 
     Astropy takes 200 s to write a million sources, as it packs cell by cell.
 
     Args:
-        table: A table without mixins: with `ra` and `dec`, not `center`.
+        table: A table of plain columns: with `ra` and `dec`, not `center`.
         path: The file.
     """
     start, end = votable_header(table).split("</TABLE>")
@@ -45,7 +45,7 @@ def write_votable(table: QTable, path: Path) -> None:
         file.write("     </STREAM>\n    </BINARY2>\n   </DATA>\n  </TABLE>" + end)
 
 
-def votable_header(table: QTable) -> str:
+def votable_header(table: Table) -> str:
     """Returns a VOTable without its rows.
 
     Metadata become INFO, nested ones as JSON, and a description to read.
@@ -60,7 +60,8 @@ def votable_header(table: QTable) -> str:
     element: Any = tree.TableElement(file, name="catalog")
     resource.tables.append(element)
     resource.infos.extend(
-        tree.Info(name=name, value=value) for name, value in about.items()
+        tree.Info(ID=_identifier(name), name=name, value=value)
+        for name, value in about.items()
     )
     if about:
         text = "; ".join(f"{name} = {value}" for name, value in about.items())
@@ -81,6 +82,15 @@ def _as_text(value: Any) -> str:
     return readable(str(value))
 
 
+def _identifier(name: str) -> str:
+    """Returns a name as an identifier of XML.
+
+    >>> _identifier("e_flux"), _identifier("2nd flux")
+    ('e_flux', '_2nd_flux')
+    """
+    return re.sub(r"^(?=\d)|[^A-Za-z0-9_]", "_", name)
+
+
 def _field(file: tree.VOTableFile, column: Any, name: str) -> Any:
     about = column.info
     kind, size = _type(column)[:2]
@@ -90,7 +100,7 @@ def _field(file: tree.VOTableFile, column: Any, name: str) -> Any:
         "precision": _precision(about.format),
     }  # fmt: skip
     given = {key: value for key, value in attributes.items() if value}
-    field = tree.Field(file, name=name, datatype=kind, **given)
+    field = tree.Field(file, ID=_identifier(name), name=name, datatype=kind, **given)
     field.description = about.description
     return field
 
@@ -135,14 +145,16 @@ def _type(column: Any) -> tuple[str, str | None, Any]:
 
 
 def _text_type(column: Any, values: np.dtype) -> tuple[str, str, Any]:
-    size = max(values.itemsize // (4 if values.kind == "U" else 1), 1)
+    size = max(
+        values.itemsize // (4 if values.kind == "U" else 1), 2
+    )  # 1 is deprecated.
     if all(str(one).isascii() for one in column):
         return "char", str(size), f"S{size}"
-    bytes_ = max(len(str(one).encode("utf-16-be", ESCAPED)) for one in column)
+    bytes_ = max(4, *(len(str(one).encode("utf-16-be", ESCAPED)) for one in column))
     return "unicodeChar", str(bytes_ // 2), f"S{bytes_}"
 
 
-def _packed(table: QTable) -> Iterator[bytes]:
+def _packed(table: Table) -> Iterator[bytes]:
     """Yields the bytes of the rows: for each, bits of the nulls, then the cells."""
     types = [_type(table[name]) for name in table.colnames]
     layout = [("nulls", "u1", ((len(types) + 7) // 8,))]
@@ -161,8 +173,6 @@ def _packed(table: QTable) -> Iterator[bytes]:
 
 def _cells(column: Any, kind: str) -> np.ndarray:
     """Returns values as BINARY2 has them."""
-    if isinstance(column, units.Quantity):
-        return column.value
     values = np.ma.getdata(column)
     if kind == "boolean":
         return np.where(values, b"T", b"F")

@@ -137,8 +137,8 @@ _define("old_model", Path(), None,
     convert="A .keras file of an older claran, instead of --tf_checkpoint.")
 _define("output", Path(), None,
     demo="Output folder. Default: demo.",
-    predict="Table, a file ending in .ecsv, .csv, .fits, .vot or .xml; or a folder, "
-        "for DIR/predictions.ecsv. Default: predictions.ecsv.",
+    predict="Table, a file ending in .ecsv, .csv, .fits, .vot, .xml or .parquet; or a "
+        "folder, for DIR/predictions.ecsv. Default: predictions.ecsv.",
     convert="Model, a file ending in .keras. Default: model.keras.",
     simulate="Output folder. Default: fields.",
     preview="Output folder. Default: preview.",

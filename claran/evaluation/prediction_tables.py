@@ -14,6 +14,7 @@ from xml.parsers import expat
 import numpy as np
 from astropy.io import votable
 from astropy.table import Table
+from astropy.table.meta import get_header_from_yaml
 
 from claran.catalog.tables import plain_cell, table_format
 from claran.detection.detections import ALTERNATIVE
@@ -192,9 +193,21 @@ def _refuse_entity(name: str, *_: Any) -> None:
     raise ValueError(f"it defines the entity {name}; write the text itself")
 
 
+def _read_parquet(content: bytes) -> Table:
+    import pyarrow as pa  # noqa: PLC0415 - optional, large
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    found = pq.read_table(pa.BufferReader(content))
+    about = (found.schema.metadata or {}).get(b"table_meta_yaml", b"")
+    header = get_header_from_yaml(about.decode().splitlines()) if about else {}
+    columns = {name: found[name].to_numpy() for name in found.column_names}
+    return Table(columns, meta=header.get("meta"))
+
+
 READERS = {
     "ascii.csv": _read_csv,
     "ascii.ecsv": _read_ecsv,
     "fits": _read_fits,
+    "parquet": _read_parquet,
     "votable": _read_votable,
 }

@@ -1,4 +1,5 @@
 import contextlib
+import importlib.util
 import io
 import json
 import urllib.request
@@ -23,6 +24,12 @@ from claran.evaluation.prediction_files import (
 from claran.labels import RGZ_CLASSES
 
 CLASSES = ("1_1", "2_3")
+PARQUET = pytest.param(
+    ".parquet",
+    marks=pytest.mark.skipif(
+        importlib.util.find_spec("pyarrow") is None, reason="pyarrow is not installed"
+    ),
+)
 
 
 @pytest.fixture
@@ -51,7 +58,7 @@ def assert_equal(ours, expected):
 
 
 @pytest.mark.parametrize("sky", [False, True], ids=["pixels", "sky"])
-@pytest.mark.parametrize("ending", [".ecsv", ".csv", ".fits", ".vot"])
+@pytest.mark.parametrize("ending", [".ecsv", ".csv", ".fits", ".vot", PARQUET])
 def test_a_table_comes_back_as_it_was(labelled, tmp_path, ending, sky):
     fields, found = labelled
     table = to_table(fields, found, CLASSES)
@@ -65,7 +72,7 @@ def test_a_table_comes_back_as_it_was(labelled, tmp_path, ending, sky):
     assert result.unknown == 0
 
 
-@pytest.mark.parametrize("ending", [".ecsv", ".fits", ".vot"])
+@pytest.mark.parametrize("ending", [".ecsv", ".fits", ".vot", PARQUET])
 @pytest.mark.parametrize("names", [RGZ_CLASSES, ("FR-I", "FR-II"), ("\u00e9 x", "a;b")])
 def test_what_a_table_says_of_its_detector_comes_back(tmp_path, ending, names):
     for length in range(1, 70, 4):  # Lines of a VOTable may break anywhere.
@@ -174,7 +181,7 @@ def test_what_cannot_be_read_is_named(labelled, tmp_path, name, content, message
         read_predictions(path, labelled[0], CLASSES)
 
 
-@pytest.mark.parametrize("ending", [".csv", ".ecsv", ".fits", ".vot"])
+@pytest.mark.parametrize("ending", [".csv", ".ecsv", ".fits", ".vot", PARQUET])
 def test_names_that_a_spreadsheet_would_run_come_back(tmp_path, labelled, ending):
     names = ("=HYPERLINK(1)", "'=a", "-1", "@x", "001", "+", "a, b", "'90s", "1e5")
     fields = [labelled[0][0].replace(name=name) for name in names]
