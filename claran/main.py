@@ -27,6 +27,7 @@ from claran.errors import AcceleratorError
 
 RESUMED = {
     "predict": "its partial results",
+    "survey": "its partial results",
     "eval": "its partial results",
     "train": "the last checkpoint",
 }

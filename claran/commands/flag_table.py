@@ -90,14 +90,17 @@ def _define(name: str, parser: Any, default: Any, **meanings: str) -> None:
 
 
 EVERY = "_".join(MODES)
-NETWORK = "demo_predict_eval_train"
+NETWORK = "demo_predict_survey_eval_train"
 
 # fmt: off
 _define("mode", Choice(tuple(MODES)), None, **{EVERY: "What to do."})
 _define("radio", Paths(), None,
     demo="Radio FITS file; default: a simulated field that comes with claran.",
     predict="Radio FITS files: a file, a folder, a pattern such as 'fields/*.fits', "
-        "several of these with commas, or @list.txt with one on each line.")
+        "several of these with commas, or @list.txt with one on each line.",
+    survey="Mosaics: FITS files of any size (.fits, .fits.gz, .fits.fz), a folder, a "
+        "pattern such as 'mosaics/*.fits', several of these with commas, or "
+        "@list.txt with one on each line.")
 _define("ir", Paths(), None,
     demo="Infrared picture (PNG) or FITS image of the same field.",
     predict="Infrared pictures (PNG) or FITS images, files as for --radio: one for "
@@ -124,6 +127,8 @@ _define("manual_dir", Path(), None,
 _define("model", Path(), "claran_first",
     demo_predict="Detector: a preset (claran_first, claran_v0.1), or the path of a "
         ".keras file.",
+    survey="Detector that counts islands: the preset claran_first, or the path of a "
+        ".keras file.",
     eval="Detector to evaluate: a preset (claran_first, claran_v0.1), the path of a "
         ".keras file, or classical, a finder without a network.",
     train="Network to train: a preset (claran_first, claran_v0.1), or the path of a "
@@ -139,6 +144,7 @@ _define("output", Path(), None,
     demo="Output folder. Default: demo.",
     predict="Table, a file ending in .ecsv, .csv, .fits, .vot, .xml or .parquet; or a "
         "folder, for DIR/predictions.ecsv. Default: predictions.ecsv.",
+    survey="Output folder. Default: survey.",
     convert="Model, a file ending in .keras. Default: model.keras.",
     simulate="Output folder. Default: fields.",
     preview="Output folder. Default: preview.",
@@ -154,16 +160,17 @@ _define("class_names", Names(), None,
     eval=f"{FIELDS_CLASSES} For --predictions and --model=classical, as a network has "
         "its own.")
 _define("survey", Path(), None,
-    demo_predict_preview_eval_train=f"{SURVEY}It is used if the header lacks them. "
-        "Without it FIRST's beam is assumed, with a note in the output and in the "
-        "metadata of the table.",
+    demo_predict_survey_preview_eval_train=f"{SURVEY}It is used if the header lacks "
+        "them. Without it FIRST's beam is assumed, with a note in the output and in "
+        "the metadata of the table.",
     simulate=f"{SURVEY}This one is simulated. Default: FIRST.")
 _define("beam", Number(above=0), None,
-    demo_predict_preview_eval_train="Full width at half maximum of the radio beam, "
-        "arcsec, to replace the headers'.")
+    demo_predict_survey_preview_eval_train="Full width at half maximum of the radio "
+        "beam, arcsec, to replace the headers'.")
 _define("score_threshold", Number(0.0, 1.0), None,
     demo="Only detections with a higher score. Default: 0.5, or 0.8 for networks that "
         "do not count islands, such as claran_v0.1.",
+    survey="Only sources with a higher score. Default: 0.5.",
     predict="Only detections with a higher score. Default: 0.5, or 0.8 for networks "
         "that do not count islands, such as claran_v0.1; with --all_hypotheses 0.01 "
         "or 0.05.",
@@ -180,8 +187,8 @@ _define("rpn_nms_threshold", Number(0.0, 1.0), None,
     **{NETWORK: "The same for proposals. Default: the model's own, 0.7. The "
         "original's demo: 0.5."})
 _define("batch_size", Integer(1), None,
-    demo_predict_eval="Fields in a call of the network, on GPUs and TPUs. Default: "
-        "depends on their size. On a CPU it has no effect.",
+    demo_predict_survey_eval="Fields in a call of the network, on GPUs and TPUs. "
+        "Default: depends on their size. On a CPU it has no effect.",
     train="Fields in a batch. Default: the recipe's.")
 _define("ignore_unlabelled", Boolean(), False,
     eval="Detections that overlap no labelled source are no false alarms; for fields "
@@ -227,14 +234,27 @@ _define("seed", Integer(0, LARGEST_SEED), 0,
     eval="Seed of the bootstrap, and of simulated fields.")
 _define("workers", Integer(0, 1000), None,
     prepare_eval=f"Number of processes that make or read fields; {WORKERS}",
-    train=f"Number of processes that make batches; {WORKERS}")
+    train=f"Number of processes that make batches; {WORKERS}",
+    survey="Processes of a local Dask cluster; 0: threads of this process, one per "
+        "core. Default: 0.")
+_define("scheduler", Text(), None,
+    survey="Address of a running Dask scheduler, such as tcp://10.0.0.1:8786, instead "
+        "of --workers. Its workers need claran and the same files.")
+_define("tile_size", Integer(64, 16384), 2048,
+    survey="Side of the tiles that mosaics are worked through in, pixels. Smaller "
+        "ones need less memory. The catalog does not depend on it.")
+_define("acronym", Text(), "CLARAN",
+    survey="Acronym of the catalog, with which the names of sources begin, as in "
+        "CLARAN J123456.7+123456.")
+_define("write_maps", Boolean(), False,
+    survey="Also write the background and the noise of each mosaic as FITS images.")
 _define("beam_options", flags.ListParser(), None,
     prepare="Options of Apache Beam, to make simulated fields with it, such as "
         "--runner=DirectRunner.")
 _define("accelerator", Choice(ACCELERATORS), "auto",
     **{NETWORK: "Device for the computations."})
 _define("device_index", Integer(0), 0,
-    demo_predict_eval="Number of the accelerator, from 0.",
+    demo_predict_survey_eval="Number of the accelerator, from 0.",
     train="Number of the accelerator, from 0; the training then uses only this one.")
 _define("debug", Boolean(), False,
     **{EVERY: "Show where in the code an error was raised."})

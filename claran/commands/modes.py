@@ -5,6 +5,7 @@ __all__ = ["ABOUT", "MODES"]
 MODES = {
     "demo": "predict",
     "predict": "predict",
+    "survey": "survey_mode",
     "convert": "convert",
     "simulate": "making_data",
     "prepare": "making_data",
@@ -36,6 +37,23 @@ every detection that --mode=eval takes, also other readings of the same emission
 Partial results are kept in OUTPUT.unfinished until the table is written. After an
 interruption the same command resumes from them, unless a file or a setting has
 changed.""",
+    "survey": r"""Makes a catalog of the radio sources in mosaics of any size.
+
+One mosaic or many, which may overlap; their sources are measured, put together of
+their components, classified, and each is listed once:
+  python -m claran.main --mode=survey --radio='mosaics/*.fits' --output=DIR
+  python -m claran.main --mode=survey --radio=mosaic.fits --survey=vlass \
+      --acronym=VLASS1QLCIR --workers=8 --output=DIR
+
+DIR then has the tables sources and components (.ecsv, .fits, .vot, .parquet), a
+ReadMe that describes their columns, regions for DS9 (.reg) and for CASA and CARTA
+(.crtf), the area that was searched (coverage.fits, a MOC), an overview picture, and
+provenance.json with versions and settings. The tables do not depend on --tile_size,
+--workers or the order of the mosaics.
+
+Partial results are kept in DIR/unfinished until the catalog is written. After an
+interruption the same command resumes from them, unless a mosaic or a setting has
+changed. Several workers and --scheduler need Dask: pip install "claran[survey]".""",
     "convert": r"""Makes a model of a checkpoint of the original or of an old model.
 
 A checkpoint of the original ClaRAN:

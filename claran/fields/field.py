@@ -30,7 +30,7 @@ from claran.sky.signal_to_noise import (
     one_window_start,
     raw_ratio,
 )
-from claran.sky.surveys import FIRST, Survey, beam_assumptions, beam_in_pixels
+from claran.sky.surveys import Survey, beam_assumptions, beam_in_pixels
 
 __all__ = ["Field"]
 

@@ -1,0 +1,134 @@
+"""The tables of a survey: the sources and components of all mosaics, each once."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from astropy.table import QTable
+from jaxtyping import Int
+
+from claran.catalog.columns import COLUMNS, Kind, finish_table
+from claran.catalog.iau_names import iau_names
+from claran.survey.mosaic_search import MosaicSearch
+from claran.survey.overlaps import Kept
+
+__all__ = ["make_tables"]
+
+PIXEL_EDGES = ("x0", "y0", "x1", "y1")
+
+
+def make_tables(
+    searches: Mapping[str, MosaicSearch],
+    kept: Sequence[Kept],
+    acronym: str,
+    meta: Mapping[str, Any],
+) -> tuple[QTable, QTable]:
+    """Returns the tables of sources and of components, by right ascension.
+
+    Args:
+        searches: What was found in each mosaic, by its name.
+        kept: Which rows of each are kept.
+        acronym: With which the names of sources begin.
+        meta: Metadata of both tables.
+    """
+    sources = _gather(searches, [one.sources for one in kept], "sources")
+    components = _gather(searches, [one.components for one in kept], "components")
+    order, place = _by_position(sources)
+    sources = {name: column[order] for name, column in sources.items()}
+    sources["name"] = _names(sources, acronym)
+    # Rows of sources, first by mosaic and then in the order of the table.
+    owner = _owners(searches, kept, place)
+    order, _ = _by_position(components)
+    components = {name: column[order] for name, column in components.items()}
+    owner = owner[order]
+    components["name"] = _names(components, f"{acronym}-C")
+    components["source"] = np.append(sources["name"], "")[owner]
+    sources["components"] = _lists(components["name"], owner, len(sources["name"]))
+    return (
+        finish_table(_known(sources, "sources"), "sources", meta),
+        finish_table(_known(components, "components"), "components", meta),
+    )
+
+
+def _gather(
+    searches: Mapping[str, MosaicSearch], kept: Sequence[np.ndarray], kind: Kind
+) -> dict[str, np.ndarray]:
+    """Returns the columns of all mosaics, with the rows that are kept."""
+    parts: dict[str, list[np.ndarray]] = {}
+    for (name, search), rows in zip(searches.items(), kept, strict=True):
+        columns = dict(search.sources if kind == "sources" else search.components)
+        columns["image"] = np.full(len(rows), name)
+        if kind == "sources":
+            columns |= dict(zip(PIXEL_EDGES, columns.pop("boxes").T, strict=True))
+        else:
+            columns["rms"] = columns.pop("noise")
+            columns["peak_flux"] = columns.pop("peak")
+            columns["e_peak_flux"] = columns.pop("e_peak")
+            columns["own"] = columns.pop("source")
+        for column, values in columns.items():
+            parts.setdefault(column, []).append(values[rows])
+    return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+
+
+def _by_position(
+    rows: Mapping[str, np.ndarray],
+) -> tuple[Int[np.ndarray, "n"], Int[np.ndarray, "n"]]:
+    """Returns the order of a table's rows, and the place of each row in it."""
+    order = np.lexsort((rows["x"], rows["y"], rows["image"], rows["dec"], rows["ra"]))
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    return order, place
+
+
+def _owners(
+    searches: Mapping[str, MosaicSearch],
+    kept: Sequence[Kept],
+    place: Int[np.ndarray, "n"],
+) -> Int[np.ndarray, "c"]:
+    """Returns the row of each kept component's source in the table, -1 for none."""
+    found, before = [np.zeros(0, np.int64)], 0
+    for search, rows in zip(searches.values(), kept, strict=True):
+        number = np.cumsum(rows.sources) - 1 + before
+        source = search.components["source"][rows.components]
+        own = np.full(len(source), -1)
+        held = source >= 0
+        held[held] &= rows.sources[source[held]]
+        own[held] = place[number[source[held]]]
+        found.append(own)
+        before += int(rows.sources.sum())
+    return np.concatenate(found)
+
+
+def _names(rows: Mapping[str, np.ndarray], acronym: str) -> np.ndarray:
+    """Returns names by position; by image and pixel where there is none."""
+    known = np.isfinite(rows["ra"])
+    names = np.array(
+        [
+            f"{acronym} {image}:{x:.1f},{y:.1f}"
+            for image, x, y in zip(rows["image"], rows["x"], rows["y"], strict=True)
+        ]
+        if not known.all()
+        else [""] * len(known),
+        dtype=object,
+    )
+    names[known] = iau_names(rows["ra"][known], rows["dec"][known], acronym)
+    return names.astype(str)
+
+
+def _lists(names: np.ndarray, owner: Int[np.ndarray, "c"], count: int) -> np.ndarray:
+    """Returns the names of each source's components, with semicolons between them."""
+    members: list[list[str]] = [[] for _ in range(count)]
+    for name, row in zip(names.tolist(), owner.tolist(), strict=True):
+        if row >= 0:
+            members[row].append(name)
+    return np.array([";".join(one) for one in members], dtype=str)
+
+
+def _known(rows: Mapping[str, np.ndarray], kind: Kind) -> dict[str, np.ndarray]:
+    """Returns the columns that the table has."""
+    names = {column.name for column in COLUMNS[kind]}
+    return {
+        name: column
+        for name, column in rows.items()
+        if name in names or (kind == "sources" and name.startswith("p_"))
+    }

@@ -1,0 +1,250 @@
+"""The catalog of a survey: mosaics in, tables and pictures of its sources out."""
+
+import dataclasses
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.table import QTable
+from tqdm.auto import tqdm
+
+from claran.detection.detector import Detector
+from claran.errors import ImageError, unusable
+from claran.io.paths import table_names
+from claran.sky.mosaic_maps import write_maps
+from claran.sky.mosaics import Mosaic, open_mosaic
+from claran.sky.surveys import Survey
+from claran.survey.catalog_tables import make_tables
+from claran.survey.jobs import Jobs
+from claran.survey.mosaic_search import MosaicSearch, RunJobs, search_mosaic
+from claran.survey.overlaps import MosaicCatalog, merge_mosaics
+from claran.survey.products import write_products
+from claran.survey.summary import summarize
+from claran.survey.survey_metadata import survey_metadata, survey_notes
+from claran.survey.survey_network import SurveyNetwork
+from claran.survey.tiles import Tile
+
+__all__ = ["SurveyCatalog", "SurveyOptions", "run_survey"]
+
+UNFINISHED = "unfinished"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SurveyOptions:
+    """How mosaics are searched.
+
+    Attributes:
+        score_threshold: Sources with a higher score are in the catalog.
+        survey: Survey of the mosaics, for what their headers lack; None if unknown, so
+            that FIRST is assumed.
+        beam_arcsec: FWHM of the beam, to replace those of the headers.
+        acronym: With which the names of sources begin.
+        tile_size: Side of the tiles that mosaics are worked through in, pixels.
+        workers: Processes of a local Dask cluster; 0 for threads of this process.
+        scheduler: Address of a running Dask scheduler instead.
+        write_maps: Whether background and noise are written too.
+    """
+
+    score_threshold: float = 0.5
+    survey: Survey | None = None
+    beam_arcsec: float | None = None
+    acronym: str = "CLARAN"
+    tile_size: int = 2048
+    workers: int = 0
+    scheduler: str | None = None
+    write_maps: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class SurveyCatalog:
+    """The catalog of a survey.
+
+    Attributes:
+        sources: See `claran.catalog.columns`.
+        components: See there.
+        mosaics: Number of mosaics that were searched.
+        skipped: Names of mosaics that could not be used.
+        area_deg2: Area that was searched.
+        summary: What a user wants to read at the end.
+    """
+
+    sources: QTable
+    components: QTable
+    mosaics: int
+    skipped: tuple[str, ...]
+    area_deg2: float
+    summary: str
+
+    def __repr__(self) -> str:
+        return (
+            f"<SurveyCatalog: {len(self.sources)} sources of {len(self.components)} "
+            f"components in {self.area_deg2:.4g} deg2>"
+        )
+
+
+def run_survey(
+    detector: Detector,
+    paths: Sequence[str | os.PathLike],
+    folder: str | os.PathLike,
+    options: SurveyOptions,
+    *,
+    tell: Callable[[str], None] = print,
+) -> SurveyCatalog:
+    """Searches mosaics for sources, and writes the catalog of all of them.
+
+    A mosaic that cannot be used is named on standard error and skipped. Partial results
+    are kept in `FOLDER/unfinished`, so that an interrupted run can resume.
+
+    Args:
+        detector: The detector; it must count islands.
+        paths: The mosaics.
+        folder: Where the catalog is written.
+        options: How they are searched.
+        tell: Receives messages for the user.
+
+    Raises:
+        ImageError: No mosaic can be used.
+        OSError: The catalog cannot be written.
+        ValueError: Dask is not installed.
+    """
+    began, folder = time.monotonic(), Path(folder)
+    files = [Path(path) for path in paths]
+    names = table_names(files)
+    if not files:
+        raise ImageError("`paths` is empty; give at least one mosaic.")
+    jobs = Jobs(
+        folder / UNFINISHED, _settings(detector, options), workers=options.workers,
+        scheduler=options.scheduler, tell=tell,
+    )  # fmt: skip
+    with jobs:
+        search = _Search(SurveyNetwork(detector), jobs, options)
+        found, skipped = _search_all(files, names, search)
+        for line in survey_notes(found):
+            tell(line)
+        kept = merge_mosaics([_as_catalog(name, one) for name, one in found.items()])
+        about = survey_metadata(
+            detector, options.score_threshold, options.survey, found
+        )
+        sources, components = make_tables(found, kept, options.acronym, about)
+        written = write_products(folder, sources, components, found, kept)
+        jobs.remove()
+    area = _area(found)
+    summary = summarize(
+        sources, components, mosaics=len(found), area_deg2=area,
+        seconds=time.monotonic() - began, files=written, folder=str(folder),
+    )  # fmt: skip
+    return SurveyCatalog(
+        sources=sources, components=components, mosaics=len(found),
+        skipped=tuple(skipped), area_deg2=area, summary=summary,
+    )  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Search:
+    """Searches one mosaic after the other."""
+
+    network: SurveyNetwork
+    jobs: Jobs
+    options: SurveyOptions
+
+    def __call__(self, path: Path) -> MosaicSearch:
+        """Returns what was found in a mosaic.
+
+        Raises:
+            ImageError: The mosaic cannot be used.
+            OSError: Partial results or maps cannot be written.
+        """
+        options, jobs = self.options, self.jobs
+        mosaic = open_mosaic(
+            path, survey=options.survey, beam_arcsec=options.beam_arcsec,
+            scratch=jobs.folder,
+        )  # fmt: skip
+        if mosaic.infrared:
+            raise ImageError(
+                f"{path}: is an infrared image ({mosaic.infrared}); give radio mosaics "
+                "alone."
+            )
+        found = search_mosaic(
+            mosaic, self.network, _runner(jobs, mosaic),
+            score_threshold=options.score_threshold, tile_size=options.tile_size,
+        )  # fmt: skip
+        if options.write_maps:
+            write_maps(found.maps, jobs.folder.parent)
+        return found
+
+
+def _search_all(
+    files: Sequence[Path],
+    names: Mapping[Path, str],
+    search: "_Search",
+) -> tuple[dict[str, MosaicSearch], list[str]]:
+    """Returns what was found in each mosaic by its name, and the names of others."""
+    found: dict[str, MosaicSearch] = {}
+    skipped: list[str] = []
+    single = True if len(files) == 1 else None
+    for path in tqdm(files, "Mosaics", unit="mosaic", disable=single):
+        try:
+            found[names[path]] = search(path)
+        except OSError:
+            raise
+        except Exception as error:
+            named = unusable(str(path), error)
+            if len(files) == 1:
+                raise named from error
+            tqdm.write(f"Skipped: {named}", file=sys.stderr)
+            skipped.append(names[path])
+    if not found:
+        raise ImageError(
+            f"None of {len(files)} mosaics could be used (see above); wrote nothing."
+        )
+    return found, skipped
+
+
+def _runner(jobs: Jobs, mosaic: Mosaic) -> RunJobs:
+    """Returns what runs the stages of a mosaic, and shows the progress on the sky."""
+    pixel = mosaic.pixel_arcsec or 0.0
+    scale, unit = ((pixel / 3600) ** 2, "deg2") if pixel else (1e-6, "Mpx")
+
+    def run(
+        stage: str, function: Any, context: Any, items: Sequence[Any], **_: Any
+    ) -> Iterator[dict[str, np.ndarray]]:
+        areas = None
+        if items and isinstance(items[0], Tile):
+            areas = [tile.area * scale for tile in items]
+        return jobs.run(stage, function, context, items, areas=areas, unit=unit)
+
+    return run
+
+
+def _settings(detector: Detector, options: SurveyOptions) -> dict[str, Any]:
+    """Returns what changes results and is in no context of a stage."""
+    return {
+        "--model": detector.fingerprint,
+        "--score_threshold": options.score_threshold,
+        **detector.engine.hardware_settings,
+    }
+
+
+def _as_catalog(name: str, search: MosaicSearch) -> MosaicCatalog:
+    mosaic = search.mosaic
+    pixel = mosaic.pixel_arcsec or 1.0
+    return MosaicCatalog(
+        name=name, wcs=mosaic.wcs, shape=mosaic.shape,
+        beam_arcsec=mosaic.beam_pixels * pixel, sources=search.sources,
+        components=search.components, outlines=search.outlines,
+        corners=search.corners, outline_sources=search.outline_sources,
+    )  # fmt: skip
+
+
+def _area(found: Mapping[str, MosaicSearch]) -> float:
+    """Returns the sum of the areas of all mosaics, deg2, where they have values."""
+    return sum(
+        float(search.coarse.measured.sum())
+        * ((search.mosaic.pixel_arcsec or math.nan) / 3600) ** 2
+        for search in found.values()
+    )
