@@ -10,11 +10,13 @@ from claran.sky.header_cards import card_number, card_text
 
 __all__ = ["jansky_per_beam", "observed_frequency"]
 
-UNIT = re.compile(
-    r"(?P<prefix>[numkMGµμ]|micro|milli)?(?P<flux>jy|jansky)"
-    r"(?P<area>/?(beam|bm|pixel|pix|sr|str|steradian|arcsec2?|as2)?(\^?-1)?)",
-    re.IGNORECASE,
-)
+WORD = re.compile(r"[^\W\d_]+")
+FLUX = re.compile(r"([numkMGµμ]|micro|milli)?(?:jy|jansky)", re.IGNORECASE)
+AREAS = {
+    "beam": "beam", "bm": "beam", "beams": "beam", "pixel": "pixel", "pix": "pixel",
+    "px": "pixel", "sr": "sr", "str": "sr", "steradian": "sr", "arcsec": "arcsec",
+    "as": "arcsec",
+}  # fmt: skip
 KELVIN = re.compile(r"(?P<prefix>[numkµμ])?(K|kelvin)(\(?tb\)?|_?cmb)?", re.IGNORECASE)
 PREFIXES = {
     "": 1.0, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "micro": 1e-6, "m": 1e-3,
@@ -49,12 +51,15 @@ def jansky_per_beam(
     >>> jansky_per_beam("mJy/beam", (5.0, 5.0, 0.0), None, None)
     (0.001, 'its unit is mJy/beam')
     """
-    plain = re.sub(r"[\s*.]+", "", unit.replace("per", "/"))
     steradian = BEAM_AREA * beam[0] * beam[1] * SQUARE_ARCSEC
-    found = UNIT.fullmatch(plain)
-    if found is not None:
-        return _of_flux(unit, found, steradian, pixel_arcsec)
-    found = KELVIN.fullmatch(plain)
+    # Powers and slashes say nothing: nobody multiplies a flux by an area.
+    words = [word for word in WORD.findall(unit) if word.lower() != "per"]
+    fluxes = [found for word in words if (found := FLUX.fullmatch(word))]
+    areas = [AREAS.get(word.lower()) for word in words if not FLUX.fullmatch(word)]
+    if len(fluxes) == 1 and len(areas) < 2 and None not in areas:
+        prefix, area = fluxes[0][1] or "", areas[0] if areas else None
+        return _of_flux(unit, prefix, area, steradian, pixel_arcsec)
+    found = KELVIN.fullmatch(re.sub(r"\s", "", unit))
     if found is None:
         what = f"its unit {unit!r} is unknown" if unit else "it has no unit"
         return 1.0, f"{what}, and Jy/beam is assumed"
@@ -73,30 +78,30 @@ def jansky_per_beam(
 
 
 def _of_flux(
-    unit: str, found: re.Match[str], steradian: float, pixel_arcsec: float | None
+    unit: str,
+    prefix: str,
+    area: str | None,
+    steradian: float,
+    pixel_arcsec: float | None,
 ) -> tuple[float, str]:
-    prefix = found["prefix"] or ""
+    """Returns the factor and the note for a unit of Jy, see `jansky_per_beam`."""
     # A header in capitals means mJy by MJY, except for the brightness of large scales.
-    area = re.sub(r"[^a-z]", "", found["area"].lower())
-    is_solid = area in ("sr", "str", "steradian")
-    if prefix == "M" and not is_solid:
+    if prefix == "M" and area != "sr":
         prefix = "m"
     factor = PREFIXES.get(prefix, PREFIXES.get(prefix.lower(), 1.0))
-    if is_solid:
-        factor *= steradian
-    elif area in ("arcsec", "as"):
-        factor *= steradian / SQUARE_ARCSEC
-    elif area in ("pixel", "pix"):
-        if pixel_arcsec is None:
-            raise ImageError(
-                f"is in {unit}, but the size of its pixels is unknown; give the survey "
-                "(--survey), or a WCS in the header."
-            )
-        factor *= steradian / (pixel_arcsec**2 * SQUARE_ARCSEC)
-    elif not area:
+    if area is None:
         return factor, f"its unit is {unit}, and {unit}/beam is assumed"
-    if area in ("beam", "bm"):
+    if area == "beam":
         return factor, "" if factor == 1 else f"its unit is {unit}"
+    if area == "pixel" and pixel_arcsec is None:
+        raise ImageError(
+            f"is in {unit}, but the size of its pixels is unknown; give the survey "
+            "(--survey), or a WCS in the header."
+        )
+    sizes = {"sr": 1.0, "arcsec": SQUARE_ARCSEC}
+    if pixel_arcsec is not None:
+        sizes["pixel"] = pixel_arcsec**2 * SQUARE_ARCSEC
+    factor *= steradian / sizes[area]
     return factor, f"its unit is {unit}: 1 {unit} is {factor:.4g} Jy/beam"
 
 

@@ -48,7 +48,7 @@ def noise_window(beam_pixels: float) -> float:
     Args:
         beam_pixels: Full width at half maximum of the beam, pixels.
 
-    >>> noise_window(3.0)
+    >>> round(noise_window(3.0), 6)
     100.0
     """
     return 60 * NOISE_WINDOW_ARCMIN / FIRST.beam_arcsec * beam_pixels
