@@ -41,6 +41,7 @@ __all__ = [
 FAINT = 0.01
 """Score of the network's detections that enter: fainter ones add nothing to a sum."""
 TOUCHED = 0.1  # Part that it must hold of one it needs to be of its class.
+SEARCHED = 2**14  # Detections whose islands are searched at once, to save memory.
 
 
 class FieldIslands(NamedTuple):
@@ -214,13 +215,7 @@ def _held(
         components: Components that each detection has by its class.
         clusters: See `count_groups`.
     """
-    rows, own = _touching(boxes, islands)
-    if clusters is not None:
-        same = clusters[0][rows] == clusters[1][own]
-        rows, own = rows[same], own[same]
-    part = intersection(boxes[rows], islands[own]) / area(islands)[own]
-    touched = part > TOUCHED
-    rows, own, part = rows[touched], own[touched], part[touched]
+    rows, own, part = _touching(boxes, islands, clusters)
     order = np.lexsort((own, -part, rows))
     rows, own, part = rows[order], own[order], part[order]
     # Rank 0 is the island that is most inside.
@@ -232,9 +227,11 @@ def _held(
 
 
 def _touching(
-    boxes: Float[np.ndarray, "n 4"], islands: Float[np.ndarray, "k 4"]
-) -> tuple[Int[np.ndarray, "p"], Int[np.ndarray, "p"]]:
-    """Returns pairs of a detection and an island: all that overlap, and some near ones.
+    boxes: Float[np.ndarray, "n 4"],
+    islands: Float[np.ndarray, "k 4"],
+    clusters: tuple[Int[np.ndarray, "n"], Int[np.ndarray, "k"]] | None,
+) -> tuple[Int[np.ndarray, "p"], Int[np.ndarray, "p"], Float[np.ndarray, "p"]]:
+    """Returns detections, islands they touch, and what part of an island is inside.
 
     Islands whose sizes differ by up to a factor of four are searched at once. With one
     search for all, the reach of the largest would let every detection find all the
@@ -243,16 +240,26 @@ def _touching(
     centers, halves = _centers(boxes)
     middles, extents = _centers(islands)
     classes = np.floor(np.log2(np.maximum(extents, 1.0)) / 2).astype(int)
-    rows, own = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    found = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
     for size in np.unique(classes):
         (members,) = np.nonzero(classes == size)
         tree = KDTree(middles[members])
         reach = halves + extents[members].max()
-        near = tree.query_ball_point(centers, reach, p=np.inf, return_sorted=False)
-        counts = [len(one) for one in near]
-        rows.append(np.repeat(np.arange(len(boxes)), counts))
-        own.append(members[np.fromiter(chain.from_iterable(near), np.int64)])
-    return np.concatenate(rows), np.concatenate(own)
+        for start in range(0, len(boxes), SEARCHED):
+            part = slice(start, start + SEARCHED)
+            near = tree.query_ball_point(
+                centers[part], reach[part], p=np.inf, return_sorted=False
+            )
+            counts = [len(one) for one in near]
+            rows = np.repeat(np.arange(len(near)) + start, counts)
+            own = members[np.fromiter(chain.from_iterable(near), np.int64)]
+            share = intersection(boxes[rows], islands[own]) / area(islands[own])
+            touched = share > TOUCHED
+            if clusters is not None:
+                touched &= clusters[0][rows] == clusters[1][own]
+            found.append((rows[touched], own[touched], share[touched]))
+    rows, own, share = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return rows, own, share
 
 
 def _centers(

@@ -302,6 +302,15 @@ def draw(rng, count):
     return boxes, labels, rng.uniform(0.01, 1, len(boxes)), islands
 
 
+def test_detections_are_searched_in_parts(monkeypatch):
+    given = draw(np.random.default_rng(0), 30)
+    expected = recount(*given, RGZ_CLASSES, trust=0.9)
+    monkeypatch.setattr("claran.detection.counting.SEARCHED", 7)
+    found = recount(*given, RGZ_CLASSES, trust=0.9)
+    np.testing.assert_array_equal(found.boxes, expected.boxes)
+    np.testing.assert_array_equal(found.scores, expected.scores)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_groups_and_detections_are_of_one_count(seed):
     boxes, labels, scores, islands = draw(np.random.default_rng(seed), 20)
