@@ -126,7 +126,11 @@ def _numbered(
     x, y = (first[numbers] - start).T
     number = np.zeros(count, np.int32)
     number[labels[y, x]] = numbers + 1
-    return number[labels]
+    # Few pixels are above, and only these are looked up.
+    places = np.flatnonzero(above)
+    found = np.zeros(labels.shape, np.int32)
+    found.ravel()[places] = number[labels.ravel()[places]]
+    return found
 
 
 def _grown(low: int, high: int, margin: int, within: slice) -> slice:
