@@ -1,5 +1,6 @@
 """Dask as the place of work: a cluster of this machine, or a running scheduler."""
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -8,7 +9,7 @@ import platform
 import sys
 import types
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -23,8 +24,16 @@ try:
     import cloudpickle
     import psutil
     from dask import config
-    from distributed import Client, KilledWorker, LocalCluster, Nanny, Status
-    from distributed.comm.core import CommClosedError
+    from distributed import (
+        Client,
+        KilledWorker,
+        LocalCluster,
+        Nanny,
+        Security,
+        Status,
+    )
+    from distributed.comm.core import CommClosedError, connect
+    from distributed.core import coerce_to_address
 except ImportError:
     raise ValueError(
         "Worker processes need Dask: install it with pip install 'claran[survey]', or "
@@ -34,7 +43,8 @@ except ImportError:
 __all__ = ["DaskPool", "start"]
 
 SILENT = logging.CRITICAL + 1
-SECONDS = 1.0  # Between looks at whether workers are alive.
+CONNECTING = 10.0  # Seconds to wait for a scheduler.
+LOOKING = 1.0  # Seconds between looks at whether workers are alive.
 # Libraries read these when they are loaded; the last is of XLA. Dask leaves what the
 # user has set.
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")
@@ -68,21 +78,13 @@ def start(
     Raises:
         OSError: There is no scheduler at the address, or workers do not start.
     """
-    logging.getLogger("distributed").setLevel(SILENT)
+    for name in "distributed", "distributed.client":  # Dask gives both a level.
+        logging.getLogger(name).setLevel(SILENT)
     if scheduler is None:
-        return _start_here(workers)
-    place = f"--scheduler={scheduler}"
-    try:
-        client = Client(scheduler, timeout=10, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise ConnectionError(
-            f"{place}: no scheduler of Dask answers there ({first_line(error)}); check "
-            "the address and whether it runs."
-        ) from None
-    if not client.nthreads():
-        tell(f"{place}: has no workers yet; waiting for one.")
-        client.wait_for_workers(1)
-    return DaskPool(place, client, None)
+        return _start_here(workers, tell)
+    _knock(scheduler)
+    client = Client(scheduler, timeout=CONNECTING, set_as_default=False)
+    return DaskPool(f"--scheduler={scheduler}", client, None, tell)
 
 
 class DaskPool:
@@ -92,35 +94,36 @@ class DaskPool:
         place: The flag of the workers, for messages.
         client: Connection to the scheduler; closed at the end.
         cluster: The cluster to end as well, if it is ours.
+        tell: Receives messages for the user.
     """
 
     def __init__(
-        self, place: str, client: Client, cluster: LocalCluster | None
+        self,
+        place: str,
+        client: Client,
+        cluster: LocalCluster | None,
+        tell: Callable[[str], None],
     ) -> None:
         self._place, self._client, self._cluster = place, client, cluster
-        self._code = code_fingerprint()
+        self._tell, self._waiting = tell, False
+        self.code = code_fingerprint()
 
     def share(self, context: Any) -> Any:
         # As a task, and not by `scatter`, it can be made again if its worker dies.
         pickled = cloudpickle.dumps(context)
-        with without_warnings():  # That it is large.
+        with self._errors(), without_warnings():  # That it is large.
             return self._client.submit(pickle.loads, pickled, pure=False)
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        return self._client.submit(_work, self._code, function, *arguments, pure=False)
+        with self._errors():
+            return self._client.submit(
+                _work, self.code, function, *arguments, pure=False
+            )
 
     def wait(self, future: Any) -> None:
-        try:
-            while not self._has_ended(future):
-                if self._cluster and not self._alive():
-                    raise self._died()
-        except KilledWorker:
-            raise self._died() from None
-        except (CancelledError, CommClosedError):
-            raise ConnectionError(
-                f"{self._place}: the scheduler of Dask has gone; look into its log. "
-                "What is done is kept."
-            ) from None
+        with self._errors():
+            while not _has_ended(future):
+                self._look_at_workers()
 
     def close(self, *, at_once: bool) -> None:
         if at_once:
@@ -131,21 +134,41 @@ class DaskPool:
         if self._cluster:
             self._cluster.close()
 
-    def _has_ended(self, future: Any) -> bool:
-        try:
-            future.result(timeout=SECONDS)
-        except TimeoutError:
-            if future.status == "error":  # It is the function's own.
-                raise
-            return False
-        return True
+    def _look_at_workers(self) -> None:
+        """Tells when there are none.
+
+        Raises:
+            ChildProcessError: They were ours, so that there will be none.
+        """
+        if self._cluster:
+            if not self._alive():
+                raise self._died()
+            return
+        none = not self._client.nthreads()
+        if none and not self._waiting:
+            self._tell(f"{self._place}: has no workers; waiting for one.")
+        self._waiting = none
 
     def _alive(self) -> list[psutil.Process]:
-        nannies = list(self._cluster.workers.values()) if self._cluster else []
-        numbers = [nanny.pid for nanny in nannies]
-        with contextlib.suppress(psutil.NoSuchProcess):
-            return [psutil.Process(number) for number in numbers if number is not None]
-        return []
+        found = []
+        for nanny in list(self._cluster.workers.values()) if self._cluster else ():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if (number := nanny.pid) is not None:
+                    found.append(psutil.Process(number))
+        return found
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Context in which the errors of Dask itself become one line for the user."""
+        try:
+            yield
+        except KilledWorker:
+            raise self._died() from None
+        except (CancelledError, CommClosedError):
+            raise ConnectionError(
+                f"{self._place}: the scheduler of Dask has gone; look into its log. "
+                "What is done is kept."
+            ) from None
 
     def _died(self) -> ChildProcessError:
         return ChildProcessError(
@@ -170,7 +193,7 @@ class NannyOfOneLife(Nanny):
         return await super().instantiate()
 
 
-def _start_here(workers: int) -> DaskPool:
+def _start_here(workers: int, tell: Callable[[str], None]) -> DaskPool:
     before = set(os.environ)
     try:
         with config.set(CONFIG), starting_workers(), _without_main():
@@ -194,7 +217,45 @@ def _start_here(workers: int) -> DaskPool:
     finally:  # Dask sets the variables of its workers here, too.
         for name in set(os.environ) - before:
             del os.environ[name]
-    return DaskPool(f"--workers={workers}", client, cluster)
+    return DaskPool(f"--workers={workers}", client, cluster, tell)
+
+
+def _knock(address: str) -> None:
+    """Connects for a moment.
+
+    A `Client` that gets no connection waits for 20 s more when it is deleted, and
+    prints a traceback then.
+
+    Raises:
+        ConnectionError: No scheduler of Dask answers at the address.
+    """
+
+    async def knock() -> None:
+        options = Security().get_connection_args("client")
+        comm = await connect(coerce_to_address(address), CONNECTING, **options)
+        await comm.close()
+
+    try:
+        with ThreadPoolExecutor(1) as aside:  # A notebook has a loop in its own.
+            aside.submit(
+                asyncio.run, asyncio.wait_for(knock(), CONNECTING + 2)
+            ).result()
+    except (OSError, ValueError) as error:
+        raise ConnectionError(
+            f"--scheduler={address}: no scheduler of Dask answers there "
+            f"({first_line(error)}); check the address and whether it runs."
+        ) from None
+
+
+def _has_ended(future: Any) -> bool:
+    """Waits a moment for a future; raises what its function raised."""
+    try:
+        future.result(timeout=LOOKING)
+    except TimeoutError:
+        if future.status == "error":  # It is the function's own.
+            raise
+        return False
+    return True
 
 
 @contextlib.contextmanager
