@@ -49,10 +49,10 @@ def measure_sources(
 ) -> dict[str, np.ndarray]:
     """Returns the measurements of the sources of a mosaic, one row a source.
 
-    - **Position.** That of the core, if there is one: a component on the ridge between
-      its ends, smaller than half a beam without the beam, more than a beam from both
-      ends and within the middle 60% of the ridge; the one nearest to its middle. Else
-      the mean of the parts, weighted by flux.
+    - **Position.** That of the core, if there is one: a component in the middle third
+      of the ridge, more than a beam from both ends, and, without the beam, smaller than
+      1.5 beams; of several, the one nearest to the middle. Else the mean of the parts,
+      weighted by flux.
     - **Largest size.** Of a source of one part, its major axis (FWHM) without the beam;
       0 if it is not resolved, and then `e_las` is the upper limit. Of more parts, the
       length of the ridge (see `claran.photometry.ridges`) between the centers of its

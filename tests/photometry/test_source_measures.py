@@ -100,8 +100,8 @@ def test_core_between_lobes_gives_the_position():
 @pytest.mark.parametrize(
     "middle, size, flags",
     [
-        pytest.param((33, 22), 3.0, 0, id="resolved"),
-        pytest.param((14, 20), 0.0, 0, id="beside an end"),
+        pytest.param((33, 22), 7.0, 0, id="resolved"),
+        pytest.param((20, 20), 0.0, 0, id="nearer to an end"),
         pytest.param((33, 22), 0.0, FitFlag.MOMENTS, id="not fitted"),
     ],
 )
