@@ -1,7 +1,10 @@
 """Sources from their islands and components: flux, position and size.
 
-What Gaussians describe is measured by Gaussians. Of an island without a component, or
-with one whose fit failed or describes it badly, the pixels are summed instead (see
+What Gaussians describe is measured by Gaussians: of faint sources their fluxes are
+twice as precise as sums of pixels. They do describe a flood island if the sum of their
+fluxes agrees with that of its pixels within 5 sigma or 25%; at an edge or a blank pixel
+they know better what is missing. Otherwise, and of an island without a component or
+with one that says so itself, the pixels are summed (see
 `claran.photometry.island_measures`). A source is the sum of its islands.
 
 Positions are pixel edges of the mosaic, y up: pixel `i` covers `[i, i + 1]`. Angles are
@@ -30,6 +33,7 @@ from claran.sky.box_arrays import union_boxes
 
 __all__ = ["AMBIGUOUS", "measure_sources"]
 
+AGREE_SIGMAS, AGREE_SHARE = 5.0, 0.25
 AMBIGUOUS = 0.2  # Probability of another grouping from which on it is told.
 
 Columns = Mapping[str, np.ndarray]
@@ -69,7 +73,7 @@ def measure_sources(
             4), `flood`, the number of their flood island, and, if there are windows,
             `cluster`, the number of their cluster.
         components: All components of the mosaic: columns of `Components`, with `island`
-            the row in `islands`, or -1.
+            the row in `islands`, or -1, and `flood` as in `islands`.
         beam: Of the mosaic.
         second: Probability of the best other grouping of each source's islands.
         window: Longest side of a cluster that the network sees at once, pixels.
@@ -144,9 +148,21 @@ def _link(
     return Links(
         islands=source[:-1],
         components=source[components["island"]],
-        by_pixels=unfitted | are_any(FitFlag.PIXELS),
+        by_pixels=unfitted | are_any(FitFlag.PIXELS) | _disagree(islands, components),
         unfitted=unfitted,
     )
+
+
+def _disagree(islands: Columns, components: Columns) -> Bool[np.ndarray, "k"]:
+    """Returns which islands are in flood islands that Gaussians do not describe."""
+    floods, place = np.unique(islands["flood"], return_inverse=True)
+    pixels = np.bincount(place, islands["flux"], len(floods))
+    error = np.sqrt(np.bincount(place, islands["e_flux"] ** 2, len(floods)))
+    cut = np.bincount(place, islands["at_edge"] | islands["beside_blank"]) > 0
+    known = np.isin(components["flood"], floods)
+    own = np.searchsorted(floods, components["flood"][known])
+    off = np.abs(np.bincount(own, components["flux"][known], len(floods)) - pixels)
+    return ((off > AGREE_SIGMAS * error) & (off > AGREE_SHARE * pixels) & ~cut)[place]
 
 
 def _pieces(links: Links, islands: Columns, components: Columns) -> Columns:

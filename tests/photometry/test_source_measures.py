@@ -15,7 +15,7 @@ def make_islands(*places, **columns):
     count = len(x)
     rows = {"x": x, "y": y, "flood": np.arange(count)}
     same = {"e_x": 0.1, "e_y": 0.2, "peak": 1.0, "e_peak": 0.1, "flux": 1.1}
-    same |= {"e_flux": 0.2, "major": 4.0, "minor": 4.0, "angle": 0.0}
+    same |= {"e_flux": 1.0, "major": 4.0, "minor": 4.0, "angle": 0.0}
     rows |= {name: np.full(count, value) for name, value in same.items()}
     rows["rms"], rows["snr"] = np.full(count, 0.1), np.full(count, 10.0)
     rows["peaks"] = np.ones(count, np.int64)
@@ -30,6 +30,7 @@ def make_components(*rows, **columns):
     count = len(x)
     found = {"island": island.astype(int), "x": x, "y": y, "flux": flux}
     found |= {"peak": flux.copy(), "flags": np.zeros(count, int)}
+    found["flood"] = found["island"]
     same = {"e_x": 0.1, "e_y": 0.2, "e_flux": 0.1, "e_peak": 0.1, "noise": 0.1}
     same |= {"dc_major": 0.0, "dc_minor": 0.0, "dc_angle": 0.0}
     same |= {"e_dc_major": 1.5, "e_dc_minor": 1.5}
@@ -138,6 +139,33 @@ def test_what_no_gaussian_describes_is_measured_by_pixels(flags, bits):
     assert found["flags"] == bits
 
 
+@pytest.mark.parametrize(
+    "pixels, error, edge, by_pixels",
+    [
+        pytest.param(9.0, 0.3, False, False, id="agree"),
+        pytest.param(20.0, 3.0, False, False, id="uncertain"),
+        pytest.param(7.1, 0.1, False, False, id="nearly agree"),
+        pytest.param(20.0, 0.3, False, True, id="too little"),
+        pytest.param(5.0, 0.3, False, True, id="too much"),
+        pytest.param(20.0, 0.3, True, False, id="at an edge"),
+    ],
+)
+def test_gaussians_must_agree_with_the_pixels(pixels, error, edge, by_pixels):
+    """Of a flood island with two islands and a component in neither."""
+    islands = make_islands(
+        (10, 20), (30, 20), flux=[pixels - 2, 2], e_flux=[error, 0.0], flood=[7, 7],
+        at_edge=[edge, edge],
+    )  # fmt: skip
+    components = make_components(
+        (0, 10, 20, 5.0), (1, 30, 20, 2.0), (-1, 14, 20, 1.5), flood=[7, 7, 7]
+    )
+    found = measure([[0], [1]], islands, components)
+    expected = [pixels - 2, 2] if by_pixels else [5, 2]
+    assert found["flux"] == pytest.approx(expected)
+    bit = found["flags"] & SourceFlag.PIXEL_FLUX
+    assert bit.tolist() == 2 * [by_pixels * SourceFlag.PIXEL_FLUX]
+
+
 def test_island_without_a_component():
     islands = make_islands((10, 20), major=[9.0], minor=[5.0], angle=[30.0], snr=[50.0])
     found = one([[0]], islands, make_components((-1, 13, 20, 2.0)))
@@ -180,7 +208,9 @@ def test_flags_of_pixels():
 
 def test_blended_sources():
     islands = make_islands((10, 20), (20, 20), (70, 20), (80, 20), flood=[0, 0, 1, 1])
-    components = make_components(*((i, 10 + i, 20, 1) for i in range(4)))
+    components = make_components(
+        *((i, 10 + i, 20, 1) for i in range(4)), flood=[0, 0, 1, 1]
+    )
     found = flags_of([[0], [1], [2, 3]], islands, components)
     assert found == [SourceFlag.BLENDED, SourceFlag.BLENDED, 0]
 
@@ -189,7 +219,7 @@ def test_blended_sources():
     "distance, flux, near", [(100, 1, 1), (130, 1, 0), (100, 2, 0)]
 )
 def test_near_a_bright_source(distance, flux, near):
-    islands = make_islands((10, 20), (10 + distance, 20))
+    islands = make_islands((10, 20), (10 + distance, 20), flux=[300.0, flux])
     components = make_components((0, 10, 20, 300), (1, 10 + distance, 20, flux))
     found = flags_of([[0], [1]], islands, components)
     assert found == [0, near * SourceFlag.NEAR_BRIGHT]
