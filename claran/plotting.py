@@ -30,6 +30,7 @@ from claran.figures.sky_marks import (
     draw_bar,
     draw_beam,
     free_corners,
+    name_axes,
     sky_axes,
 )
 from claran.figures.source_boxes import MOST_LABELS, Sources, draw_boxes, draw_labels
@@ -74,7 +75,7 @@ def plot_field(field: Field, table: Table) -> IsolatedFigure:
     pixel = sky_axes(field.wcs, field.pixel_arcsec, (nx / 2 - 0.5, ny / 2 - 0.5))
     measured = _is_measurable(field)
     _draw_background(axes, field, field.image, measured=measured)
-    _name_axes(axes, field.wcs, pixel)
+    name_axes(axes, field.wcs, pixel)
     sources = Sources.from_table(table, shift=-0.5)
     classes, notes, emission = draw_boxes(axes, sources), [], np.zeros((0, 4))
     if measured:
@@ -104,7 +105,7 @@ def plot_picture(
     height, width = picture.shape[:2]
     axes = _axes((height, width))
     _show(axes, picture[..., ::-1], origin="upper", extent=(0, width, height, 0))
-    _name_axes(axes, None, None)
+    name_axes(axes, None, None)
     sources = Sources.from_table(table, shift=0.0)
     _finish(axes, sources, draw_boxes(axes, sources), [], name=name)
     draw_labels(axes, sources.texts, fontsize=sources.fontsize)
@@ -198,30 +199,6 @@ def _draw_marks(
         length, text = bar_length(nx * side)
         drawn.append(draw_bar(axes, length / side, text, corner=second))
     return drawn
-
-
-def _name_axes(axes: Axes, wcs: WCS | None, pixel: Offsets | None) -> None:
-    if wcs is None or pixel is None:
-        axes.set_xlabel("x [pixel]")
-        axes.set_ylabel("y [pixel]")
-        return
-    names = "Right ascension", "Declination"
-    if wcs.wcs.lngtyp == "GLON":
-        names = "Galactic longitude", "Galactic latitude"
-    # Longitude is along the side where it changes most, and not beside the color bar.
-    sides = "bl" if abs(pixel[0, 0]) >= abs(pixel[0, 1]) else "lb"
-    coordinates: Any = getattr(axes, "coords")  # noqa: B009 - Astropy's axes have it.
-    for number, name, side in zip(
-        (wcs.wcs.lng, wcs.wcs.lat), names, sides, strict=True
-    ):
-        coordinates[number].set_axislabel(name)
-        # On a narrow figure.
-        coordinates[number].set_ticklabel(exclude_overlapping=True)
-        coordinates[number].set_axislabel_position(side)
-        coordinates[number].set_ticklabel_position(side)
-    if wcs.wcs.lngtyp == "RA":
-        # Astropy's own separators are mathtext, as in 8^h25^m.
-        coordinates[wcs.wcs.lng].set_separator(("h", "m", "s"))
 
 
 def _finish(

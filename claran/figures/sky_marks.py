@@ -1,7 +1,7 @@
 """Directions and scales in a field, and what shows them: beam and scale bar."""
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from astropy.wcs import WCS
@@ -28,6 +28,7 @@ __all__ = [
     "draw_bar",
     "draw_beam",
     "free_corners",
+    "name_axes",
     "sky_axes",
 ]
 
@@ -66,6 +67,44 @@ def sky_axes(
     axes = np.array([offset.to_value("arcsec") for offset in offsets])
     usable = np.isfinite(axes).all() and abs(np.linalg.det(axes)) > 0
     return axes if usable else sky_axes(None, pixel_arcsec, center)
+
+
+def name_axes(
+    axes: Axes,
+    wcs: WCS | None,
+    pixel: Float[np.ndarray, "2 2"] | None,
+    *,
+    unit: str = "pixel",
+) -> None:
+    """Names the axes of an image.
+
+    Args:
+        axes: The axes, in the projection of `wcs` if there is one.
+        wcs: Celestial WCS of the image; None without.
+        pixel: From `sky_axes`.
+        unit: Unit of the axes without a WCS.
+    """
+    if wcs is None or pixel is None:
+        axes.set_xlabel(f"x [{unit}]")
+        axes.set_ylabel(f"y [{unit}]")
+        return
+    names = "Right ascension", "Declination"
+    if wcs.wcs.lngtyp == "GLON":
+        names = "Galactic longitude", "Galactic latitude"
+    # Longitude is along the side where it changes most, and not beside the color bar.
+    sides = "bl" if abs(pixel[0, 0]) >= abs(pixel[0, 1]) else "lb"
+    coordinates: Any = getattr(axes, "coords")  # noqa: B009 - Astropy's axes have it.
+    for number, name, side in zip(
+        (wcs.wcs.lng, wcs.wcs.lat), names, sides, strict=True
+    ):
+        coordinates[number].set_axislabel(name)
+        # On a narrow figure.
+        coordinates[number].set_ticklabel(exclude_overlapping=True)
+        coordinates[number].set_axislabel_position(side)
+        coordinates[number].set_ticklabel_position(side)
+    if wcs.wcs.lngtyp == "RA":
+        # Astropy's own separators are mathtext, as in 8^h25^m.
+        coordinates[wcs.wcs.lng].set_separator(("h", "m", "s"))
 
 
 def beam_outline(

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -38,6 +38,7 @@ SECONDS = 10.0  # Until other machines see a file; those of NFS look every 3 to 
 SETTINGS, LOCK, STAGES = "settings.json", "lock", "stages"
 
 
+@runtime_checkable
 class Pool(Protocol):
     """Where functions run."""
 
@@ -97,7 +98,7 @@ class Jobs:
         self._lock = FileLock(self.folder / LOCK)
         self._pool: Pool | None = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Jobs":
         """Takes the folder for this process.
 
         Raises:

@@ -13,6 +13,7 @@ from matplotlib import colormaps
 from matplotlib.lines import Line2D
 
 from claran.figures.isolation import IsolatedFigure, new_figure, one_line, own_style
+from claran.figures.sky_marks import name_axes, sky_axes
 from claran.figures.source_boxes import COLORS
 from claran.io.atomic import replace_file
 from claran.labels import display_name
@@ -21,7 +22,7 @@ __all__ = ["MosaicView", "draw_overview", "write_overview"]
 
 MOST_PANELS = 12
 INCHES = 10.0  # Longer side of the figure's images.
-DARKEST, BRIGHTEST = -3.0, 50.0  # Signal-to-noise.
+DARKEST, BRIGHTEST = 0.0, 50.0  # Signal-to-noise.
 NAME = 40  # Characters.
 
 
@@ -107,7 +108,7 @@ def _draw_panel(
     )  # fmt: skip
     counts = collections.Counter(view.labels)
     labels = np.array(view.labels, dtype=str)
-    size = 30 / max(place[1], 1) if len(labels) < 2000 else 6
+    size = max(8, 120 / place[1] / math.sqrt(1 + len(labels) / 200))
     for label in sorted(counts):
         rows = labels == label
         axes.scatter(
@@ -118,14 +119,10 @@ def _draw_panel(
     axes.set_xlim(-0.5, nx - 0.5)
     axes.set_ylim(-0.5, ny - 0.5)
     axes.set_title(f"{one_line(view.name, NAME)}: {len(labels):,} sources", fontsize=10)
-    if coarse is None:
-        axes.set_xlabel(f"x [{view.block} pixels]")
-        axes.set_ylabel(f"y [{view.block} pixels]")
-    else:
-        for coordinate, name in zip(axes.coords, ("RA", "Dec"), strict=False):
-            coordinate.set_axislabel(name)
-            coordinate.set_ticklabel(size=8)
-        axes.coords.grid(color="white", alpha=0.2, linestyle=":")
+    name_axes(
+        axes, coarse, sky_axes(coarse, math.nan, (nx / 2, ny / 2)),
+        unit=f"{view.block} pixels",
+    )  # fmt: skip
 
 
 def _color(label: str, counts: collections.Counter[str]) -> str:
