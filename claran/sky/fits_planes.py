@@ -51,6 +51,7 @@ class FitsPlane:
         shape: `(ny, nx)`.
         start: Where the pixels are in the file that is read, bytes.
         dtype: Their type.
+        scaling: `BSCALE`, `BZERO` and `BLANK` of the header, NaN without the last.
         notes: What the user should know about the choice of the HDU.
     """
 
@@ -62,6 +63,7 @@ class FitsPlane:
     shape: tuple[int, int]
     start: int
     dtype: str
+    scaling: tuple[float, float, float]
     notes: tuple[str, ...]
 
     @property
@@ -91,9 +93,7 @@ class FitsPlane:
             raw = self._stored(rows, columns)
         except OSError as error:
             raise unreadable(str(self.path), error) from None
-        if self.dtype == UNPACKED:
-            return raw.astype(np.float32, copy=False)
-        return _scaled(raw, self.header)
+        return _scaled(raw, *self.scaling)
 
     def _check(self, path: Path, stamp: Stamp) -> None:
         try:
@@ -157,10 +157,12 @@ def open_plane(path: str | os.PathLike, *, scratch: Path) -> FitsPlane:
             hdu = hdus[index]
             axes = _axes(hdu, label)
             check_hdu(hdu, stream, label)
-            cards = header_text(image_header(stream, hdu, index, label))
+            with without_warnings():
+                header = image_header(stream, hdu, index, label)
         start, dtype = hdu.start, TYPES.get(hdu.cards["BITPIX"], "")
+        scaling = _scaling(header)
         if hdu.is_tiled:
-            start, dtype = 0, UNPACKED
+            start, dtype, scaling = 0, UNPACKED, (1.0, 0.0, np.nan)
             plain = _decompressed(plain, index, axes, label, scratch)
         stamps = (_stamp(file), _stamp(plain))
     except ImageError:
@@ -169,8 +171,8 @@ def open_plane(path: str | os.PathLike, *, scratch: Path) -> FitsPlane:
         raise unreadable(label, error) from None
     return FitsPlane(
         path=file.absolute(), plain=plain.absolute(), stamps=stamps, index=index,
-        cards=cards, shape=(axes[-2], axes[-1]), start=start, dtype=dtype,
-        notes=(note,) if note else (),
+        cards=header_text(header), shape=(axes[-2], axes[-1]), start=start,
+        dtype=dtype, scaling=scaling, notes=(note,) if note else (),
     )  # fmt: skip
 
 
@@ -267,24 +269,30 @@ def _fill(file: Any, buffer: memoryview, path: Path) -> None:
         buffer = buffer[count:]
 
 
-def _scaled(raw: np.ndarray, header: fits.Header) -> Float32[np.ndarray, "h w"]:
-    """Returns numbers of a file in its unit, as Astropy computes them."""
-    scale, zero = (
-        default if np.isnan(value := card_number(header, key)) else value
-        for key, default in (("BSCALE", 1.0), ("BZERO", 0.0))
+def _scaling(header: fits.Header) -> tuple[float, float, float]:
+    scale, zero, blank = (
+        card_number(header, key) for key in ("BSCALE", "BZERO", "BLANK")
     )
+    return (
+        scale if np.isfinite(scale) else 1.0,
+        zero if np.isfinite(zero) else 0.0,
+        blank,
+    )
+
+
+def _scaled(
+    raw: np.ndarray, scale: float, zero: float, blank: float
+) -> Float32[np.ndarray, "h w"]:
+    """Returns numbers of a file in its unit, as Astropy computes them."""
     native = raw.dtype.newbyteorder("=")
     if native == np.float32 and scale == 1 and zero == 0:
         return raw.byteswap(inplace=True).view(native) if raw.dtype != native else raw
-    whole = native.kind in "iu"
-    values = raw.astype(np.float32 if native.itemsize <= 2 else np.float64)
-    if native == np.float32:
-        values = raw.astype(native)
+    small = native.itemsize <= 2 or native == np.float32
+    values = raw.astype(np.float32 if small else np.float64)
     if scale != 1:
         values *= scale
     if zero != 0:
         values += zero
-    blank = card_number(header, "BLANK")
-    if whole and np.isfinite(blank):
+    if native.kind in "iu" and np.isfinite(blank):
         values[raw == blank] = np.nan
     return values.astype(np.float32, copy=False)
