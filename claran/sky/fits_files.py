@@ -12,7 +12,6 @@ import io
 import lzma
 import math
 import os
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,13 +23,13 @@ from claran.errors import ImageError, first_line, unreadable
 from claran.io.paths import require_file, split_hdu
 from claran.sky.file_kinds import file_kind, wrong_kind
 from claran.sky.hdu_choice import ImagePlane, choose_image
+from claran.sky.hdu_headers import Hdu, data_bytes, header_values
 from claran.sky.header_cards import card_text, printable_header
 from claran.sky.tiled_images import check_tiles
 
 __all__ = [
     "UNPACK",
     "FitsImage",
-    "Hdu",
     "check_hdu",
     "image_header",
     "naming_damage",
@@ -47,8 +46,6 @@ LONGEST_HEADER = 2**24  # Bytes; 200,000 cards.
 SMALL = 2**26  # Bytes that any packed file may unpack to.
 PACKED = 200  # Times that a larger one may; images with noise shrink by 1 to 10.
 
-SIZES = re.compile(r"Z?(NAXIS\d*|BITPIX|PCOUNT|GCOUNT)")
-
 UNPACK: dict[str, Any] = {
     "a gzip file": gzip.open,
     "a bzip2 file": bz2.open,
@@ -63,36 +60,6 @@ class FitsImage(NamedTuple):
     data: np.ndarray
     header: fits.Header
     notes: tuple[str, ...]
-
-
-class Hdu(NamedTuple):
-    """An HDU by its header, and where its data are."""
-
-    cards: dict[str, str]  # Values as in the file.
-    start: int  # Of the data, bytes.
-    length: int  # Bytes.
-    whole: bool  # Whether the file has all of them.
-    cleaned: bytes  # The header, if it has bytes that FITS does not allow.
-
-    @property
-    def is_tiled(self) -> bool:
-        """Whether it is a compressed image."""
-        is_table = self.cards.get("XTENSION") == "BINTABLE"
-        return is_table and self.cards.get("ZIMAGE") == "T"
-
-    @property
-    def plane(self) -> ImagePlane:
-        """What the choice among several HDUs depends on."""
-        cards = self.cards
-        name, unit = cards.get("EXTNAME", ""), cards.get("BUNIT", "")
-        if self.is_tiled:
-            is_bytes = cards.get("ZBITPIX") == "8" and "BSCALE" not in cards
-            return ImagePlane(_shape(cards, name, "Z"), name, unit, is_bytes)
-        if "SIMPLE" in cards or cards.get("XTENSION") in ("IMAGE", "IUEIMAGE"):
-            shape = _shape(cards, name)
-            is_bytes = cards.get("BITPIX") == "8" and "BSCALE" not in cards
-            return ImagePlane(shape or None, name, unit, is_bytes)
-        return ImagePlane(None, name, unit)
 
 
 def read_fits(
@@ -147,7 +114,7 @@ def _check_compressed(hdu: fits.CompImageHDU, label: str) -> None:
         return
     file, begin, start = place["file"], place["hdrLoc"], place["datLoc"]
     file.seek(begin)
-    check_tiles(_cards(file.read(start - begin), label), file, start, label)
+    check_tiles(header_values(file.read(start - begin), label), file, start, label)
 
 
 def _read(stream: Any, size: int, label: str, wanted: str | None) -> FitsImage:
@@ -282,8 +249,8 @@ def walk_hdus(stream: Any, limit: int, label: str, sink: Any = None) -> Iterator
             if first:
                 raise _damaged(label)
             return
-        cards = _cards(raw, label)
-        length = _data_bytes(cards, label)
+        cards = header_values(raw, label)
+        length = data_bytes(cards, label)
         position += len(raw)
         whole = position + length <= limit
         if not whole and sink is not None:
@@ -332,76 +299,6 @@ def _header(stream: Any, *, first: bool) -> bytes:
         if any(block[i : i + 8] == b"END     " for i in range(0, BLOCK, 80)):
             return b"".join(blocks)
     return b""
-
-
-def _cards(raw: bytes, label: str) -> dict[str, str]:
-    """Returns the values of a header's cards as text, the first of each keyword.
-
-    Raises:
-        ImageError: A card about the size of the data is there twice: Astropy takes the
-            second one, whatever it claims.
-    """
-    cards: dict[str, str] = {}
-    text = raw.decode("latin-1")
-    for i in range(0, len(text), 80):
-        if text[i + 8] == "=":
-            key, value = text[i : i + 8].rstrip(), text[i + 10 : i + 80]
-            if key in cards and SIZES.fullmatch(key):
-                raise _bad_header(label, f"{key} is there twice")
-            cards.setdefault(key, value)
-    return {key: _value(value) for key, value in cards.items()}
-
-
-def _value(text: str) -> str:
-    text = text.strip()
-    if text.startswith("'"):
-        return text[1:].partition("'")[0].rstrip()
-    return text.partition("/")[0].strip()
-
-
-def _integer(cards: dict[str, str], key: str, default: int, label: str) -> int:
-    value = cards.get(key)
-    if value is None:
-        return default
-    try:
-        return int(value)
-    except ValueError:
-        raise _bad_header(label, f"{key} = {value[:20]!r}") from None
-
-
-def _bad_header(label: str, what: str) -> ImageError:
-    return ImageError(f"{label}: is damaged, {what} in its header; fetch it again.")
-
-
-def _shape(cards: dict[str, str], label: str, prefix: str = "") -> tuple[int, ...]:
-    """Returns the lengths of the axes, the slowest first."""
-    axes = _integer(cards, f"{prefix}NAXIS", 0, label)
-    if not 0 <= axes <= 999:
-        raise _bad_header(label, f"{prefix}NAXIS = {axes}")
-    shape = [
-        _integer(cards, f"{prefix}NAXIS{axis}", -1, label)
-        for axis in range(axes, 0, -1)
-    ]
-    if shape and min(shape) < 0:
-        raise _bad_header(label, f"an axis of {min(shape)} pixels")
-    return tuple(shape)
-
-
-def _data_bytes(cards: dict[str, str], label: str) -> int:
-    """Returns the number of bytes of data that a header claims."""
-    shape = _shape(cards, label)
-    if cards.get("GROUPS") == "T" and shape and shape[-1] == 0:
-        shape = shape[:-1]
-    elements = math.prod(shape) if shape else 0
-    parameters = _integer(cards, "PCOUNT", 0, label)
-    groups = _integer(cards, "GCOUNT", 1, label)
-    bits = abs(_integer(cards, "BITPIX", 8, label))
-    if not shape:
-        return 0
-    length = bits * groups * (parameters + elements) // 8
-    if length < 0 or parameters < 0:
-        raise _bad_header(label, f"PCOUNT = {parameters} and GCOUNT = {groups}")
-    return length
 
 
 def _opened_plane(hdu: Any) -> ImagePlane:

@@ -18,7 +18,6 @@ from claran.io.silencing import without_warnings
 from claran.sky.file_kinds import file_kind, wrong_kind
 from claran.sky.fits_files import (
     UNPACK,
-    Hdu,
     check_hdu,
     image_header,
     naming_damage,
@@ -26,6 +25,7 @@ from claran.sky.fits_files import (
     walk_hdus,
 )
 from claran.sky.hdu_choice import choose_image, cube_message, wrong_shape
+from claran.sky.hdu_headers import Hdu
 from claran.sky.header_cards import card_number, header_text
 
 __all__ = ["FitsPlane", "open_plane"]
