@@ -30,6 +30,7 @@ TIED = 0.02  # Share of pixels with one value from which an image is of integers
 LEAST_FILLED = 0.1  # Share of a window that must have values.
 BRIGHT_WINDOW = 1.2  # Ratio of the MAD to the noise below 0, if sources raise the MAD.
 MANY, SAMPLE = 4000, 1000  # Pixels from which a median is sought about a sample's.
+NEAR = 0.008  # Share of the pixels on each side that are kept.
 
 
 def noise(values: Float[np.ndarray, "ny nx"]) -> float:
@@ -187,12 +188,21 @@ def _around_median(
 ) -> tuple[Float[np.ndarray, "few"], int]:
     """Returns the values about the median, and its rank in them.
 
-    The rank lies outside if the sample misled. A median of 10,000 pixels takes 20 us so
-    and not 60.
+    The rank lies outside if the sample misled, once in seventy times. A median of
+    10,000 pixels takes 18 us so and not 60.
     """
-    sample = np.sort(values[:: len(values) // SAMPLE])
+    count = len(values)
+    sample = np.sort(values[:: count // SAMPLE])
     middle, margin = len(sample) // 2, round(1.5 * math.sqrt(len(sample)))
-    near = values >= sample[middle - margin]
-    below = len(values) - np.count_nonzero(near)
-    near &= values <= sample[middle + margin]
-    return values[near], int(len(values) // 2 - below)
+    # So far the median may be off by 3% of the values. As they are evenly spread here,
+    # one count brings that down to 0.8%.
+    guess = float(sample[middle])
+    spread = float(sample[middle + margin]) - float(sample[middle - margin])
+    missing = count // 2 - np.count_nonzero(values < sample[middle])
+    each = spread * len(sample) / (2 * margin * count)
+    guess, width = guess + missing * each, NEAR * count * each
+    kind = values.dtype.type
+    near = values >= kind(guess - width)
+    below = count - np.count_nonzero(near)
+    near &= values <= kind(guess + width)
+    return values[near], int(count // 2 - below)
