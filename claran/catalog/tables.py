@@ -31,6 +31,7 @@ __all__ = [
     "detection_table",
     "format_table",
     "plain_cell",
+    "plain_table",
     "sky_columns",
     "table_format",
     "to_icrs",
@@ -212,8 +213,7 @@ def write_table(table: Table, path: str | os.PathLike) -> None:
     """
     path, astropy_format = Path(path), table_format(path)
     if astropy_format != "ascii.ecsv":
-        table = _with_degrees(table) if "center" in table.colnames else table
-        table = Table(table, copy=False)  # Values with units are plain columns.
+        table = plain_table(table)
     replace_file(path, functools.partial(WRITERS[astropy_format], table))
 
 
@@ -270,6 +270,17 @@ def _with_plain_text(table: Table) -> Table:
             cells = [f"'{cell}" if FORMULA.match(cell) else cell for cell in column]
             table[name] = np.array(cells, dtype=str)
     return table
+
+
+def plain_table(table: Table) -> Table:
+    """Returns a table of plain columns: `ra` and `dec`, degrees, for `center`.
+
+    Args:
+        table: See `detection_table`.
+    """
+    if "center" in table.colnames:
+        table = _with_degrees(table)
+    return Table(table, copy=False)  # Values with units become columns with units.
 
 
 def _with_degrees(table: Table) -> Table:
