@@ -66,7 +66,7 @@ class _Field:
 
     def __init__(self, column: Any, start: int):
         about = column.info
-        self.name = about.name
+        self.name = str(about.name)
         self.unit = "---" if about.unit is None else about.unit.to_string()
         self.unit = self.unit.replace(" ", "")
         self.meaning = about.description or about.name
