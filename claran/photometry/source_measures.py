@@ -121,12 +121,13 @@ def measure_sources(
 
 
 class Links(NamedTuple):
-    """Which source islands and components are of, and what describes each island."""
+    """Which source islands and components are of, and what is known of each island."""
 
     islands: Int[np.ndarray, "k"]  # Source of each island, or -1.
     components: Int[np.ndarray, "c"]  # Source of each component, or -1.
     by_pixels: Bool[np.ndarray, "k"]  # Gaussians do not give its flux.
-    unfitted: Bool[np.ndarray, "k"]  # No Gaussian was fitted.
+    failed: Bool[np.ndarray, "k"]  # It has a component that could not be fitted.
+    empty: Bool[np.ndarray, "k"]  # It has no component.
 
 
 def _link(
@@ -144,12 +145,15 @@ def _link(
     def are_any(bad: FitFlag) -> Bool[np.ndarray, "k"]:
         return np.bincount(island[(flags & int(bad)) > 0], minlength=number) > 0
 
-    unfitted = are_any(FitFlag.MOMENTS) | (np.bincount(island, minlength=number) == 0)
+    failed = are_any(FitFlag.MOMENTS)
+    empty = np.bincount(island, minlength=number) == 0
+    poor = are_any(FitFlag.PIXELS) | _disagree(islands, components)
     return Links(
         islands=source[:-1],
         components=source[components["island"]],
-        by_pixels=unfitted | are_any(FitFlag.PIXELS) | _disagree(islands, components),
-        unfitted=unfitted,
+        by_pixels=empty | failed | poor,
+        failed=empty | failed,
+        empty=empty,
     )
 
 
@@ -183,8 +187,8 @@ def _parts(
 ) -> Columns:
     """Returns what the ridge of each source leads through, the brightest first."""
     source, owner = links.components, links.islands
-    one = (source >= 0) & ~links.unfitted[components["island"]]
-    other = (owner >= 0) & links.unfitted
+    one = source >= 0
+    other = (owner >= 0) & links.empty
     found = {
         name: np.append(components[name][one], islands[name][other])
         for name in ("x", "y", "e_x", "e_y", "flux", "e_flux")
@@ -198,7 +202,8 @@ def _parts(
     for name in ("major", "minor", "angle", "e_major"):
         fitted = components[f"e_dc_{name[2:]}" if name[:2] == "e_" else f"dc_{name}"]
         found[name] = np.append(fitted[one], getattr(sizes, name))
-    found["fitted"] = np.arange(len(found["x"])) < one.sum()
+    fitted = (components["flags"][one] & int(FitFlag.MOMENTS)) == 0
+    found["fitted"] = np.append(fitted, np.zeros(other.sum(), bool))
     found["source"] = np.append(source[one], owner[other])
     order = np.lexsort((-found["flux"], found["source"]))
     sources = found["source"][order]
@@ -254,7 +259,7 @@ def _flags_of_islands(
     return {
         SourceFlag.AT_EDGE: are_any(islands["at_edge"]),
         SourceFlag.NEAR_BLANK: are_any(islands["beside_blank"]),
-        SourceFlag.FIT_FAILED: are_any(links.unfitted),
+        SourceFlag.FIT_FAILED: are_any(links.failed),
         SourceFlag.PIXEL_FLUX: are_any(links.by_pixels),
         SourceFlag.BLENDED: are_blended(islands["flood"][members], sources, number),
     }
