@@ -30,6 +30,11 @@ from claran.survey.tiles import Tile
 
 __all__ = ["Measuring", "measure_tile"]
 
+# A cutout without any island.
+NOTHING = IslandCutout(
+    0, 0, np.zeros((1, 1), np.float32), np.ones((1, 1), np.float32),
+    np.zeros((1, 1), bool), np.zeros((1, 1), bool), np.zeros((1, 1), np.int32),
+)  # fmt: skip
 NEAR = 256  # Pixels around a tile that are read with it; others are read apart.
 
 Arrays = dict[str, np.ndarray]
@@ -241,13 +246,16 @@ def _components(measuring: Measuring, cutouts: Sequence[Any]) -> Arrays:
 
 def _islands(measuring: Measuring, cutouts: Sequence[Any]) -> Arrays:
     """Returns the measurements of islands; none for flood islands without any."""
-    found: dict[str, list[np.ndarray]] = {}
+    # Also a tile without islands has the columns.
+    none = np.zeros(0, np.int64)
+    parts = [measure_islands(NOTHING, measuring.beam) | {"number": none}]
     for _, numbers, cutout in sorted(cutouts, key=lambda one: one[0]):
         if len(numbers):
             rows = measure_islands(cutout, measuring.beam) | {"number": numbers}
-            for name, column in rows.items():
-                found.setdefault(name, []).append(column)
+            parts.append(rows)
     return {
-        name if name.startswith("outline_") else f"island_{name}": np.concatenate(parts)
-        for name, parts in found.items()
+        name if name.startswith("outline_") else f"island_{name}": np.concatenate(
+            [rows[name] for rows in parts]
+        )
+        for name in parts[0]
     }

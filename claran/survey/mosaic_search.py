@@ -168,11 +168,12 @@ def _with_blocks(run: RunJobs, coarse: CoarseMap) -> RunJobs:
 
 
 def _busy_tiles(measuring: Measuring, tiles: Sequence[Tile]) -> list[Tile]:
-    """Returns the tiles in which there is something to measure."""
+    """Returns the tiles in which there is something to measure, one at the least."""
     side = tiles[0].x1 - tiles[0].x0, tiles[0].y1 - tiles[0].y0
     points = np.concatenate([measuring.centers, measuring.islands.flood_first])
     places = {(int(x), int(y)) for x, y in np.unique(points // side, axis=0)}
-    return [t for t in tiles if (t.x0 // side[0], t.y0 // side[1]) in places]
+    busy = [t for t in tiles if (t.x0 // side[0], t.y0 // side[1]) in places]
+    return busy or list(tiles[:1])
 
 
 def _join(parts: Iterator[Columns]) -> Columns:
