@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float32
+from jaxtyping import Array, Bool, Float32, Int32
 
-__all__ = ["Fits", "fit_gaussians"]
+__all__ = ["Fits", "Pixels", "fit_gaussians"]
 
 MOST_STEPS = 40
 FIRST_DAMPING = 1e-2
@@ -21,9 +21,26 @@ EASE, HARDEN = 0.15, 6.0  # Factors of the damping after a better and a worse st
 # A step that lowers chi2 by less, absolute or relative, is the last: in units of the
 # noise variance the first is nothing, and the second is what float32 resolves.
 SMALL, SMALL_SHARE = 1e-3, 1e-6
-FARTHEST = 2.355  # From the start, in beam sigmas: one full width at half maximum.
-# Inverse square sizes, in beam sigmas: from half a beam to 40 beams.
-WIDEST, NARROWEST = 1 / 40**2, 4.0
+FARTHEST = 1.5  # From the start, in beam sigmas.
+FAINTEST = 0.1  # Amplitude, in units of the noise.
+# Inverse square sizes, in beam sigmas: from half a beam to 12 beams.
+WIDEST, NARROWEST = 1 / 12**2, 4.0
+
+
+class Pixels(NamedTuple):
+    """What is fitted.
+
+    Attributes:
+        u: (p, n) first coordinate, in beam sigmas.
+        v: (p, n) second coordinate.
+        data: (p, n) brightness, in units of a noise.
+        weight: (p, n) that noise over the noise of the pixel; 0 if it is not used.
+    """
+
+    u: Float32[Array, "p n"]
+    v: Float32[Array, "p n"]
+    data: Float32[Array, "p n"]
+    weight: Float32[Array, "p n"]
 
 
 class Fits(NamedTuple):
@@ -59,37 +76,29 @@ class _State(NamedTuple):
     point: _Point
     damping: Float32[Array, "n"]
     done: Bool[Array, "n"]
-    step: Float32[Array, ""]
+    step: Int32[Array, ""]
 
 
 @jax.jit
 def fit_gaussians(
-    u: Float32[Array, "p n"],
-    v: Float32[Array, "p n"],
-    data: Float32[Array, "p n"],
-    weight: Float32[Array, "p n"],
-    start: Float32[Array, "g 6 n"],
-    free: Bool[Array, "g 6 n"],
+    pixels: Pixels, start: Float32[Array, "g 6 n"], free: Bool[Array, "g 6 n"]
 ) -> Fits:
     """Fits sums of Gaussians by Levenberg's and Marquardt's method.
 
     A Gaussian is `A exp(-(a du^2 + 2 b du dv + c dv^2) / 2)`, with its parameters in
     the order `A, u, v, a, b, c`. Coordinates are in beam sigmas, so that the beam has
-    `a = c = 1` and `b = 0`.
+    `a = c = 1` and `b = 0`. A step beyond what a source can be ends at the limit.
 
     Args:
-        u: First coordinate of each pixel.
-        v: Second coordinate.
-        data: Brightness of each pixel, in units of a noise.
-        weight: That noise over the noise of the pixel; 0 for pixels not used.
+        pixels: What is fitted.
         start: Parameters to start from. A Gaussian of amplitude 0 with no free
             parameter is not there.
         free: Which parameters are fitted.
     """
-    evaluate = functools.partial(_evaluate, u, v, data, weight, free)
+    evaluate = functools.partial(_evaluate, pixels, free)
     state = _State(
         point=evaluate(start),
-        damping=jnp.full(data.shape[1], FIRST_DAMPING, jnp.float32),
+        damping=jnp.full(start.shape[2], FIRST_DAMPING, jnp.float32),
         done=~free.any((0, 1)),
         step=jnp.zeros((), jnp.int32),
     )
@@ -98,8 +107,8 @@ def fit_gaussians(
         old = state.point
         step = _solve(_damped(old.normal, state.damping), old.slope[:, None])
         trial = old.parameters + step.reshape(start.shape)
-        new = evaluate(trial)
-        better = _possible(trial, start, free) & (new.chi2 <= old.chi2)
+        new = evaluate(jnp.where(free, _confined(trial, start), old.parameters))
+        better = new.chi2 <= old.chi2
         gain = old.chi2 - new.chi2
         small = better & (gain <= SMALL + SMALL_SHARE * old.chi2)
         damping = state.damping * jnp.where(better, EASE, HARDEN)
@@ -120,60 +129,67 @@ def fit_gaussians(
     return Fits(
         found.parameters,
         found.chi2,
-        (data - _model(u, v, found.parameters)) * weight,
+        (pixels.data - _model(pixels, found.parameters)) * pixels.weight,
         _variances(found.normal, free),
         _variances(_blocks(found.normal), free),
         state.done & (state.damping < MOST_DAMPING),
     )
 
 
-def _shapes(u: Array, v: Array, parameters: Array) -> tuple[Array, Array, Array]:
+def _shapes(pixels: Pixels, parameters: Array) -> tuple[Array, Array, Array]:
     """Returns each Gaussian of amplitude 1 at each pixel, and the offsets from it."""
     _, x, y, a, b, c = (parameters[:, i, None] for i in range(6))
-    du, dv = u - x, v - y
+    du, dv = pixels.u - x, pixels.v - y
     return jnp.exp(-0.5 * (a * du * du + c * dv * dv) - b * du * dv), du, dv
 
 
-def _model(u: Array, v: Array, parameters: Array) -> Array:
-    shape, _, _ = _shapes(u, v, parameters)
+def _model(pixels: Pixels, parameters: Array) -> Array:
+    shape, _, _ = _shapes(pixels, parameters)
     return (parameters[:, 0, None] * shape).sum(0)
 
 
-def _evaluate(
-    u: Array, v: Array, data: Array, weight: Array, free: Array, parameters: Array
-) -> _Point:
+def _evaluate(pixels: Pixels, free: Array, parameters: Array) -> _Point:
     """Returns chi2, the normal matrix and the slope at some parameters."""
-    shape, du, dv = _shapes(u, v, parameters)
-    shape = shape * weight
+    shape, du, dv = _shapes(pixels, parameters)
+    shape = shape * pixels.weight
     height = parameters[:, 0, None] * shape
     _, _, _, a, b, c = (parameters[:, i, None] for i in range(6))
-    residual = data * weight - height.sum(0)
-    jacobian = jnp.stack(
-        [
-            shape,
-            height * (a * du + b * dv),
-            height * (b * du + c * dv),
-            -0.5 * height * du * du,
-            -height * du * dv,
-            -0.5 * height * dv * dv,
-        ],
-        axis=1,
-    )
-    jacobian = jnp.where(free[:, :, None], jacobian, 0)
-    jacobian = jacobian.reshape(-1, *data.shape)
+    residual = pixels.data * pixels.weight - height.sum(0)
+    derivatives = [
+        shape,
+        height * (a * du + b * dv),
+        height * (b * du + c * dv),
+        -0.5 * height * du * du,
+        -height * du * dv,
+        -0.5 * height * dv * dv,
+    ]
+    jacobian = jnp.where(free[:, :, None], jnp.stack(derivatives, axis=1), 0)
+    jacobian = jacobian.reshape(-1, *residual.shape)
     normal = (jacobian[:, None] * jacobian[None]).sum(2)
     slope = (jacobian * residual).sum(1)
     return _Point(parameters, (residual**2).sum(0), normal, slope)
 
 
-def _possible(trial: Array, start: Array, free: Array) -> Array:
-    """Returns which fits have only Gaussians that may be sources."""
+def _confined(trial: Array, start: Array) -> Array:
+    """Returns the nearest parameters with which a Gaussian may be a source."""
     height, x, y, a, b, c = (trial[:, i] for i in range(6))
-    half, spread = (a + c) / 2, jnp.sqrt(((a - c) / 2) ** 2 + b**2)
-    moved = (x - start[:, 1]) ** 2 + (y - start[:, 2]) ** 2
-    good = (height > 0) & (moved < FARTHEST**2)
-    good &= (half - spread > WIDEST) & (half + spread < NARROWEST)
-    return (good | ~free.any(1)).all(0)
+    dx, dy = x - start[:, 1], y - start[:, 2]
+    part = jnp.minimum(1, FARTHEST / jnp.maximum(jnp.hypot(dx, dy), 1e-6))
+    half, spread = (a + c) / 2, jnp.hypot((a - c) / 2, b)
+    high = jnp.clip(half + spread, WIDEST, NARROWEST)
+    low = jnp.clip(half - spread, WIDEST, NARROWEST)
+    middle, ratio = (high + low) / 2, (high - low) / (2 * jnp.maximum(spread, 1e-9))
+    return jnp.stack(
+        [
+            jnp.maximum(height, FAINTEST),
+            start[:, 1] + part * dx,
+            start[:, 2] + part * dy,
+            middle + ratio * (a - half),
+            ratio * b,
+            middle + ratio * (c - half),
+        ],
+        axis=1,
+    )
 
 
 def _scale(normal: Array) -> Array:

@@ -51,29 +51,26 @@ def deconvolve(
     """
     major, minor, angle = shape
     e_major, e_minor, e_angle = errors
-    restored = covariance(
-        *(np.array([w]) for w in (beam.major, beam.minor, beam.angle))
-    )
+    restored = covariance(*np.array([[beam.major], [beam.minor], [beam.angle]]))
     long, short, turn = ellipse(covariance(major, minor, angle) - restored)
-    # The width of the beam along each axis of the fit.
-    limits = [
-        _limit(width, error)
-        for width, error in ((beam.major, e_major), (beam.minor, e_minor))
-    ]
-    found = []
-    for size, fitted, error, limit in zip(
-        (long, short), (major, minor), (e_major, e_minor), limits, strict=True
-    ):
-        resolved = size > limit
-        scaled = error * fitted / np.where(resolved, size, 1)
-        found.append((np.where(resolved, size, 0), np.where(resolved, scaled, limit)))
-    (long, e_long), (short, e_short) = found
+    long, e_long = _axis(long, major, e_major, beam.major)
+    short, e_short = _axis(short, minor, e_minor, beam.minor)
     known = long > 0
-    # The beam makes a source rounder, and its angle less certain.
-    rounder = (major**2 - minor**2) / np.maximum(long**2 - short**2, 1e-9)
-    e_turn = np.where(known, np.minimum(e_angle * np.maximum(rounder, 1), 90), 90)
+    # A source is rounder with the beam, and its angle more certain without.
+    fitted, own = major**2 - minor**2, long**2 - short**2
+    lever = np.where(known, fitted / np.where(known, np.maximum(own, 1e-9), 1), 1)
+    e_turn = np.where(known, np.minimum(e_angle * np.maximum(lever, 1), 90), 90)
     return Deconvolved(long, short, np.where(known, turn, 0), e_long, e_short, e_turn)
 
 
-def _limit(width: float, error: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
-    return np.sqrt((width + LIMIT * error) ** 2 - width**2)
+def _axis(
+    size: Float[np.ndarray, "n"],
+    fitted: Float[np.ndarray, "n"],
+    error: Float[np.ndarray, "n"],
+    width: float,
+) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
+    """Returns an axis without the beam and its error, or 0 and its upper limit."""
+    limit = np.sqrt((width + LIMIT * error) ** 2 - width**2)
+    resolved = size > limit
+    scaled = error * fitted / np.where(resolved, size, 1)
+    return np.where(resolved, size, 0), np.where(resolved, scaled, limit)

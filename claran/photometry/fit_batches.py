@@ -2,12 +2,11 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 
-from claran.ops.gaussians import fit_gaussians
+from claran.ops.gaussians import Pixels, fit_gaussians
 
 __all__ = ["LARGEST_GROUP", "MOST_PIXELS", "Fit", "Problem", "fit_problems"]
 
@@ -60,7 +59,7 @@ def fit_problems(problems: Sequence[Problem]) -> list[Fit]:
         queues[_size(problem)].append(index)
     # The calls are asynchronous: the next batch is packed while the last one runs.
     running = [
-        (chosen, fit_gaussians(**_pack([problems[i] for i in chosen], size)))
+        (chosen, fit_gaussians(*_pack([problems[i] for i in chosen], size)))
         for size, queue in queues.items()
         for chosen in (queue[k : k + size[2]] for k in range(0, len(queue), size[2]))
     ]
@@ -82,7 +81,9 @@ def _size(problem: Problem) -> tuple[int, int, int]:
     )
 
 
-def _pack(problems: Sequence[Problem], size: tuple[int, int, int]) -> dict[str, Any]:
+def _pack(
+    problems: Sequence[Problem], size: tuple[int, int, int]
+) -> tuple[Pixels, np.ndarray, np.ndarray]:
     """Returns the arguments of `fit_gaussians`, filled up with weight 0."""
     gaussians, pixels, lanes = size
     points = np.zeros((2, lanes, pixels), np.float32)
@@ -97,9 +98,10 @@ def _pack(problems: Sequence[Problem], size: tuple[int, int, int]) -> dict[str, 
         start[lane, :count] = problem.start
         free[lane, :count, :3] = True
         free[lane, :count, 3:] = problem.free[:, None]
-    turned = {"data": data.T, "weight": weight.T, "u": points[0].T, "v": points[1].T}
-    turned |= {"start": start.transpose(1, 2, 0), "free": free.transpose(1, 2, 0)}
-    return {name: np.ascontiguousarray(part) for name, part in turned.items()}
+    lanes_last = [part.T for part in (*points, data, weight)]
+    lanes_last += [part.transpose(1, 2, 0) for part in (start, free)]
+    *pixels, start, free = map(np.ascontiguousarray, lanes_last)
+    return Pixels(*pixels), start, free
 
 
 def _unpack(problem: Problem, arrays: Sequence[np.ndarray], lane: int) -> Fit:

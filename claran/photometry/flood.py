@@ -70,6 +70,7 @@ def flood_cutouts(
     noise: Float32[np.ndarray, "ny nx"],
     signal_to_noise: Float32[np.ndarray, "ny nx"],
     beam: float,
+    *,
     islands: Int32[np.ndarray, "ny nx"] | None = None,
 ) -> list[IslandCutout]:
     """Returns the cutouts of all flood islands of an image in one piece.
@@ -77,8 +78,8 @@ def flood_cutouts(
     Args:
         values: Brightness above the background, Jy/beam; NaN is blank.
         noise: Of each pixel, Jy/beam.
-        signal_to_noise: Their ratio.
-        beam: FWHM, pixels.
+        signal_to_noise: In which the islands are sought.
+        beam: FWHM of the beam, pixels; of its major axis, if it is elliptical.
         islands: Labels of the islands that become components of sources, 0 elsewhere;
             None for none.
     """
@@ -93,10 +94,9 @@ def flood_cutouts(
         inside = np.zeros(own.shape, np.int32)
         if islands is not None:
             names = islands[part][flood]
-            inside[flood] = np.searchsorted(np.unique(np.append(names, 0)), names)
+            inside[flood] = np.searchsorted(np.union1d(names, 0), names)
+        others = (own > 0) & ~flood
         found.append(
-            IslandCutout(
-                x0, y0, values[part], noise[part], flood, (own > 0) & ~flood, inside
-            )
+            IslandCutout(x0, y0, values[part], noise[part], flood, others, inside)
         )
     return found

@@ -1,8 +1,12 @@
 """Errors of fitted Gaussians in noise that is correlated over the beam.
 
 After Condon (1997, PASP 109, 166), with the noise correlated over the beam as Hopkins
-et al. (2015, PASA 32, e037) do. All lengths are in units of the beam, so that theirs
-are `theta_N = 1`.
+et al. (2015, PASA 32, e037) do. All lengths are in units of the beam's FWHM, so that
+theirs is `theta_N = 1`.
+
+His errors hold for fits with weights that fall off as the source does. Fits without
+weights have errors up to 1.4 times as large, as the noise of a point source's flank
+says little about its peak.
 """
 
 import math
@@ -13,6 +17,13 @@ from jaxtyping import Bool, Float
 
 __all__ = ["GaussianErrors", "condon_errors"]
 
+# Variance of the peak of a fit with fixed shape, over that with a free one. Measured:
+# 1.1 in noise whose autocorrelation is the beam, 1.5 in white noise blurred by it.
+FIXED_SHAPE = 1.4
+# Error of a perfect measurement, relative to peak and size: no beam is a Gaussian.
+# Without it, positions above a signal-to-noise of 60 in SDC1 are off by 1.35 errors.
+FLOOR = 0.008
+
 
 class GaussianErrors(NamedTuple):
     """Standard deviations; lengths in units of the beam's FWHM.
@@ -22,9 +33,9 @@ class GaussianErrors(NamedTuple):
         flux: Relative to the flux.
         along: Of the position along the major axis.
         across: Of the position along the minor axis.
-        major: Of the FWHM.
-        minor: Of the FWHM.
-        angle: Degrees, at most 90.
+        major: Of the FWHM; 0 if the shape is fixed.
+        minor: Of the FWHM; 0 if the shape is fixed.
+        angle: Degrees, at most 90; 0 if the shape is fixed.
     """
 
     peak: Float[np.ndarray, "n"]
@@ -44,28 +55,24 @@ def condon_errors(
 ) -> GaussianErrors:
     """Returns the errors of isolated Gaussians.
 
-    If the shape is fixed, the variance of the peak is half of that of a free fit, as
-    for white noise, and the flux has the relative error of the peak.
-
     Args:
         major: FWHM over the beam's.
         minor: FWHM over the beam's.
         snr: Peak over the noise.
         fixed: Whether the shape was not fitted.
     """
-
-    def variance(alpha: float, beta: float) -> Float[np.ndarray, "n"]:
-        gain = (1 + 1 / major**2) ** alpha * (1 + 1 / minor**2) ** beta
-        return 8 / (major * minor * gain * snr**2)
-
-    peak = variance(1.5, 1.5) * np.where(fixed, 0.5, 1)
-    along, across = variance(2.5, 0.5), variance(0.5, 2.5)
-    flux = peak + np.where(fixed, 0, (along + across) / (major * minor))
+    size, noise = major * minor, 1 / snr**2 + FLOOR**2
+    long, short = 1 + 1 / (major * major), 1 + 1 / (minor * minor)
+    # 2 / rho^2, with the exponents 3/2 and 3/2, 5/2 and 1/2, 1/2 and 5/2.
+    root = np.sqrt(long * short)
+    peak = 8 * noise / (size * root * long * short)
+    along, across = (8 * noise / (size * root * g * g) for g in (long, short))
+    flux = np.where(fixed, FIXED_SHAPE * peak, peak + (along + across) / size)
+    peak = np.where(fixed, FIXED_SHAPE * peak, peak)
     sigma = 1 / math.sqrt(8 * math.log(2))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        lever = major * minor / (major**2 - minor**2)
-        angle = np.degrees(np.sqrt(2 * across) * lever)
-    angle = np.minimum(np.nan_to_num(angle, nan=90.0, posinf=90.0), 90.0)
+    with np.errstate(divide="ignore"):
+        lever = size / np.maximum(major * major - minor * minor, 0)
+    angle = np.minimum(np.degrees(np.sqrt(2 * across) * lever), 90.0)
     return GaussianErrors(
         peak=np.sqrt(peak),
         flux=np.sqrt(flux),

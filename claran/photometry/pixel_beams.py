@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from claran.sky.beams import beam_area_pixels, fwhm_to_sigma
 
-__all__ = ["PixelBeam", "covariance", "ellipse"]
+__all__ = ["PixelBeam", "covariance", "ellipse", "turned"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +22,7 @@ class PixelBeam:
         angle: Of the major axis, degrees from +y counter-clockwise, towards -x.
 
     Raises:
-        ValueError: An axis is not positive and finite.
+        ValueError: An axis is not positive and finite, or the angle is not finite.
     """
 
     major: float
@@ -36,6 +36,8 @@ class PixelBeam:
                     f"`{name}` of the beam must be positive and finite, got "
                     f"{getattr(self, name)} pixels."
                 )
+        if not math.isfinite(self.angle):
+            raise ValueError(f"`angle` of the beam must be finite, got {self.angle}.")
 
     @property
     def area(self) -> float:
@@ -45,11 +47,18 @@ class PixelBeam:
     @functools.cached_property
     def to_sigmas(self) -> Float[np.ndarray, "2 2"]:
         """Matrix from offsets in pixels to coordinates with a round beam of sigma 1."""
-        matrix = covariance(
-            np.array([self.major]), np.array([self.minor]), np.array([self.angle])
-        )[0]
-        widths, axes = np.linalg.eigh(matrix)
+        widths, axes = np.linalg.eigh(self._covariance)
         return (axes / np.sqrt(widths)) @ axes.T
+
+    @functools.cached_property
+    def to_pixels(self) -> Float[np.ndarray, "2 2"]:
+        """The inverse of `to_sigmas`."""
+        widths, axes = np.linalg.eigh(self._covariance)
+        return (axes * np.sqrt(widths)) @ axes.T
+
+    @property
+    def _covariance(self) -> Float[np.ndarray, "2 2"]:
+        return covariance(*np.array([[self.major], [self.minor], [self.angle]]))[0]
 
 
 def covariance(
@@ -65,7 +74,7 @@ def covariance(
         angle: Degrees from +y counter-clockwise.
     """
     sine, cosine = np.sin(np.radians(angle)), np.cos(np.radians(angle))
-    along, across = fwhm_to_sigma(1.0) ** 2 * np.array([major**2, minor**2])
+    along, across = (fwhm_to_sigma(1.0) * major) ** 2, (fwhm_to_sigma(1.0) * minor) ** 2
     xx = along * sine**2 + across * cosine**2
     yy = along * cosine**2 + across * sine**2
     xy = (across - along) * sine * cosine
@@ -85,3 +94,20 @@ def ellipse(
     major, minor = np.sqrt(squares) / fwhm_to_sigma(1.0)
     angle = np.degrees(np.arctan2(-2 * xy, yy - xx)) / 2
     return major, minor, angle % 180
+
+
+def turned(
+    matrix: Float[np.ndarray, "2 2"], covariances: Float[np.ndarray, "n 2 2"]
+) -> Float[np.ndarray, "n 2 2"]:
+    """Returns covariances in coordinates that a symmetric matrix leads to.
+
+    In products of numbers: those of BLAS depend on how many rows there are.
+    """
+    a, b, c = matrix[0, 0], matrix[0, 1], matrix[1, 1]
+    xx, xy, yy = covariances[:, 0, 0], covariances[:, 0, 1], covariances[:, 1, 1]
+    found = [
+        a * a * xx + 2 * a * b * xy + b * b * yy,
+        a * b * xx + (a * c + b * b) * xy + b * c * yy,
+        b * b * xx + 2 * b * c * xy + c * c * yy,
+    ]
+    return np.stack([found[k] for k in (0, 1, 1, 2)], axis=-1).reshape(-1, 2, 2)

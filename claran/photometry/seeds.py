@@ -32,32 +32,26 @@ def find_seeds(
     if len(places) <= 1:
         return places if len(places) else np.argwhere(ratio == ratio.max())[:1]
     heights = ratio[places[:, 0], places[:, 1]]
-    order = np.argsort(-heights, kind="stable")
-    kept: list[int] = []
-    for index in order:
-        if not kept or _is_apart(ratio, places, heights, index, kept, to_sigmas):
+    places = places[np.argsort(-heights, kind="stable")]
+    kept: list[int] = [0]
+    for index in range(1, len(places)):
+        offsets = places[kept] - places[index]
+        near = np.hypot(*(to_sigmas @ offsets[:, ::-1].T)) < REACH
+        if all(_falls(ratio, places[index], offset) for offset in offsets[near]):
             kept.append(index)
     return places[kept]
 
 
-def _is_apart(
+def _falls(
     ratio: Float32[np.ndarray, "h w"],
-    places: Int[np.ndarray, "n 2"],
-    heights: Float32[np.ndarray, "n"],
-    index: int,
-    kept: list[int],
-    to_sigmas: Float[np.ndarray, "2 2"],
+    place: Int[np.ndarray, "2"],
+    offset: Int[np.ndarray, "2"],
 ) -> bool:
-    """Returns whether the emission falls between a maximum and all brighter ones."""
-    offsets = places[kept] - places[index]
-    distance = np.hypot(*(to_sigmas @ offsets[:, ::-1].T))
-    needed = DIP + DIP_SHARE * heights[index]
-    for offset in offsets[distance < REACH]:
-        steps = np.linspace(0, 1, int(np.abs(offset).max()) + 1)[1:-1, None]
-        y, x = np.rint(places[index] + steps * offset).astype(int).T
-        if len(y) == 0 or heights[index] - ratio[y, x].min() < needed:
-            return False
-    return True
+    """Returns whether the emission falls on the straight line to a brighter maximum."""
+    height = ratio[tuple(place)]
+    steps = np.linspace(0, 1, int(np.abs(offset).max()) + 1)[1:-1, None]
+    y, x = np.rint(place + steps * offset).astype(int).T
+    return len(y) > 0 and height - ratio[y, x].min() >= DIP + DIP_SHARE * height
 
 
 def split_seeds(
