@@ -129,7 +129,7 @@ class Jobs:
         context: Context,
         items: Sequence[Item],
         *,
-        areas: Sequence[float] | None = None,
+        areas: Sequence[float] | np.ndarray | None = None,
         unit: str = "deg2",
     ) -> Generator[dict[str, np.ndarray], None, None]:
         """Yields `function(context, item)` for each item, in order.

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 from tqdm.auto import tqdm
 
 __all__ = ["progress"]
@@ -16,7 +17,10 @@ AREA_BAR = (
 
 @contextlib.contextmanager
 def progress(
-    name: str, made: Sequence[bool], areas: Sequence[float] | None, unit: str
+    name: str,
+    made: Sequence[bool],
+    areas: Sequence[float] | np.ndarray | None,
+    unit: str,
 ) -> Iterator[Callable[[bool], None]]:
     """Context with a progress bar on a terminal.
 

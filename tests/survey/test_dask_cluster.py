@@ -35,7 +35,7 @@ FUNCTIONS = """
     def square(context, item):
         time.sleep(0.02)  # So that each worker has a part.
         return {
-            "square": np.float32(item) ** 2 / 7,
+            "square": np.array(np.float32(item) ** 2 / 7),
             "jax": np.array("jax" in sys.modules),
             "threads": np.array(os.environ.get("OMP_NUM_THREADS", "")),
             "worker": np.array(os.getpid()),
@@ -157,7 +157,9 @@ def test_a_running_scheduler_is_used(functions, tmp_path, scheduler, monkeypatch
     ]
     with distributed.Client(scheduler, set_as_default=False) as client:
         assert client.nthreads()  # It still runs.
-    monkeypatch.setattr(cluster, "code_fingerprint", itertools.count().__next__)
+    monkeypatch.setattr(
+        cluster, "code_fingerprint", map(str, itertools.count()).__next__
+    )
     with (
         pytest.raises(ValueError, match="has another version of claran; install"),
         Jobs(tmp_path / "jobs", {}, scheduler=scheduler) as jobs,
