@@ -52,7 +52,7 @@ def _digest(value: Any) -> bytes:
 def _parts(value: Any) -> list[bytes]:
     """Returns the content or the digests of what an object consists of."""
     match value:
-        case _ if type(value) in (tuple, list):
+        case tuple() | list():
             parts = [_digest(one) for one in value]
         case slice():
             parts = [_digest((value.start, value.stop, value.step))]

@@ -94,7 +94,8 @@ class Jobs:
         # Workers may have another working directory.
         self.folder = Path(os.path.abspath(folder))
         self.settings = {**settings, "version of claran": code_fingerprint()}
-        self._workers, self._scheduler, self._tell = workers, scheduler, tell
+        self._workers, self._scheduler = workers, scheduler
+        self._print = tell
         self._lock = FileLock(self.folder / LOCK)
         self._pool: Pool | None = None
 
@@ -115,9 +116,10 @@ class Jobs:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Ends the workers and gives the folder free."""
+        interrupted = kind is not None and not issubclass(kind, Exception)
         try:
             if self._pool is not None:
-                self._pool.close(at_once=kind is not None)
+                self._pool.close(at_once=interrupted)
         finally:
             self._pool = None
             self._lock.release()
@@ -180,6 +182,10 @@ class Jobs:
         for folder in stages, self.folder:
             with contextlib.suppress(OSError):  # Something of the user's is in it.
                 folder.rmdir()
+
+    def _tell(self, message: str) -> None:
+        with tqdm.external_write_mode():  # Not into the bar.
+            self._print(message)
 
     def _take_folder(self) -> None:
         try:
@@ -258,8 +264,7 @@ class Jobs:
         try:
             return read_tile(path)
         except Exception as error:  # A damaged archive fails in many ways.
-            with tqdm.external_write_mode():
-                self._tell(f"{path}: damaged ({first_line(error)}); making it again.")
+            self._tell(f"{path}: damaged ({first_line(error)}); making it again.")
             return None
 
     def _started_pool(self) -> Pool:
