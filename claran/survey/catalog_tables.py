@@ -1,7 +1,7 @@
 """The tables of a survey: the sources and components of all mosaics, each once."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from astropy.table import QTable
@@ -12,9 +12,23 @@ from claran.catalog.iau_names import iau_names
 from claran.survey.mosaic_search import MosaicSearch
 from claran.survey.overlaps import Kept
 
-__all__ = ["make_tables"]
+__all__ = ["CatalogTables", "make_tables"]
 
 PIXEL_EDGES = ("x0", "y0", "x1", "y1")
+
+
+class CatalogTables(NamedTuple):
+    """The tables of a catalog.
+
+    Attributes:
+        sources: One row a source.
+        components: One row a component.
+        rows: Row in `sources` of each source of each mosaic, -1 if it is dropped.
+    """
+
+    sources: QTable
+    components: QTable
+    rows: list[Int[np.ndarray, "_"]]
 
 
 def make_tables(
@@ -22,7 +36,7 @@ def make_tables(
     kept: Sequence[Kept],
     acronym: str,
     meta: Mapping[str, Any],
-) -> tuple[QTable, QTable]:
+) -> CatalogTables:
     """Returns the tables of sources and of components, by right ascension.
 
     Args:
@@ -37,17 +51,32 @@ def make_tables(
     sources = {name: column[order] for name, column in sources.items()}
     sources["name"] = _names(sources, acronym)
     # Rows of sources, first by mosaic and then in the order of the table.
-    owner = _owners(searches, kept, place)
+    owner = _owners(searches, kept, _rows(kept, place))
     order, _ = _by_position(components)
     components = {name: column[order] for name, column in components.items()}
     owner = owner[order]
     components["name"] = _names(components, f"{acronym}-C")
     components["source"] = np.append(sources["name"], "")[owner]
     sources["components"] = _lists(components["name"], owner, len(sources["name"]))
-    return (
+    return CatalogTables(
         finish_table(_known(sources, "sources"), "sources", meta),
         finish_table(_known(components, "components"), "components", meta),
+        _rows(kept, place),
     )
+
+
+def _rows(
+    kept: Sequence[Kept], place: Int[np.ndarray, "n"]
+) -> list[Int[np.ndarray, "_"]]:
+    """Returns the row of the table of each source of each mosaic, -1 for none."""
+    found, before = [], 0
+    for rows in kept:
+        count = int(rows.sources.sum())
+        own = np.full(len(rows.sources), -1)
+        own[rows.sources] = place[before : before + count]
+        found.append(own)
+        before += count
+    return found
 
 
 def _gather(
@@ -83,20 +112,15 @@ def _by_position(
 def _owners(
     searches: Mapping[str, MosaicSearch],
     kept: Sequence[Kept],
-    place: Int[np.ndarray, "n"],
+    places: Sequence[Int[np.ndarray, "_"]],
 ) -> Int[np.ndarray, "c"]:
     """Returns the row of each kept component's source in the table, -1 for none."""
-    found, before = [np.zeros(0, np.int64)], 0
-    for search, rows in zip(searches.values(), kept, strict=True):
-        number = np.cumsum(rows.sources) - 1 + before
-        source = search.components["source"][rows.components]
-        own = np.full(len(source), -1)
-        held = source >= 0
-        held[held] &= rows.sources[source[held]]
-        own[held] = place[number[source[held]]]
-        found.append(own)
-        before += int(rows.sources.sum())
-    return np.concatenate(found)
+    return np.concatenate(
+        [
+            np.append(rows, -1)[search.components["source"][one.components]]
+            for search, one, rows in zip(searches.values(), kept, places, strict=True)
+        ]
+    )
 
 
 def _names(rows: Mapping[str, np.ndarray], acronym: str) -> np.ndarray:

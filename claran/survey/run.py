@@ -13,9 +13,10 @@ import numpy as np
 from astropy.table import QTable
 from tqdm.auto import tqdm
 
+from claran.catalog.provenance import write_provenance
 from claran.detection.detector import Detector
 from claran.errors import ImageError, unusable
-from claran.io.paths import table_names
+from claran.io.paths import split_hdu, table_names
 from claran.sky.mosaic_maps import write_maps
 from claran.sky.mosaics import Mosaic, open_mosaic
 from claran.sky.surveys import Survey
@@ -112,7 +113,7 @@ def run_survey(
         OSError: The catalog cannot be written.
         ValueError: Dask is not installed.
     """
-    began, folder = time.monotonic(), Path(folder)
+    began, folder = time.time(), Path(folder)
     files = [Path(path) for path in paths]
     names = table_names(files)
     if not files:
@@ -130,18 +131,45 @@ def run_survey(
         about = survey_metadata(
             detector, options.score_threshold, options.survey, found
         )
-        sources, components = make_tables(found, kept, options.acronym, about)
-        written = write_products(folder, sources, components, found, kept)
+        tables = make_tables(found, kept, options.acronym, about)
+        written, missing = write_products(folder, tables, found)
+        write_provenance(
+            folder / "provenance.json",
+            inputs=[split_hdu(path)[0] for path in files if names[path] in found],
+            outputs=[folder / name for name in written],
+            model={"name": detector.name, "sha256": detector.fingerprint},
+            settings=_choices(options) | about,
+            run={"workers": options.workers, "scheduler": options.scheduler,
+                 "tile_size": options.tile_size},
+            command=sys.argv, start=began, end=time.time(),
+        )  # fmt: skip
         jobs.remove()
+    if missing:
+        tell(
+            f"Note: {', '.join(missing)} are left out, as libraries are missing; "
+            'install them with pip install "claran[survey]".'
+        )
     area = _area(found)
     summary = summarize(
-        sources, components, mosaics=len(found), area_deg2=area,
-        seconds=time.monotonic() - began, files=written, folder=str(folder),
+        tables.sources, tables.components, mosaics=len(found), area_deg2=area,
+        seconds=time.time() - began, files=[*written, "provenance.json"],
+        folder=str(folder),
     )  # fmt: skip
     return SurveyCatalog(
-        sources=sources, components=components, mosaics=len(found),
+        sources=tables.sources, components=tables.components, mosaics=len(found),
         skipped=tuple(skipped), area_deg2=area, summary=summary,
     )  # fmt: skip
+
+
+def _choices(options: SurveyOptions) -> dict[str, Any]:
+    """Returns the options that decide what the catalog is."""
+    survey = options.survey
+    return {
+        "survey": None if survey is None else dataclasses.asdict(survey),
+        "beam_arcsec": options.beam_arcsec,
+        "score_threshold": options.score_threshold,
+        "acronym": options.acronym,
+    }
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
