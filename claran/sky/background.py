@@ -132,7 +132,8 @@ def _level(values: Float[np.ndarray, "h w"]) -> tuple[float, float]:
 
     A window of one value has no background and infinite noise.
     """
-    kept = values[np.isfinite(values)]
+    finite = np.isfinite(values)
+    kept = values.ravel() if finite.all() else values[finite]
     if len(kept) < LEAST_FILLED * values.size:
         return math.nan, math.nan
     level, sigma = middle_and_noise(kept)

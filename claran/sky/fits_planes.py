@@ -159,7 +159,11 @@ def open_plane(path: str | os.PathLike, *, scratch: Path) -> FitsPlane:
             check_hdu(hdu, stream, label)
             with without_warnings():
                 header = image_header(stream, hdu, index, label)
-        start, dtype = hdu.start, TYPES.get(hdu.cards["BITPIX"], "")
+        start, dtype = hdu.start, TYPES.get(bits := hdu.cards.get("BITPIX", ""))
+        if dtype is None:
+            raise ImageError(
+                f"{label}: is damaged, BITPIX = {bits} in its header; fetch it again."
+            )
         scaling = _scaling(header)
         if hdu.is_tiled:
             start, dtype, scaling = 0, UNPACKED, (1.0, 0.0, np.nan)

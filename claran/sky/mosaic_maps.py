@@ -87,14 +87,15 @@ class MosaicMaps:
             part, excess_halo(self.mosaic.beam_pixels), self.mosaic.shape
         )
         values = above_background(self.mosaic, self.background, wide)
-        ratio = raw_ratio(values, _base(self.noise, wide))
+        sigma = _base(self.noise, wide)
+        ratio = raw_ratio(values, sigma)
         excess = noise_excess(ratio, self.mosaic.beam_pixels, start=self.start)
-        inner = crop(part, wide)
-        values, ratio, sigma = values[inner], ratio[inner], _base(self.noise, part)
-        if excess is not None:
-            ratio, sigma = ratio / excess[inner], sigma * excess[inner]
         if not isinstance(sigma, np.ndarray):
             sigma = np.full(values.shape, sigma, np.float32)
+        inner = crop(part, wide)
+        values, sigma, ratio = values[inner], sigma[inner], ratio[inner]
+        if excess is not None:
+            sigma, ratio = sigma * excess[inner], ratio / excess[inner]
         return Region(rows, columns, values, sigma, ratio)
 
 

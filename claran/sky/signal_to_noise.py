@@ -134,10 +134,11 @@ def noise_excess(
         return None
     measured = np.isfinite(signal_to_noise).view(np.uint8)
     area = cv2.boxFilter(measured, cv2.CV_32F, **box)
+    factors = _factor(total[raised] * unit, count[raised], area[raised], start=start)
+    if not (factors > 1).any():
+        return None
     factor = np.ones(signal_to_noise.shape, np.float32)
-    factor[raised] = _factor(
-        total[raised] * unit, count[raised], area[raised], start=start
-    )
+    factor[raised] = factors
     return cv2.dilate(factor, np.ones((side, side), np.uint8))
 
 

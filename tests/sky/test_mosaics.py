@@ -228,6 +228,7 @@ def test_what_cannot_be_used_is_refused(tmp_path, pixels):
     for name, content, message in (
         ("short.fits", whole[:-9000], "truncated or damaged"),
         ("text.fits", b"# Notes", "not a FITS file but a text file"),
+        ("bits.fits", whole.replace(b"-32", b"-31", 1), "damaged"),
         ("empty.fits", b"", "not a FITS file, or a truncated one"),
         ("short.fits.gz", gzip.compress(whole)[:-900], "truncated"),
         ("odd.fits.gz", gzip.compress(whole)[:50] + b"zzz", "truncated"),
