@@ -28,7 +28,7 @@ def write_cds(
     *,
     title: str,
     description: str = "",
-    notes: Mapping[str, str] = types.MappingProxyType({}),
+    notes: Mapping[str, Mapping[str, str]] = types.MappingProxyType({}),
 ) -> None:
     """Writes tables as `NAME.dat` and a `ReadMe` that describes them byte by byte.
 
@@ -40,7 +40,7 @@ def write_cds(
         folder: Folder of the files.
         title: Title of the catalog.
         description: What it is and how it was made; paragraphs by empty lines.
-        notes: Further explanations of columns, by their names.
+        notes: Further explanations of columns, by the names of table and column.
 
     Raises:
         OSError: A file cannot be written.
@@ -54,7 +54,7 @@ def write_cds(
         length = max(fields[-1].end, 1) if fields else 1
         start = f"{name + '.dat':<16}{length:>5}{len(table):>10}"
         summary.append(f"{start}   The {name}")
-        parts += _byte_by_byte(f"{name}.dat", fields, notes)
+        parts += _byte_by_byte(f"{name}.dat", fields, notes.get(name, {}))
     text = [*_head(title, description), "File Summary:", RULE]
     text += [f"{' FileName':<16}{'Lrecl':>5}{'Records':>10}   Explanations", RULE]
     text += [*summary, RULE, "", *parts, DOUBLE_RULE]

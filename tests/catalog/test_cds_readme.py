@@ -75,7 +75,8 @@ def test_lines_have_the_length_that_the_readme_gives(rng, tmp_path):
 
 def test_notes_are_numbered(rng, tmp_path):
     notes = {"flags": "1: at the edge of the image; 2: blended.", "gone": "?"}
-    write_cds({"t": make_table("components", 2, rng)}, tmp_path, title="A", notes=notes)
+    table = make_table("components", 2, rng)
+    write_cds({"t": table}, tmp_path, title="A", notes={"t": notes})
     readme = (tmp_path / "ReadMe").read_text()
     assert "to be said (1)" in readme
     assert "Note (1): 1: at the edge of the image; 2: blended." in readme
