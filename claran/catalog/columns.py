@@ -131,10 +131,13 @@ _SOURCES = (
     ),
     *_FLUXES,
     _Row(
-        "las", "Largest angular size, along the ridge", "phys.angSize", "arcsec",
-        digits=".3f",
+        "las", "Largest angular size, along the ridge; 0 if not resolved",
+        "phys.angSize", "arcsec", digits=".3f",
     ),
-    _Row("e_las", "Error of las", "stat.error;phys.angSize", "arcsec", digits=".3f"),
+    _Row(
+        "e_las", "Error of las, or upper limit if las is 0", "stat.error;phys.angSize",
+        "arcsec", digits=".3f",
+    ),
     _Row(
         "pa", "Position angle of the long axis, from north through east", "pos.posAng",
         "deg", digits=".2f",

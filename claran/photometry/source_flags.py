@@ -36,14 +36,14 @@ class SourceFlag(enum.IntFlag):
 
 
 FLAG_MEANINGS: Mapping[SourceFlag, str] = {
-    SourceFlag.AT_EDGE: "its emission reaches the edge of the image",
-    SourceFlag.NEAR_BLANK: "its emission touches blank pixels",
-    SourceFlag.BLENDED: "its emission runs into that of another source",
-    SourceFlag.NEAR_BRIGHT: "within 30 beams of a source 200 times as bright",
-    SourceFlag.TOO_LARGE: "larger than what the network sees at once",
-    SourceFlag.FIT_FAILED: "an island of it has no Gaussian that could be fitted",
-    SourceFlag.PIXEL_FLUX: "part of its flux is the sum of pixels, not of Gaussians",
-    SourceFlag.AMBIGUOUS: "another grouping of its islands has a probability over 0.2",
+    SourceFlag.AT_EDGE: "Its emission reaches the edge of the image",
+    SourceFlag.NEAR_BLANK: "Its emission touches blank pixels",
+    SourceFlag.BLENDED: "Its emission runs into that of another source",
+    SourceFlag.NEAR_BRIGHT: "It is within 30 beams of a source 200 times as bright",
+    SourceFlag.TOO_LARGE: "It is larger than what the network sees at once",
+    SourceFlag.FIT_FAILED: "An island of it has no Gaussian that could be fitted",
+    SourceFlag.PIXEL_FLUX: "Part of its flux is the sum of pixels, not of Gaussians",
+    SourceFlag.AMBIGUOUS: "Another grouping of its islands has a probability over 0.2",
 }
 
 

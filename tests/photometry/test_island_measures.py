@@ -72,16 +72,15 @@ def test_one_gaussian_without_noise(widths):
 @pytest.mark.parametrize(
     "widths, snr, most",
     [
-        (None, 10, 0.03), (None, 30, 0.02), (None, 300, 0.01),
-        ((6.0, 3.0, 100.0), 10, 0.03), ((6.0, 3.0, 100.0), 30, 0.02),
-        ((20.0, 10.0, 50.0), 30, 0.03), ((20.0, 10.0, 50.0), 300, 0.01),
+        (None, 10, 0.03), (None, 300, 0.01), ((6.0, 3.0, 100.0), 10, 0.03),
+        ((20.0, 10.0, 50.0), 30, 0.03),
     ],
 )  # fmt: skip
 def test_flux_and_position_are_unbiased_and_errors_honest(rng, widths, snr, most):
     shape = seen(widths) if widths else (BEAM.major, BEAM.minor, BEAM.angle)
     true = snr * shape[0] * shape[1] / (BEAM.major * BEAM.minor)
     rows = []
-    for _ in range(120):
+    for _ in range(80):
         x, y = 30 + rng.random(2)
         values = gaussian((60, 60), x, y, shape, snr) + noise(rng, (60, 60))
         found = measure(values, at=(int(y), int(x)))
