@@ -58,10 +58,12 @@ class Pool(Protocol):
 class Jobs:
     """Runs functions on the items of stages and keeps each result in a file.
 
-    Used as a context manager, which starts workers when they are first needed, and ends
-    them. A result that is there is not made again if settings, code of claran, stage,
-    function, context and item are equal (`claran.survey.fingerprints.fingerprint`). So
-    the name of the file says; with the settings of another run, other files are made.
+    It is a context manager. Workers start when they are first needed, and end with it.
+
+    A result is kept for settings, code of claran, stage, function, context and item,
+    whose hash is the name of its file (`claran.survey.fingerprints`). If one of them
+    changes, another file is made and the old one stays until `remove`; so a slip in a
+    flag costs nothing.
 
     Args:
         folder: Folder for the files; created. One process at a time may use it. All
