@@ -71,8 +71,8 @@ def _for_fits(column: Any) -> Any:
     """Returns a column of what FITS can hold, without what it says of itself."""
     kind = getattr(column, "dtype", np.dtype(float)).kind
     if kind == "U":
-        texts = [to_ascii(str(one)) for one in np.ma.getdata(column)]
-        return np.ma.array(np.array(texts, dtype=str), mask=np.ma.getmask(column))
+        texts = np.char.encode(np.ma.getdata(column), "ascii", ESCAPED)
+        return np.ma.array(texts, mask=np.ma.getmask(column))
     return column.data if isinstance(column, Table.Column) else column
 
 

@@ -284,7 +284,7 @@ def plain_table(table: Table) -> Table:
 
 
 def _with_degrees(table: Table) -> Table:
-    table = table.copy()
+    table = table.copy(copy_data=False)
     place = table.colnames.index("center")
     center: Any = table["center"]
     table.remove_column("center")
