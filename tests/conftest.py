@@ -32,6 +32,7 @@ jaxtyping.install_import_hook(
         "claran.data",
         "claran.catalog",
         "claran.photometry",
+        "claran.survey",
         "claran.evaluation",
     ],
     "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
