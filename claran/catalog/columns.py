@@ -131,7 +131,7 @@ _SOURCES = (
     ),
     *_FLUXES,
     _Row(
-        "las", "Largest angular size, along the ridge; 0 if not resolved",
+        "las", "Largest angular size, along the ridge; zero if not resolved",
         "phys.angSize", "arcsec", digits=".3f",
     ),
     _Row(

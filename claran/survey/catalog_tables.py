@@ -94,6 +94,7 @@ def _gather(
             columns["peak_flux"] = columns.pop("peak")
             columns["e_peak_flux"] = columns.pop("e_peak")
             columns["own"] = columns.pop("source")
+            columns["island"] = columns["island"] + 1  # 0 for none.
         for column, values in columns.items():
             parts.setdefault(column, []).append(values[rows])
     return {name: np.concatenate(arrays) for name, arrays in parts.items()}
