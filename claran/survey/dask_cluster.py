@@ -45,6 +45,7 @@ __all__ = ["DaskPool", "start"]
 SILENT = logging.CRITICAL + 1
 CONNECTING = 10.0  # Seconds to wait for a scheduler.
 LOOKING = 1.0  # Seconds between looks at whether workers are alive.
+HAS_CLARAN = "__import__('importlib.util').util.find_spec('claran') is not None"
 # Libraries read these when they are loaded; the last is of XLA. Dask leaves what the
 # user has set.
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")
@@ -76,7 +77,8 @@ def start(
         tell: Receives messages for the user.
 
     Raises:
-        OSError: There is no scheduler at the address, or workers do not start.
+        OSError: There is no scheduler at the address, a worker of it has no claran, or
+            workers do not start.
     """
     for name in "distributed", "distributed.client":  # Dask gives both a level.
         logging.getLogger(name).setLevel(SILENT)
@@ -84,6 +86,11 @@ def start(
         return _start_here(workers, tell)
     _knock(scheduler)
     client = Client(scheduler, timeout=CONNECTING, set_as_default=False)
+    # A worker without claran ends when it is sent a function of it.
+    found: Any = client.run(eval, HAS_CLARAN, on_error="return")
+    for worker in (worker for worker, has in found.items() if has is not True):
+        client.close()
+        raise _without_claran(f"The worker at {worker}")
     return DaskPool(f"--scheduler={scheduler}", client, None, tell)
 
 
@@ -169,6 +176,10 @@ class DaskPool:
                 f"{self._place}: the scheduler of Dask has gone; look into its log. "
                 "What is done is kept."
             ) from None
+        except RuntimeError as error:
+            if "deserialization of the task graph" not in str(error):
+                raise
+            raise _without_claran(f"{self._place}: the scheduler") from error
 
     def _died(self) -> ChildProcessError:
         return ChildProcessError(
@@ -247,6 +258,13 @@ def _knock(address: str) -> None:
         ) from None
 
 
+def _without_claran(who: str) -> ConnectionError:
+    return ConnectionError(
+        f"{who} has no claran; install the same on all machines, and start the "
+        "scheduler and its workers again."
+    )
+
+
 def _has_ended(future: Any) -> bool:
     """Waits a moment for a future; raises what its function raised."""
     try:
@@ -276,7 +294,7 @@ def _work(code: str, function: Callable[..., Any], *arguments: Any) -> Any:
     """Calls a function on a worker.
 
     Raises:
-        ValueError: The worker has another version of claran.
+        ConnectionError: The worker has another version of claran.
         Exception: All that the function raises.
     """
     _prepare(code)
@@ -287,7 +305,7 @@ def _work(code: str, function: Callable[..., Any], *arguments: Any) -> Any:
 def _prepare(code: str) -> None:
     cv2.setNumThreads(1)  # One process per core is enough.
     if code_fingerprint() != code:
-        raise ValueError(
+        raise ConnectionError(
             f"A worker on {platform.node()} has another version of claran; install the "
             "same on all machines, and start the workers again."
         )

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -75,7 +76,7 @@ class Jobs:
         tell: Receives messages for the user.
 
     Raises:
-        ValueError: `workers` makes no sense.
+        ValueError: `workers` makes no sense, or Dask is not installed.
     """
 
     def __init__(
@@ -96,8 +97,12 @@ class Jobs:
         # Workers may have another working directory.
         self.folder = Path(os.path.abspath(folder))
         self.settings = {**settings, "version of claran": code_fingerprint()}
-        self._workers, self._scheduler = workers, scheduler
         self._print = tell
+        self._start: Callable[[], Pool] = Threads
+        if workers or scheduler:
+            from claran.survey import dask_cluster  # noqa: PLC0415 - takes 1 s
+
+            self._start = partial(dask_cluster.start, workers, scheduler, self._tell)
         self._lock = FileLock(self.folder / LOCK)
         self._pool: Pool | None = None
 
@@ -151,8 +156,8 @@ class Jobs:
             unit: Unit of the areas.
 
         Raises:
-            OSError: A file cannot be written or read, or a worker has died.
-            ValueError: Dask is not installed, or the workers have another claran.
+            OSError: A file cannot be written or read, or workers cannot be used: they
+                have died or have another claran, or their scheduler is not there.
             Exception: All that the function raises.
         """
         folder = self.folder / STAGES / stage
@@ -271,15 +276,8 @@ class Jobs:
 
     def _started_pool(self) -> Pool:
         if self._pool is None:
-            self._pool = self._start_pool()
+            self._pool = self._start()
         return self._pool
-
-    def _start_pool(self) -> Pool:
-        if not (self._workers or self._scheduler):
-            return Threads()
-        from claran.survey import dask_cluster  # noqa: PLC0415 - takes 1 s
-
-        return dask_cluster.start(self._workers, self._scheduler, self._tell)
 
 
 def _read_new(path: Path) -> dict[str, np.ndarray]:

@@ -161,10 +161,19 @@ def test_a_running_scheduler_is_used(functions, tmp_path, scheduler, monkeypatch
         cluster, "code_fingerprint", map(str, itertools.count()).__next__
     )
     with (
-        pytest.raises(ValueError, match="has another version of claran; install"),
+        pytest.raises(ConnectionError, match="has another version of claran; install"),
         Jobs(tmp_path / "jobs", {}, scheduler=scheduler) as jobs,
     ):
         list(jobs.run("b", functions.square, context, range(5)))
+
+
+def test_a_worker_without_claran_is_named(tmp_path, scheduler, monkeypatch):
+    monkeypatch.setattr(cluster, "HAS_CLARAN", "1 / 0")
+    with (
+        pytest.raises(ConnectionError, match=r"^The worker at tcp://\S+ has no claran"),
+        Jobs(tmp_path / "jobs", {}, scheduler=scheduler) as jobs,
+    ):
+        list(jobs.run("a", nothing, None, [1]))
 
 
 def test_workers_are_waited_for(functions, tmp_path, monkeypatch):
@@ -211,8 +220,5 @@ def test_dask_is_named_where_it_is_missing(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     monkeypatch.delitem(sys.modules, "claran.survey.dask_cluster")
     monkeypatch.delattr(claran.survey, "dask_cluster")
-    with (
-        pytest.raises(ValueError, match=r"pip install 'claran\[survey\]', or give"),
-        Jobs(tmp_path / "jobs", {}, workers=1) as jobs,
-    ):
-        list(jobs.run("a", nothing, None, [1]))
+    with pytest.raises(ValueError, match=r"pip install 'claran\[survey\]', or give"):
+        Jobs(tmp_path / "jobs", {}, workers=1)
