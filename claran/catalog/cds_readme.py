@@ -1,6 +1,7 @@
 """Catalogs in the form of the CDS: tables of fixed width and a ReadMe about them."""
 
 import functools
+import re
 import textwrap
 import types
 from collections.abc import Iterator, Mapping, Sequence
@@ -165,7 +166,10 @@ def _byte_by_byte(
         meaning = ("? " if field.unknown else "") + _plain(field.meaning)
         if field.name in named:
             meaning += f" ({named.index(field.name) + 1})"
-        first, *others = textwrap.wrap(meaning, max(80 - len(start), 30))
+        # No line begins with a number: readers take it for the bytes of a column.
+        meaning = re.sub(r" (?=\d)", "\N{NO-BREAK SPACE}", meaning)
+        wrapped = textwrap.wrap(meaning, max(80 - len(start), 30))
+        first, *others = [line.replace("\N{NO-BREAK SPACE}", " ") for line in wrapped]
         lines += [start + first, *(" " * len(start) + line for line in others)]
     lines.append(RULE)
     for number, name in enumerate(named, start=1):

@@ -73,7 +73,10 @@ def write_products(
         {"sources": tables.sources, "components": tables.components}, folder,
         title="Radio sources and their components",
         description=_description(tables.sources),
-        notes={"flags": _flags()},
+        notes={
+            "sources": {"flags": _bits(FLAG_MEANINGS)},
+            "components": {"flags": _bits(FIT_FLAG_MEANINGS)},
+        },
     )  # fmt: skip
     outlines, ellipses = _outlines(tables, searches), _ellipses(tables)
     for ending in (".reg", ".crtf"):
@@ -100,13 +103,9 @@ def _description(sources: QTable) -> str:
     )
 
 
-def _flags() -> str:
-    """Returns what the bits of both tables mean."""
-    bits = [
-        "; ".join(f"{int(bit)}: {meaning}" for bit, meaning in meanings.items())
-        for meanings in (FLAG_MEANINGS, FIT_FLAG_MEANINGS)
-    ]
-    return f"Of sources: {bits[0]}. Of components: {bits[1]}."
+def _bits(meanings: Mapping[Any, str]) -> str:
+    """Returns what the bits of a table mean."""
+    return "; ".join(f"{int(bit)}: {meaning}" for bit, meaning in meanings.items())
 
 
 def _color(label: str) -> str:

@@ -84,6 +84,15 @@ def test_notes_are_numbered(rng, tmp_path):
     assert len(read(tmp_path, "t")) == 2
 
 
+@pytest.mark.parametrize("words", range(8, 16))
+def test_no_line_of_an_explanation_begins_with_a_number(tmp_path, words):
+    table = Table({"a": [1.5, 2.5]})
+    table["a"].description = "word " * words + "0 if not known 1 2 3"
+    write_cds({"t": table}, tmp_path, title="A")
+    assert read(tmp_path, "t").colnames == ["a"]
+    assert read(tmp_path, "t")["a"].tolist() == [1.5, 2.5]
+
+
 def test_a_table_without_rows(rng, tmp_path):
     write_cds({"sources": make_table("sources", 2, rng)[:0]}, tmp_path, title="A")
     assert (tmp_path / "sources.dat").read_bytes() == b""
