@@ -16,7 +16,7 @@ from claran.sky.beams import fwhm_to_sigma
 __all__ = ["find_cores", "find_sizes"]
 
 # The hosts of 142 sources of FIRST are within 3" of the positions that follow from this
-# for 61%; of the mean weighted by flux for 47%, of the component nearest to it for 50%.
+# for 59%; of the mean weighted by flux for 49%, of the component nearest to it for 48%.
 COMPACT = 1.5  # Largest size of a core without the beam, in beams.
 CORE_RANGE = 1 / 3, 2 / 3  # Where on the ridge a core may be.
 HALF = 0.5 / fwhm_to_sigma(1.0)  # Half of a FWHM, in standard deviations.
