@@ -105,21 +105,19 @@ def fit_gaussians(
 
     def advance(state: _State) -> _State:
         old = state.point
-        step = _solve(_damped(old.normal, state.damping), old.slope[:, None])
+        step = _solve(*_damped(old.normal, state.damping), old.slope[:, None])
         trial = old.parameters + step.reshape(start.shape)
         new = evaluate(jnp.where(free, _confined(trial, start), old.parameters))
-        better = new.chi2 <= old.chi2
-        gain = old.chi2 - new.chi2
-        small = better & (gain <= SMALL + SMALL_SHARE * old.chi2)
+        better, gain = new.chi2 <= old.chi2, old.chi2 - new.chi2
+        small = better & (gain <= SMALL + SMALL_SHARE * old.chi2) & (state.damping < 1)
         damping = state.damping * jnp.where(better, EASE, HARDEN)
         done = state.done | small | (damping > MOST_DAMPING)
-        better &= ~state.done
-        point = _Point(
-            *(jnp.where(better, n, o) for n, o in zip(new, old, strict=True))
-        )
         damping = jnp.clip(damping, LEAST_DAMPING, MOST_DAMPING)
         return _State(
-            point, jnp.where(state.done, state.damping, damping), done, state.step + 1
+            _choose(better & ~state.done, new, old),
+            jnp.where(state.done, state.damping, damping),
+            done,
+            state.step + 1,
         )
 
     state = jax.lax.while_loop(
@@ -136,10 +134,20 @@ def fit_gaussians(
     )
 
 
+def _choose(first: Array, new: _Point, old: _Point) -> _Point:
+    """Returns for each fit one of two points."""
+    return _Point(
+        *(
+            jnp.where(jnp.broadcast_to(first, n.shape), n, o)
+            for n, o in zip(new, old, strict=True)
+        )
+    )
+
+
 def _shapes(pixels: Pixels, parameters: Array) -> tuple[Array, Array, Array]:
     """Returns each Gaussian of amplitude 1 at each pixel, and the offsets from it."""
     _, x, y, a, b, c = (parameters[:, i, None] for i in range(6))
-    du, dv = pixels.u - x, pixels.v - y
+    du, dv = pixels.u[None] - x, pixels.v[None] - y
     return jnp.exp(-0.5 * (a * du * du + c * dv * dv) - b * du * dv), du, dv
 
 
@@ -151,7 +159,7 @@ def _model(pixels: Pixels, parameters: Array) -> Array:
 def _evaluate(pixels: Pixels, free: Array, parameters: Array) -> _Point:
     """Returns chi2, the normal matrix and the slope at some parameters."""
     shape, du, dv = _shapes(pixels, parameters)
-    shape = shape * pixels.weight
+    shape = shape * pixels.weight[None]
     height = parameters[:, 0, None] * shape
     _, _, _, a, b, c = (parameters[:, i, None] for i in range(6))
     residual = pixels.data * pixels.weight - height.sum(0)
@@ -166,7 +174,7 @@ def _evaluate(pixels: Pixels, free: Array, parameters: Array) -> _Point:
     jacobian = jnp.where(free[:, :, None], jnp.stack(derivatives, axis=1), 0)
     jacobian = jacobian.reshape(-1, *residual.shape)
     normal = (jacobian[:, None] * jacobian[None]).sum(2)
-    slope = (jacobian * residual).sum(1)
+    slope = (jacobian * residual[None]).sum(1)
     return _Point(parameters, (residual**2).sum(0), normal, slope)
 
 
@@ -203,21 +211,20 @@ def _damped(normal: Array, damping: Array) -> tuple[Array, Array]:
     scale = _scale(normal)
     unit = jnp.eye(len(normal), dtype=normal.dtype)[:, :, None]
     scaled = normal * scale[:, None] * scale[None]
-    return jnp.where(unit > 0, 1 + damping, scaled), scale
+    return jnp.where(unit > 0, 1 + damping[None, None], scaled), scale
 
 
-def _solve(matrix: tuple[Array, Array], right: Array) -> Array:
+def _solve(scaled: Array, scale: Array, right: Array) -> Array:
     """Returns the solution of the scaled equations, by elimination without pivots.
 
     The matrix is positive, so that none are needed.
     """
-    scaled, scale = matrix
     size = len(scaled)
     both = jnp.concatenate([scaled, right * scale[:, None]], axis=1)
     rows = jnp.arange(size)[:, None, None]
 
-    def eliminate(k: int, both: Array) -> Array:
-        pivot = both[k] / jnp.maximum(both[k, k], 1e-6)
+    def eliminate(k: Array, both: Array) -> Array:
+        pivot = (both[k] / jnp.maximum(both[k, k], 1e-6)[None])[None]
         factor = jnp.where(rows == k, 0, jax.lax.dynamic_slice_in_dim(both, k, 1, 1))
         return jnp.where(rows == k, pivot, both - factor * pivot)
 
@@ -228,13 +235,14 @@ def _solve(matrix: tuple[Array, Array], right: Array) -> Array:
 def _blocks(normal: Array) -> Array:
     """Returns the matrix without the products of different Gaussians."""
     owner = jnp.arange(len(normal)) // 6
-    return jnp.where((owner[:, None] == owner)[:, :, None], normal, 0)
+    same = owner[:, None] == owner[None]
+    return jnp.where(same[:, :, None], normal, 0)
 
 
 def _variances(normal: Array, free: Array) -> Array:
     """Returns the diagonal of the inverse, 0 where a parameter is fixed."""
     unit = jnp.eye(len(normal), dtype=normal.dtype)[:, :, None]
     lanes = jnp.zeros(normal.shape[2], normal.dtype)
-    inverse = _solve(_damped(normal, lanes), unit + lanes)
+    inverse = _solve(*_damped(normal, lanes), unit + lanes[None, None])
     diagonal = jnp.diagonal(inverse).T.reshape(free.shape)
     return jnp.where(free, diagonal, 0)
