@@ -16,7 +16,7 @@ __all__ = ["axes", "crowding", "fit_groups"]
 ROUNDS = 3  # Most Gaussians added to a group.
 RESIDUAL, RESIDUAL_SHARE = 3.5, 0.05  # Sigmas, and share of the model there.
 NEW_GAIN = 25.0  # Fall of chi2 that justifies a Gaussian more, of 6 parameters.
-NEW_PEAK, CLOSEST = 5.0, 1.8  # Sigmas of its peak; beam sigmas to the next one.
+NEW_PEAK, CLOSEST = 7.0, 1.8  # Sigmas of its peak; beam sigmas to the next one.
 FAINTEST_PEAK = 4.0  # Sigmas; fainter Gaussians are dropped.
 
 LONG, SHORT = 1.25, 1.3  # Axes, in beams, of a Gaussian that may be two beams.
@@ -42,8 +42,9 @@ def fit_groups(cutouts: Sequence[IslandCutout], beam: PixelBeam) -> list[Group]:
     for some in several:
         _take_others_off(some)
     refit([group for some in several for group in some])
+    _try_one(groups)
     _add_gaussians(groups)
-    _drop_faint(groups)
+    _drop_needless(groups)
     _taper(groups)
     _split_long(groups)
     _fix_shapes(groups)
@@ -117,15 +118,54 @@ def _is_new(parameters: Float[np.ndarray, "g 6"]) -> bool:
     return bool(last[0] > NEW_PEAK and distances.min() > CLOSEST)
 
 
-def _drop_faint(groups: Sequence[Group]) -> None:
-    changed = []
-    for group in groups:
-        bright = group.start[:, 0] > FAINTEST_PEAK
-        bright[group.start[:, 0].argmax()] = True
-        if not bright.all():
-            group.start, group.free = group.start[bright], group.free[bright]
-            changed.append(group)
-    refit(changed)
+def _try_one(groups: Sequence[Group]) -> None:
+    """Replaces all Gaussians of a group by one, if that is as good.
+
+    Noise has several maxima on extended emission.
+    """
+    tried = [(group, _moments(group)) for group in groups if len(group.start) > 1]
+    one = np.ones(1, bool)
+    fits = fit_problems([group.problem(start, one) for group, start in tried])
+    for (group, _), fit in zip(tried, fits, strict=True):
+        loss = (fit.chi2 - group.fit.chi2) / group.correlated
+        if loss < NEW_GAIN * (len(group.start) - 1):
+            group.accept(fit, one)
+
+
+def _moments(group: Group) -> Float[np.ndarray, "1 6"]:
+    """Returns one Gaussian with the first and second moments of a group's pixels."""
+    weights = np.maximum(group.data, 0).astype(float)
+    weights /= weights.sum()
+    place = (group.points * weights).sum(1)
+    offset = group.points - place[:, None]
+    moments = (offset[:, None] * offset[None] * weights).sum(2) + 0.25 * np.eye(2)
+    (a, b), (_, c) = np.linalg.inv(moments)
+    return np.array([[float(group.data.max()), *place, a, b, c]])
+
+
+def _drop_needless(groups: Sequence[Group]) -> None:
+    """Drops Gaussians one by one as long as chi2 does not mind."""
+    waiting = [group for group in groups if len(group.start) > 1]
+    while waiting:
+        tried = [(group, *_one_less(group)) for group in waiting]
+        waiting = []
+        fits = fit_problems([group.problem(*trial) for group, *trial in tried])
+        for (group, start, free), fit in zip(tried, fits, strict=True):
+            faintest = group.start[:, 0].min()
+            loss = (fit.chi2 - group.fit.chi2) / group.correlated
+            if loss < NEW_GAIN or faintest < FAINTEST_PEAK:
+                group.accept(fit, free)
+                if len(start) > 1:
+                    waiting.append(group)
+
+
+def _one_less(
+    group: Group,
+) -> tuple[Float[np.ndarray, "h 6"], Bool[np.ndarray, "h"]]:
+    """Returns all Gaussians but the least certain one."""
+    error = np.sqrt(np.maximum(group.fit.joint[:, 0], 1e-12))
+    least = int(np.argmin(group.start[:, 0] / error))
+    return np.delete(group.start, least, axis=0), np.delete(group.free, least)
 
 
 def _split_long(groups: Sequence[Group]) -> None:

@@ -1,6 +1,7 @@
 """Emission that no Gaussian describes, measured by its pixels."""
 
 import dataclasses
+import math
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -10,8 +11,8 @@ from claran.photometry.fit_groups import Group, gaussian
 
 __all__ = ["PixelMeasures", "measure_pixels"]
 
-# Root mean square of the residuals from which a Gaussian is none, in units of the
-# noise, and of its own peak.
+# Root mean square of the residuals of an island from which its Gaussians are none, in
+# units of the noise, and of their median peak.
 MISFIT, MISFIT_SHARE = 3.0, 0.1
 # At the limits of `claran.ops.gaussians`, a fit has failed.
 LARGEST, FAINTEST = 11.9**2, 0.11
@@ -44,7 +45,9 @@ class PixelMeasures:
 def measure_pixels(
     group: Group, flood: Bool[np.ndarray, "h w"], beam_area: float
 ) -> list[PixelMeasures]:
-    """Returns measures of those Gaussians of a group that describe nothing.
+    """Returns measures for those Gaussians of a group that describe nothing.
+
+    They are all, if the residuals are large, and otherwise those at a limit.
 
     Each pixel belongs to the Gaussian that is brightest there.
 
@@ -53,25 +56,24 @@ def measure_pixels(
         flood: Pixels of its flood island in the cutout.
         beam_area: Pixels of a beam.
     """
-    left = group.fit.residual / group.weight
     a, b, c = group.start[:, 3:].T
     sizes = (a + c) / np.maximum(a * c - b * b, 1e-9)  # Sum of the squared axes.
     failed = (sizes > LARGEST) | (group.start[:, 0] < FAINTEST)
-    if np.abs(left).max(initial=0) < MISFIT and not failed.any():
-        return []
     inside = flood[group.rows, group.columns]
+    left = (group.fit.residual / group.weight)[inside]
+    misfit = math.sqrt(float(np.mean(left**2))) if len(left) else 0.0
+    level = max(MISFIT, MISFIT_SHARE * float(np.median(group.start[:, 0])))
+    flag = FitFlag.PIXELS if misfit > level else FitFlag.MOMENTS
+    if misfit <= level and not failed.any():
+        return []
     shapes = np.stack([gaussian(group.points, row) for row in group.start])
     owner = np.where(inside, shapes.argmax(0), -1)
-    found = []
-    for index in range(len(group.start)):
-        own = np.flatnonzero(owner == index)
-        if not len(own):
-            continue
-        level = max(MISFIT, MISFIT_SHARE * group.start[index, 0])
-        flag = FitFlag.MOMENTS if failed[index] else FitFlag.PIXELS
-        if failed[index] or np.sqrt(np.mean(left[own] ** 2)) > level:
-            found.append(_measure(group, index, flag, own, beam_area))
-    return found
+    places = [np.flatnonzero(owner == k) for k in range(len(group.start))]
+    return [
+        _measure(group, index, flag, own, beam_area)
+        for index, own in enumerate(places)
+        if len(own) and (misfit > level or failed[index])
+    ]
 
 
 def _measure(
@@ -81,7 +83,7 @@ def _measure(
     own: Int[np.ndarray, "k"],
     beam_area: float,
 ) -> PixelMeasures:
-    values = group.data[own].astype(float)
+    values = group.values[own].astype(float)
     points = group.points[:, own]
     weights = np.maximum(values, 0) / max(np.maximum(values, 0).sum(), 1e-30)
     place = (points * weights).sum(1)

@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float, Float32, Int
 
 __all__ = ["find_seeds", "split_seeds"]
 
-DIP = 1.5  # Sigmas that the emission must fall between two seeds.
+DIP = 2.0  # Sigmas that the emission must fall between two seeds.
 DIP_SHARE = 0.02  # And this share of the fainter peak, for artifacts of bright sources.
 REACH = 4.0  # Beam sigmas; more distant maxima are apart whatever lies between.
 FAINTEST = 4.0  # Signal-to-noise of a maximum.

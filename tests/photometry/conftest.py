@@ -26,7 +26,10 @@ class SimulatedImages:
 
     def covariance(self, major=0.0, minor=0.0, angle=0.0) -> np.ndarray:
         """Returns the covariance of a source, beam included; pixels."""
-        axes = (self.beam.major, self.beam.minor, self.beam.angle), (major, minor, angle)
+        axes = (
+            (self.beam.major, self.beam.minor, self.beam.angle),
+            (major, minor, angle),
+        )
         return sum(covariance(*np.array(one, float)[:, None])[0] for one in axes)
 
     def source(self, shape, x, y, peak, size=(0.0, 0.0, 0.0)) -> np.ndarray:
