@@ -51,7 +51,8 @@ def _falls(
     height = ratio[tuple(place)]
     steps = np.linspace(0, 1, int(np.abs(offset).max()) + 1)[1:-1, None]
     y, x = np.rint(place + steps * offset).astype(int).T
-    return len(y) > 0 and height - ratio[y, x].min() >= DIP + DIP_SHARE * height
+    least = DIP + DIP_SHARE * height
+    return len(y) > 0 and bool(height - ratio[y, x].min() >= least)
 
 
 def split_seeds(

@@ -106,7 +106,8 @@ def measure_tile(measuring: Measuring, tile: Tile) -> Arrays:
     windows = np.flatnonzero(_inside(measuring.centers, tile))
     floods = np.flatnonzero(_inside(measuring.islands.flood_first, tile))
     margin = math.ceil(MARGIN_BEAMS * measuring.maps.mosaic.beam_pixels)
-    needs = [measuring.frame.needed(tuple(measuring.bounds[w])) for w in windows]
+    bounds = measuring.bounds[windows].tolist()
+    needs = [measuring.frame.needed((x0, y0, x1, y1)) for x0, y0, x1, y1 in bounds]
     needs += [
         _grown(box, margin, measuring.frame.picture_shape)
         for box in measuring.islands.flood_boxes[floods].astype(int).tolist()
@@ -205,7 +206,7 @@ def _detections(measuring: Measuring, shown: Sequence[tuple[int, Any]]) -> Array
 
 def _cutouts(
     measuring: Measuring, region: Region, floods: Int[np.ndarray, "k"], margin: int
-) -> list[tuple[int, Int[np.ndarray, "k"], IslandCutout]]:
+) -> list[tuple[int, Int[np.ndarray, "_"], IslandCutout]]:
     """Returns flood islands in a region: number, numbers of islands, and cutout."""
     if not len(floods):
         return []
