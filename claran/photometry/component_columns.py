@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from claran.photometry.deconvolution import deconvolve
 from claran.photometry.fit_flags import FitFlag
@@ -38,7 +38,7 @@ def component_columns(
     rows = [_group_rows(group, cutouts[group.cutout], beam) for group in groups]
     found = (
         {name: np.concatenate([r[name] for r in rows]) for name in rows[0]}
-        if (rows)
+        if rows
         else _no_rows()
     )
     shape = ellipse(turned(beam.to_pixels, found["covariance"]))
@@ -122,9 +122,27 @@ def _places(
         "x": x + cutout.x0,
         "y": y + cutout.y0,
         "noise": np.where(noise > 0, noise, group.unit),
-        "island": cutout.islands[row, column].astype(np.int64) - 1,
+        "island": _islands(cutout, x, y, (row, column)),
         "inside": inside,
     }
+
+
+def _islands(
+    cutout: IslandCutout,
+    x: Float[np.ndarray, "g"],
+    y: Float[np.ndarray, "g"],
+    pixels: tuple[Int[np.ndarray, "g"], Int[np.ndarray, "g"]],
+) -> Int[np.ndarray, "g"]:
+    """Returns the islands at places; beyond the emission that of the nearest pixel.
+
+    The center of a Gaussian may lie on blank pixels or off the image.
+    """
+    found = cutout.islands[pixels].astype(np.int64) - 1
+    rows, columns = np.nonzero(cutout.flood)
+    for k in np.flatnonzero(~cutout.flood[pixels]):
+        nearest = np.hypot(columns + 0.5 - x[k], rows + 0.5 - y[k]).argmin()
+        found[k] = cutout.islands[rows[nearest], columns[nearest]] - 1
+    return found
 
 
 def _residuals(group: Group) -> Float[np.ndarray, "g"]:
