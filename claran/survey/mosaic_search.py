@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from astropy.wcs import WCS
 from jaxtyping import Float, Int
 
 from claran.detection.counting import FieldIslands, Groups, count_groups
@@ -141,7 +142,7 @@ def pixel_beam(mosaic: Mosaic) -> PixelBeam:
     major, minor, angle = mosaic.beam
     ny, nx = mosaic.shape
     center = np.array([nx / 2]), np.array([ny / 2])
-    (to_sky,) = sky_places(mosaic.wcs, *center).matrix
+    (to_sky,) = sky_places(_own_frame(mosaic.wcs), *center).matrix
     if not np.isfinite(to_sky).all():  # There is no WCS, or the center is off the sky.
         scale = mosaic.beam_pixels / math.sqrt(major * minor)
         return PixelBeam(major * scale, minor * scale, angle)
@@ -151,6 +152,24 @@ def pixel_beam(mosaic: Mosaic) -> PixelBeam:
     inverse = np.linalg.inv(to_sky)
     found = ellipse((inverse @ squares @ inverse.T)[None])
     return PixelBeam(*(float(value[0]) for value in found))
+
+
+def _own_frame(wcs: WCS | None) -> WCS | None:
+    """Returns a WCS whose longitude and latitude pass for those of the ICRS.
+
+    The angle of a beam counts from the north of the image's own frame: in a galactic
+    image, from the galactic one.
+    """
+    if wcs is None:
+        return None
+    names = {wcs.wcs.lng: "RA--", wcs.wcs.lat: "DEC-"}
+    own = wcs.deepcopy()
+    own.wcs.ctype = [
+        f"{names[axis]}{kind[4:]}" for axis, kind in enumerate(wcs.wcs.ctype)
+    ]
+    own.wcs.radesys = "ICRS"
+    own.wcs.set()
+    return own
 
 
 def _with_blocks(run: RunJobs, coarse: CoarseMap) -> RunJobs:
