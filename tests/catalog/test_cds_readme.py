@@ -84,10 +84,10 @@ def test_notes_are_numbered(rng, tmp_path):
     assert len(read(tmp_path, "t")) == 2
 
 
-@pytest.mark.parametrize("words", range(8, 16))
-def test_no_line_of_an_explanation_begins_with_a_number(tmp_path, words):
+@pytest.mark.parametrize("length", [40, 48, 49, 50, 51, 52])
+def test_no_line_of_an_explanation_begins_with_a_number(tmp_path, length):
     table = Table({"a": [1.5, 2.5]})
-    table["a"].description = "word " * words + "0 if not known 1 2 3"
+    table["a"].description = "x " + "y" * length + " 0 if not known"
     write_cds({"t": table}, tmp_path, title="A")
     assert read(tmp_path, "t").colnames == ["a"]
     assert read(tmp_path, "t")["a"].tolist() == [1.5, 2.5]
