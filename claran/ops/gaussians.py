@@ -223,7 +223,7 @@ def _solve(scaled: Array, scale: Array, right: Array) -> Array:
     both = jnp.concatenate([scaled, right * scale[:, None]], axis=1)
     rows = jnp.arange(size)[:, None, None]
 
-    def eliminate(k: Array, both: Array) -> Array:
+    def eliminate(k: Array | int, both: Array) -> Array:
         pivot = (both[k] / jnp.maximum(both[k, k], 1e-6)[None])[None]
         factor = jnp.where(rows == k, 0, jax.lax.dynamic_slice_in_dim(both, k, 1, 1))
         return jnp.where(rows == k, pivot, both - factor * pivot)
