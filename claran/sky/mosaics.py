@@ -17,6 +17,7 @@ from claran.sky.brightness_units import jansky_per_beam, observed_frequency
 from claran.sky.fits_planes import FitsPlane, open_plane
 from claran.sky.header_wcs import header_wcs
 from claran.sky.images import header_parts
+from claran.sky.observation_dates import observation_epoch
 from claran.sky.surveys import FIRST, Survey, beam_assumptions, beam_in_pixels
 
 __all__ = ["Mosaic", "open_mosaic"]
@@ -37,6 +38,7 @@ class Mosaic:
         unit: `BUNIT` of the header.
         jansky: What to multiply a value by for Jy/beam.
         frequency_hz: Of the header or else the survey; None if unknown.
+        epoch: When it was observed, a Julian year; None if unknown.
         notes: What the user should know about the file and its header.
         infrared: What marks it as an infrared image; "" for a radio image.
         blanks: What pixels are blank, see `claran.sky.blanks`.
@@ -66,6 +68,7 @@ class Mosaic:
             self.pixel_arcsec = survey.pixel_arcsec
         if beam_arcsec is not None:
             self.beam = round_beam(beam_arcsec, self.pixel_arcsec, self.name)
+        self.epoch = observation_epoch(header)
         self.frequency_hz = observed_frequency(header)
         if self.frequency_hz is None and survey is not None:
             self.frequency_hz = survey.frequency_hz

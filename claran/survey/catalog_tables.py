@@ -8,7 +8,7 @@ from astropy.table import QTable
 from jaxtyping import Int
 
 from claran.catalog.columns import COLUMNS, Kind, finish_table
-from claran.catalog.iau_names import iau_names
+from claran.catalog.iau_names import iau_names, name_digits
 from claran.survey.mosaic_search import MosaicSearch
 from claran.survey.overlaps import Kept
 
@@ -47,15 +47,16 @@ def make_tables(
     """
     sources = _gather(searches, [one.sources for one in kept], "sources")
     components = _gather(searches, [one.components for one in kept], "components")
+    digits = max(name_digits(_beam_arcsec(search)) for search in searches.values())
     order, place = _by_position(sources)
     sources = {name: column[order] for name, column in sources.items()}
-    sources["name"] = _names(sources, acronym)
+    sources["name"] = _names(sources, acronym, digits)
     # Rows of sources, first by mosaic and then in the order of the table.
     owner = _owners(searches, kept, _rows(kept, place))
     order, _ = _by_position(components)
     components = {name: column[order] for name, column in components.items()}
     owner = owner[order]
-    components["name"] = _names(components, f"{acronym}-C")
+    components["name"] = _names(components, f"{acronym}-C", digits)
     components["source"] = np.append(sources["name"], "")[owner]
     sources["components"] = _lists(components["name"], owner, len(sources["name"]))
     return CatalogTables(
@@ -124,7 +125,7 @@ def _owners(
     )
 
 
-def _names(rows: Mapping[str, np.ndarray], acronym: str) -> np.ndarray:
+def _names(rows: Mapping[str, np.ndarray], acronym: str, digits: int) -> np.ndarray:
     """Returns names by position; by image and pixel where there is none."""
     known = np.isfinite(rows["ra"])
     names = np.array(
@@ -136,8 +137,14 @@ def _names(rows: Mapping[str, np.ndarray], acronym: str) -> np.ndarray:
         else [""] * len(known),
         dtype=object,
     )
-    names[known] = iau_names(rows["ra"][known], rows["dec"][known], acronym)
+    names[known] = iau_names(
+        rows["ra"][known], rows["dec"][known], acronym, digits=digits
+    )
     return names.astype(str)
+
+
+def _beam_arcsec(search: MosaicSearch) -> float:
+    return search.mosaic.beam_pixels * (search.mosaic.pixel_arcsec or 1.0)
 
 
 def _lists(names: np.ndarray, owner: Int[np.ndarray, "c"], count: int) -> np.ndarray:

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from claran.detection.counting import FieldIslands, Groups, count_groups
 from claran.detection.mosaic_windows import mosaic_frame
 from claran.detection.windows import MARGIN, SIZES, find_windows
+from claran.errors import ImageError
 from claran.photometry.pixel_beams import PixelBeam, ellipse
 from claran.photometry.sky_measures import (
     sky_components,
@@ -24,11 +25,13 @@ from claran.sky.mosaic_maps import MosaicMaps, measure_maps
 from claran.sky.mosaics import Mosaic
 from claran.survey.coarse_maps import CoarseMap, look_at_tile
 from claran.survey.measuring import Measuring, measure_tile
-from claran.survey.mosaic_islands import find_mosaic_islands
+from claran.survey.mosaic_islands import MosaicIslands, find_mosaic_islands
 from claran.survey.survey_network import SurveyNetwork
 from claran.survey.tiles import Tile, make_tiles
 
 __all__ = ["MosaicSearch", "pixel_beam", "search_mosaic"]
+
+LARGEST = 4096  # Pixels; of a flood island, which needs 40 bytes for each.
 
 Columns = dict[str, np.ndarray]
 RunJobs = Callable[..., Iterator[Columns]]
@@ -88,6 +91,7 @@ def search_mosaic(
     tiles = make_tiles(mosaic.shape, tile_size)
     coarse = CoarseMap(mosaic.shape)
     islands = find_mosaic_islands(maps, tiles, _with_blocks(run, coarse))
+    _require_small(mosaic, islands)
     windows, cluster = find_windows(frame.shape, frame.scene_boxes(islands.boxes))
     beam = pixel_beam(mosaic)
     measuring = Measuring(
@@ -133,6 +137,18 @@ def search_mosaic(
         components=components, outlines=outlines, corners=corners,
         outline_sources=owners,
     )  # fmt: skip
+
+
+def _require_small(mosaic: Mosaic, islands: MosaicIslands) -> None:
+    """Refuses emission that would not fit into memory, as no background map allows."""
+    sizes = islands.flood_boxes[:, 2:] - islands.flood_boxes[:, :2]
+    if sizes.max(initial=0) > LARGEST:
+        x, y = islands.flood_first[sizes.max(axis=1).argmax()]
+        raise ImageError(
+            f"{mosaic.path}: pixels above 3 sigma are connected over "
+            f"{sizes.max():,.0f} pixels, from pixel ({x}, {y}) on, and at most "
+            f"{LARGEST:,} are measured; set such a part to NaN, or subtract it."
+        )
 
 
 def pixel_beam(mosaic: Mosaic) -> PixelBeam:

@@ -54,6 +54,10 @@ def survey_metadata(
         for lines in (lambda one: one.assumptions, lambda one: one.notes)
     )
     about = detector.metadata(score_threshold, survey, assumed, noted)
+    epochs = [search.mosaic.epoch for search in found.values()]
+    known = [epoch for epoch in epochs if epoch is not None]
+    if known:  # In the middle, of mosaics of several years.
+        about["EPOCH"] = f"J{float(np.median(known)):.3f}"
     return about | {
         "ISLSNR": THRESHOLD, "FLOODSNR": FLOOD, "SEEDSNR": SEED,
         "MOSAICS": "; ".join(_about(name, found[name]) for name in sorted(found)),
