@@ -13,11 +13,12 @@ error; and how many fits there are in an hour.
 
 import argparse
 import time
+from typing import Any
 
 import numpy as np
 from astropy.table import Table
 from scipy import ndimage
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 import claran
 from claran.photometry.components import Components, PixelBeam, fit_components
@@ -30,7 +31,8 @@ CUTS = (0.0, 5.0, 6.0, 7.0, 7.5, 8.0, 8.5, 9.0)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Measures what the flags name."""
+    parser = argparse.ArgumentParser(description="Measures fitted components.")
     parser.add_argument("--radio", help="FITS image")
     parser.add_argument("--catalog", help="CSV file of what is in it")
     parser.add_argument("--radius", type=float, help="largest distance, arcsec")
@@ -46,17 +48,18 @@ def main() -> None:
 
 
 def measure(args: argparse.Namespace) -> None:
+    """Prints how the components of an image agree with a catalog."""
     field = claran.read_field(args.radio)
     found, seconds = components_of(field)
-    print(f"{len(found)} components, {3600 * len(found) / seconds / 1e6:.1f} M/hour")
+    print(f"{len(found)} components, {3600 * len(found) / seconds / 1e6:.1f} M/hour")  # noqa: T201
     beam = field.beam_pixels
     radius = args.radius / field.pixel_arcsec if args.radius else beam
-    true, flux, bright = read_catalog(args.catalog, field, args.bright)
+    catalog = read_catalog(args.catalog, field, args.bright)
     for cut in CUTS:
-        report(found, found.snr > cut, true, flux, bright, radius, field, cut)
+        report(found, cut, catalog, radius, field.pixel_arcsec)
 
 
-def components_of(field: "claran.Field") -> tuple[Components, float]:
+def components_of(field: Any) -> tuple[Components, float]:
     """Returns the components of a field, and the seconds that the fits took."""
     values = field.source_image.values.astype(np.float32)
     noise = np.broadcast_to(np.float32(field.noise_map), values.shape)
@@ -72,7 +75,7 @@ def components_of(field: "claran.Field") -> tuple[Components, float]:
 
 
 def read_catalog(
-    path: str, field: "claran.Field", bright: float
+    path: str, field: Any, bright: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns positions in pixel edges, fluxes in Jy, and which are bright."""
     table = Table.read(path)
@@ -93,18 +96,24 @@ def match(
     places: np.ndarray, true: np.ndarray, radius: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns the indices of mutual nearest neighbors."""
-    distance, nearest = cKDTree(true).query(places)
-    _, back = cKDTree(places).query(true)
+    distance, nearest = KDTree(true).query(places)
+    _, back = KDTree(places).query(true)
+    nearest, back = np.asarray(nearest), np.asarray(back)
     mutual = (back[nearest] == np.arange(len(places))) & (distance <= radius)
     return np.flatnonzero(mutual), nearest[mutual]
 
 
 def spread(values: np.ndarray) -> float:
+    """Returns the width of a distribution without its tails."""
     return float(1.4826 * np.median(np.abs(values - np.median(values))))
 
 
-def report(found, kept, true, flux, bright, radius, field, cut) -> None:
-    places = np.stack([found.x, found.y], axis=1)
+def report(
+    found: Components, cut: float, catalog: Any, radius: float, pixel_arcsec: float
+) -> None:
+    """Prints how the components above a signal-to-noise agree with a catalog."""
+    true, flux, bright = catalog
+    places, kept = np.stack([found.x, found.y], axis=1), found.snr > cut
     mine, theirs = match(places[kept], true, radius)
     mine = np.flatnonzero(kept)[mine]
     completeness, purity = len(mine) / len(true), len(mine) / max(kept.sum(), 1)
@@ -114,8 +123,8 @@ def report(found, kept, true, flux, bright, radius, field, cut) -> None:
     flux_pulls = (found.flux[mine] - np.median(ratio) * flux[theirs]) / found.e_flux[
         mine
     ]
-    rms = np.sqrt((offset**2).sum(1).mean()) * field.pixel_arcsec
-    print(
+    rms = np.sqrt((offset**2).sum(1).mean()) * pixel_arcsec
+    print(  # noqa: T201
         f"snr > {cut:4.1f}: {kept.sum():5d}  completeness {completeness:.3f} "
         f"purity {purity:.3f} F1 {2 * len(mine) / (len(true) + kept.sum()):.4f}  "
         f'ratio {np.median(ratio[bright[theirs]]):.3f}  position {rms:.3f}"  '
@@ -124,11 +133,12 @@ def report(found, kept, true, flux, bright, radius, field, cut) -> None:
 
 
 def simulate() -> None:
+    """Prints pulls and false components for two beams and two kinds of noise."""
     rng = np.random.default_rng(1)
     for beam in PixelBeam(3, 3), PixelBeam(5, 3.2, 30.0):
         for blur in 1.0, 0.5**0.5:
             name = "white noise blurred by the beam" if blur == 1 else "the beam's"
-            print(f"beam {beam.major} x {beam.minor} px, correlation: {name}")
+            print(f"beam {beam.major} x {beam.minor} px, correlation: {name}")  # noqa: T201
             for size in 0.0, 0.5, 1.5:
                 for snr in 5, 7, 10, 20, 50, 100:
                     simulated(rng, beam, blur, size=size, snr=snr)
@@ -174,18 +184,19 @@ def simulated(rng, beam: PixelBeam, blur: float, *, size: float, snr: float) -> 
     }
     widths = " ".join(f"{n} {p.std():.2f}({spread(p):.2f})" for n, p in pulls.items())
     ratio = np.median(found.flux[mine]) / (snr * area)
-    print(
+    print(  # noqa: T201
         f"  size {size} snr {snr:3d}: found {len(mine)} of {count**2}, "
         f"{len(found) - len(mine)} others, pulls {widths}, flux ratio {ratio:.3f}"
     )
 
 
 def empty(rng, beam: PixelBeam, blur: float, side: int = 2000) -> None:
+    """Prints how many components noise alone has."""
     image = beam_noise(rng, (side, side), beam, blur).astype(np.float32)
     cutouts = flood_cutouts(image, np.ones_like(image), image, beam.major)
     found = fit_components(cutouts, beam)
     pixels = int((ndimage.maximum_filter(image, 3) == image)[image > 5].sum())
-    print(
+    print(  # noqa: T201
         f"  empty: {len(found) / side**2 * 1e6:.2f} components in 10^6 pixels, "
         f"{pixels / side**2 * 1e6:.2f} maxima above 5"
     )

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32
@@ -83,7 +84,7 @@ def _size(problem: Problem) -> tuple[int, int, int]:
 
 def _pack(
     problems: Sequence[Problem], size: tuple[int, int, int]
-) -> tuple[Pixels, np.ndarray, np.ndarray]:
+) -> tuple[Pixels, Any, Any]:
     """Returns the arguments of `fit_gaussians`, filled up with weight 0."""
     gaussians, pixels, lanes = size
     points = np.zeros((2, lanes, pixels), np.float32)
@@ -98,10 +99,10 @@ def _pack(
         start[lane, :count] = problem.start
         free[lane, :count, :3] = True
         free[lane, :count, 3:] = problem.free[:, None]
-    lanes_last = [part.T for part in (*points, data, weight)]
+    lanes_last: list[Any] = [part.T for part in (*points, data, weight)]
     lanes_last += [part.transpose(1, 2, 0) for part in (start, free)]
-    *pixels, start, free = map(np.ascontiguousarray, lanes_last)
-    return Pixels(*pixels), start, free
+    lanes_last = [np.ascontiguousarray(part) for part in lanes_last]
+    return Pixels(*lanes_last[:4]), *lanes_last[4:]
 
 
 def _unpack(problem: Problem, arrays: Sequence[np.ndarray], lane: int) -> Fit:
