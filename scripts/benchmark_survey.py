@@ -7,17 +7,15 @@
 
 Each run is a process of its own. The mosaics are those of scripts/make_mosaic.py and
 are kept in --cache. A run on a mosaic of --small pixels comes first and is taken for
-the start: imports, the model, the first compilation. Speeds are without it. Memory is
-that of the whole process tree: "private" is what no other process shares, "in all" has
-in addition the pages of the mosaic that are mapped, which the system may drop at any
-time.
+the start: imports, the model, the first compilation. Speeds are without it. On a busy
+machine CPU seconds say more than those of the clock. Memory is that of the whole
+process tree: "private" is what no other process shares, "in all" has in addition the
+pages of the mosaic that are mapped, which the system may drop at any time.
 
 What comes after "--" is given to the command.
 """
 
 import hashlib
-import json
-import math
 import os
 import platform
 import subprocess
@@ -68,11 +66,10 @@ def main(arguments: list[str]) -> None:
     parts = [f"# --mode=survey on simulated mosaics\n\n{head}\n"]
     for workers in map(int, FLAGS.workers):
         others = [f"--workers={workers}", *arguments[1:]]
-        start = min(time_run(FLAGS.small, others)["seconds"] for _ in rounds())
-        runs = []
-        for size in sizes:
-            tries = [time_run(size, others) for _ in rounds()]
-            runs.append(min(tries, key=lambda run: run["seconds"]))
+        start, *runs = [
+            min((time_run(size, others) for _ in rounds()), key=lambda run: run["cpu"])
+            for size in (FLAGS.small, *sizes)
+        ]
         parts.append(speeds(workers, start, runs))
         parts += [part for run in runs for part in (stages(run), truth(run)) if part]
     text = "\n".join(parts)
@@ -116,7 +113,7 @@ def time_run(size: int, others: list[str]) -> dict[str, Any]:
             process = subprocess.Popen(
                 [*command, f"--output={folder}"], stdout=file, stderr=file
             )
-            with Memory(process.pid) as memory:
+            with Watch(process.pid, folder) as watch:
                 status = process.wait()
         seconds = time.monotonic() - start
         if status:
@@ -126,8 +123,9 @@ def time_run(size: int, others: list[str]) -> dict[str, Any]:
             )
         return {
             "size": size, "deg2": deg2(size), "seconds": seconds,
-            "private": memory.private, "total": memory.total,
-            "cpu": memory.cpu, "path": path, "stages": read_stages(folder),
+            "private": watch.private, "total": watch.total,
+            "cpu": watch.cpu, "path": path,
+            "stages": stage_times(watch.begun, (seconds, watch.cpu)),
             "sources": read_table(folder / "sources"),
             "components": read_table(folder / "components"),
         }  # fmt: skip
@@ -144,32 +142,42 @@ def read_table(stem: Path) -> Table | None:
     return Table.read(path) if path.exists() else None
 
 
-def read_stages(folder: Path) -> dict[str, float]:
-    """Returns the seconds of each stage that the run reports, if it does."""
-    path = folder / "provenance.json"
-    if not path.exists():
-        return {}
-    found = json.loads(path.read_text())
-    return found.get("seconds") or found.get("stages") or {}
+def stage_times(
+    begun: dict[str, tuple[float, float]], end: tuple[float, float]
+) -> dict[str, tuple[float, float]]:
+    """Returns seconds and CPU seconds of each stage.
+
+    Args:
+        begun: Both at the begin of each stage, in order.
+        end: Both at the end of the run.
+    """
+    times = [*begun.values(), end]
+    return {
+        name: (after[0] - before[0], after[1] - before[1])
+        for name, before, after in zip(begun, times, times[1:], strict=False)
+    }
 
 
-class Memory:
-    """Context that looks at the memory of a process and its children; see the script.
+class Watch:
+    """Context that looks at a process and its children and at the files of the run.
 
     Attributes:
         private: Peak of the memory that is theirs alone, bytes.
         total: Peak of all their pages, shared ones counted once, bytes.
-        cpu: Seconds of the CPU that were seen before they ended.
+        begun: Seconds from the start, and of the CPU, at which each stage was first
+            seen, and at which the first file of the catalog was.
     """
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, folder: Path) -> None:
         self.private = self.total = 0
+        self.begun = {"start": (0.0, 0.0)}
+        self._folder, self._start = folder, time.monotonic()
         self._process = psutil.Process(pid)
         self._seconds: dict[int, float] = {}
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> "Memory":
+    def __enter__(self) -> "Watch":
         self._thread.start()
         return self
 
@@ -184,6 +192,7 @@ class Memory:
 
     def _watch(self) -> None:
         while not self._done.wait(INTERVAL):
+            self._look_at_files()
             private = total = 0
             for process in self._tree():
                 try:
@@ -196,6 +205,13 @@ class Memory:
                 self._seconds[process.pid] = times.user + times.system
             self.private = max(self.private, private)
             self.total = max(self.total, total)
+
+    def _look_at_files(self) -> None:
+        seconds = time.monotonic() - self._start
+        for path in sorted(self._folder.glob("unfinished/stages/*")):
+            self.begun.setdefault(path.name, (seconds, self.cpu))
+        if any(self._folder.glob("*.*")):
+            self.begun.setdefault("tables and pictures", (seconds, self.cpu))
 
     def _tree(self) -> list[psutil.Process]:
         try:
@@ -214,49 +230,44 @@ def mapped_alone(pid: int) -> int:
     return 1024 * int(values.get("Private_Clean", 0))
 
 
-def speeds(workers: int, start: float, runs: list[dict[str, Any]]) -> str:
+def speeds(workers: int, start: dict[str, Any], runs: list[dict[str, Any]]) -> str:
     """Returns the table of speeds for a number of workers."""
     lines = [
-        f"## --workers={workers}", "", f"The start takes {start:.1f} s.", "",
-        "| side, px | deg2 | s | without the start: s/deg2 | deg2/s | Mpx/s | CPU s | "
+        f"## --workers={workers}", "",
+        f"The start takes {start['seconds']:.1f} s and {start['cpu']:.1f} CPU s.", "",
+        "| side, px | deg2 | s | CPU s | s/deg2 | CPU s/deg2 | deg2/s | Mpx/s | "
         "GB private | GB in all |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for run in runs:
-        net = max(run["seconds"] - start, 1e-3)
+        net = max(run["seconds"] - start["seconds"], 1e-3)
         lines.append(
             f"| {run['size']} | {run['deg2']:.2f} | {run['seconds']:.1f} | "
-            f"{net / run['deg2']:.3f} | {run['deg2'] / net:.2f} | "
-            f"{run['size'] ** 2 / net / 1e6:.1f} | {run['cpu']:.0f} | "
+            f"{run['cpu']:.1f} | {net / run['deg2']:.3f} | "
+            f"{(run['cpu'] - start['cpu']) / run['deg2']:.3f} | "
+            f"{run['deg2'] / net:.2f} | {run['size'] ** 2 / net / 1e6:.1f} | "
             f"{run['private'] / 1e9:.2f} | {run['total'] / 1e9:.2f} |"
         )
-    large = runs[-1]
-    hours = (large["seconds"] - start) / large["deg2"] * FIRST_DEG2 / 3600
-    lines += ["", f"All of FIRST ({FIRST_DEG2:,.0f} deg2) would take {hours:.2f} h."]
-    costs = [(run["seconds"] - start) / run["deg2"] for run in runs if run["deg2"] >= 1]
-    if len(costs) > 1:
-        flat = max(costs) / min(costs) - 1
-        lines.append(f"From 1 deg2 on the cost per deg2 differs by {flat:.0%}.")
+    for key, words in ("seconds", "h"), ("cpu", "CPU h"):
+        costs = [(run[key] - start[key]) / run["deg2"] for run in runs]
+        hours = costs[-1] * FIRST_DEG2 / 3600
+        flat = max(costs) / max(min(costs), 1e-9) - 1
+        lines += [
+            "",
+            f"All of FIRST ({FIRST_DEG2:,.0f} deg2) would take {hours:.2f} {words}; "
+            f"the cost per deg2 differs by {flat:.0%} between the sizes.",
+        ]  # fmt: skip
     return "\n".join([*lines, ""])
 
 
 def stages(run: dict[str, Any]) -> str:
-    """Returns the times of the stages of a run, or nothing."""
-    found = {
-        name: value
-        for name, value in run["stages"].items()
-        if isinstance(value, int | float) and math.isfinite(value)
-    }
-    if not found:
-        return ""
-    lines = [
-        f"Stages at {run['size']} px:",
-        "",
-        "| stage | s | share |",
-        "|---|---|---|",
+    """Returns the times of the stages of a run."""
+    head = "| stage | s | CPU s |"
+    lines = [f"Stages at {run['size']} px:", "", head, "|---|---|---|"]
+    lines += [
+        f"| {name} | {seconds:.1f} | {cpu:.1f} |"
+        for name, (seconds, cpu) in run["stages"].items()
     ]
-    total = sum(found.values())
-    lines += [f"| {n} | {s:.2f} | {s / total:.0%} |" for n, s in found.items()]
     return "\n".join([*lines, ""])
 
 

@@ -8,6 +8,7 @@ component of the catalog counts as real if it lies within a beam of a true one, 
 faint, or in the box of a true source: extended emission has more Gaussians than peaks.
 """
 
+import collections
 import itertools
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,7 @@ def reliability(found: Columns, true_sources: Columns, true: Columns) -> list[st
         distance, _ = spatial.KDTree(places(true)).query(places(found))
         real = (distance < BEAM) | in_boxes(places(found), true_sources)
     parts = []
-    for low, high in BINS:
+    for low, high in [(0.0, SNR[0]), *BINS]:
         among = (found["snr"] >= low) & (found["snr"] < high)
         if among.any():
             parts.append(f"{low:g}-{high:g}: {real[among].mean():.3f} of {among.sum()}")
@@ -167,6 +168,7 @@ def association(
 
     Only components in islands of true sources count. One is right if all that were
     found belong to one source of the catalog, which has none of another true source.
+    Islands without noise may be none with it, and in no source of the catalog.
     """
     owners = found["source"].astype(str)
     kept = (to_true >= 0) & (true["island"] >= 0)
@@ -177,21 +179,27 @@ def association(
         belongs.setdefault(int(source), set()).add(owner)
         if owner:
             holds.setdefault(owner, set()).add(int(source))
+
+    def verdict(source: int) -> str:
+        names = belongs[source]
+        if names == {""}:
+            return "in no source"
+        if len(names) > 1:
+            return "split"
+        return "right" if holds[names.pop()] == {source} else "joined to others"
+
     lines = []
     islands = dict(
         zip(true_sources["source"], true_sources["n_components"], strict=True)
     )
-    for words, wanted in ("one island", (1, 1)), ("several islands", (2, np.inf)):
-        chosen = [n for n in belongs if wanted[0] <= islands[n] <= wanted[1]]
-        right = sum(
-            len(belongs[n]) == 1 and all(holds.get(one) == {n} for one in belongs[n])
-            for n in chosen
+    for words, low, high in ("one island", 1, 1), ("several islands", 2, np.inf):
+        found_so = collections.Counter(
+            verdict(source) for source in belongs if low <= islands[source] <= high
         )
-        if chosen:
-            share = right / len(chosen)
-            lines.append(
-                f"- sources of {words} put together: {share:.3f} of {len(chosen)}"
-            )
+        count = sum(found_so.values())
+        if count:
+            shares = [f"{word} {n / count:.3f}" for word, n in sorted(found_so.items())]
+            lines.append(f"- {count} sources of {words}: " + ", ".join(shares))
     return lines
 
 

@@ -40,10 +40,11 @@ def perfect(sky):
 def test_a_perfect_catalog_is_complete_and_reliable(script, sky):
     compare = script("survey_truth").compare
     text = "\n".join(compare(*perfect(sky), sky.sources, sky.components))
-    assert text.count(": 1.000 of") >= 7
+    assert text.count(": 1.000 of") >= 6
     assert "reliability: 1.0000, 0 false" in text
     assert "flux / true: median 1.0000, scatter 0.000" in text
-    assert "put together: 1.000" in text
+    assert "one island: right 1.000" in text
+    assert "several islands: right 1.000" in text
 
 
 def test_faults_of_a_catalog_show(script, sky):
@@ -56,7 +57,7 @@ def test_faults_of_a_catalog_show(script, sky):
     text = "\n".join(lines)
     assert "5 false" in text
     assert "flux / true: median 1.1000" in text
-    assert "sources of one island put together: 0.000" in text
+    assert "one island: joined to others 1.000" in text
 
 
 def test_an_empty_catalog_can_be_compared(script, sky):
@@ -120,12 +121,20 @@ def test_status_of_a_killed_run(script, tmp_path):
     assert (status, left) == (-signal.SIGTERM, [])
 
 
-def test_memory_of_a_process_and_its_child(script):
+def test_a_process_and_its_child_are_watched(script, tmp_path):
     benchmark = script("benchmark_survey")
-    code = "b = bytearray(200_000_000); import time; time.sleep(1)"
+    stage = tmp_path / "unfinished" / "stages" / "islands"
+    code = (
+        "b = bytearray(200_000_000); import time, pathlib; time.sleep(0.5); "
+        f"pathlib.Path({str(stage)!r}).mkdir(parents=True); time.sleep(1)"
+    )
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}])"
     process = benchmark.subprocess.Popen([sys.executable, "-c", parent])
-    with benchmark.Memory(process.pid) as memory:
+    with benchmark.Watch(process.pid, tmp_path) as watch:
         process.wait()
-    assert 0.2e9 < memory.private < 0.3e9
-    assert memory.private <= 1.05 * memory.total
+    assert 0.2e9 < watch.private < 0.3e9
+    assert watch.private <= 1.05 * watch.total
+    assert list(watch.begun) == ["start", "islands"]
+    assert watch.begun["islands"][0] > 0.4
+    times = benchmark.stage_times({"start": (0, 0), "islands": (3, 2)}, (9, 5))
+    assert times == {"start": (3, 2), "islands": (6, 3)}
