@@ -136,7 +136,8 @@ def test_edges_and_blanks(simulated):
 def test_islands_of_components(simulated):
     shape = (30, 50)
     image = simulated.source(shape, 15, 15, 100) + simulated.source(shape, 24, 15, 50)
-    image = np.maximum(image, 4 * (np.abs(np.indices(shape)[0] - 15) < 2))
+    bridge = np.abs(np.indices(shape)[0] - 15) < 2
+    image = np.maximum(image, np.float32(4) * bridge)
     names = np.where(image > 20, 7, 0).astype(np.int32)
     names[:, 20:] *= 2
     (cutout,) = cutouts_of(image, simulated.beam, names)
