@@ -24,7 +24,7 @@ import claran
 from claran.photometry.components import Components, PixelBeam, fit_components
 from claran.photometry.flood import flood_cutouts
 from claran.photometry.pixel_beams import covariance
-from claran.photometry.zero_levels import take_zero_off
+from claran.sky.zero_levels import take_zero_off
 
 WINDOW_BEAMS = 100 / 3  # As for the noise of a field.
 CUTS = (0.0, 5.0, 6.0, 7.0, 7.5, 8.0, 8.5, 9.0)
@@ -63,7 +63,7 @@ def components_of(field: Any) -> tuple[Components, float]:
     """Returns the components of a field, and the seconds that the fits took."""
     values = field.source_image.values.astype(np.float32)
     noise = np.broadcast_to(np.float32(field.noise_map), values.shape)
-    values = take_zero_off(values, noise, WINDOW_BEAMS * field.beam_pixels)
+    values = take_zero_off(values, WINDOW_BEAMS * field.beam_pixels)
     major, minor, angle = field.image.beam or (1.0, 1.0, 0.0)
     scale = field.beam_pixels / np.sqrt(major * minor)
     beam = PixelBeam(major * scale, minor * scale, angle)
