@@ -27,6 +27,7 @@ from claran.sky.signal_to_noise import (
     one_window_start,
     raw_ratio,
 )
+from claran.sky.zero_levels import window_zeros, zero_image
 
 __all__ = ["MosaicMaps", "Region", "measure_maps", "write_maps"]
 
@@ -63,12 +64,15 @@ class MosaicMaps:
             window.
         start: Excess of the noise from which it is corrected, see
             `claran.sky.signal_to_noise.noise_excess`.
+        zero: What photometry takes off beyond the background, see
+            `claran.sky.zero_levels`; in the image's unit.
     """
 
     mosaic: Mosaic
     background: MeshImage | None
     noise: MeshImage | np.float32
     start: float
+    zero: MeshImage
 
     def region(self, rows: slice, columns: slice) -> Region:
         """Returns a part of the mosaic, measured as `Field` measures the whole.
@@ -137,9 +141,10 @@ def measure_maps(mosaic: Mosaic, jobs_run: RunJobs = run_here) -> MosaicMaps:
     if mesh is None:
         return _one_window(mosaic, background)
     context = (mosaic, background, mesh)
-    sigmas = _windows(jobs_run, "noise", _block_noises, context)["sigmas"]
-    sigma = noise_image(mesh, sigmas, lambda: _whole_noise(mosaic, background))
-    return MosaicMaps(mosaic, background, sigma, EVEN_START)
+    found = _windows(jobs_run, "noise", _block_noises, context)
+    sigma = noise_image(mesh, found["sigmas"], lambda: _whole_noise(mosaic, background))
+    zero = zero_image(mesh, found["zeros"])
+    return MosaicMaps(mosaic, background, sigma, EVEN_START, zero)
 
 
 def write_maps(maps: MosaicMaps, folder: str | os.PathLike) -> tuple[Path, Path]:
@@ -214,7 +219,9 @@ def _one_window(mosaic: Mosaic, background: MeshImage | None) -> MosaicMaps:
     values = above_background(mosaic, background, _whole(mosaic))
     sigma = np.float32(_positive(noise(values), mosaic))
     start = one_window_start(raw_ratio(values, sigma))
-    return MosaicMaps(mosaic, background, sigma, start)
+    mesh = Mesh(mosaic.shape, max(mosaic.shape))
+    zero = zero_image(mesh, window_zeros(mesh, values, np.full(mesh.grid, sigma)))
+    return MosaicMaps(mosaic, background, sigma, start, zero)
 
 
 def _windows(
@@ -248,7 +255,8 @@ def _block_noises(
 ) -> Found:
     mosaic, background, mesh = context
     values = above_background(mosaic, background, mesh.extent(block))
-    return {"sigmas": window_noises(mesh, values, block)}
+    sigmas = window_noises(mesh, values, block)
+    return {"sigmas": sigmas, "zeros": window_zeros(mesh, values, sigmas, block)}
 
 
 def _require_pixels(mosaic: Mosaic) -> None:

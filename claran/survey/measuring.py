@@ -217,8 +217,10 @@ def _cutouts(
     for place, flood in enumerate(floods.tolist()):
         masks = labels.masks(chosen, place, margin)
         own = crop((masks.rows, masks.columns), (region.rows, region.columns))
+        zero = measuring.maps.zero.pixels((masks.rows, masks.columns))
+        values = (region.values[own] - zero) * factor
         cutout = IslandCutout(
-            masks.columns.start, masks.rows.start, region.values[own] * factor,
+            masks.columns.start, masks.rows.start, values,
             region.noise[own] * factor, masks.flood, masks.others, masks.islands,
         )  # fmt: skip
         found.append((flood, numbers[masks.numbers], cutout))
