@@ -173,7 +173,8 @@ def _pieces(links: Links, islands: Columns, components: Columns) -> Columns:
     """Returns what adds up to the flux of each source, the brightest of each first."""
     names = "x", "y", "e_x", "e_y", "flux", "e_flux", "peak", "e_peak"
     source, owner = links.components, links.islands
-    one = (source >= 0) & ~links.by_pixels[components["island"]]
+    one = source >= 0
+    one[one] = ~links.by_pixels[components["island"][one]]
     other = (owner >= 0) & links.by_pixels
     found = {n: np.append(components[n][one], islands[n][other]) for n in names}
     found["rms"] = np.append(components["noise"][one], islands["rms"][other])
