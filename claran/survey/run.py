@@ -103,7 +103,7 @@ def run_survey(
 
     Args:
         detector: The detector; it must count islands.
-        paths: The mosaics.
+        paths: The mosaics, in any order.
         folder: Where the catalog is written.
         options: How they are searched.
         tell: Receives messages for the user.
@@ -114,7 +114,7 @@ def run_survey(
         ValueError: Dask is not installed.
     """
     began, folder = time.time(), Path(folder)
-    files = [Path(path) for path in paths]
+    files = sorted({Path(path) for path in paths})  # The files have one order.
     names = table_names(files)
     if not files:
         raise ImageError("`paths` is empty; give at least one mosaic.")
