@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from claran.fields.field import Field
     from claran.fields.reading import read_field
     from claran.sky.surveys import SURVEYS, Survey
+    from claran.survey.run import SurveyCatalog, SurveyOptions, run_survey
     from claran.training.session import TrainingSession, train_detector
 
 __all__ = [
@@ -27,6 +28,8 @@ __all__ = [
     "Evaluation",
     "Field",
     "Survey",
+    "SurveyCatalog",
+    "SurveyOptions",
     "TrainingSession",
     "__version__",
     "evaluate_detector",
@@ -34,6 +37,7 @@ __all__ = [
     "open_source",
     "predict_files",
     "read_field",
+    "run_survey",
     "train_detector",
 ]
 __version__ = "0.1.0"
@@ -45,12 +49,15 @@ _HOMES = {
     "Evaluation": "claran.evaluation.results",
     "Field": "claran.fields.field",
     "Survey": "claran.sky.surveys",
+    "SurveyCatalog": "claran.survey.run",
+    "SurveyOptions": "claran.survey.run",
     "TrainingSession": "claran.training.session",
     "evaluate_detector": "claran.evaluation.running",
     "evaluate_predictions": "claran.evaluation.running",
     "open_source": "claran.data.sources",
     "predict_files": "claran.detection.prediction",
     "read_field": "claran.fields.reading",
+    "run_survey": "claran.survey.run",
     "train_detector": "claran.training.session",
 }
 """Module of each public name, imported at its first use."""

@@ -11,11 +11,11 @@ ratio of the fluxes, the error of the positions, and the widths of (measured - t
 error; and how many fits there are in an hour.
 """
 
-import argparse
 import time
 from typing import Any
 
 import numpy as np
+from absl import app, flags
 from astropy.table import Table
 from scipy import ndimage
 from scipy.spatial import KDTree
@@ -26,35 +26,35 @@ from claran.photometry.flood import flood_cutouts
 from claran.photometry.pixel_beams import covariance
 from claran.sky.zero_levels import take_zero_off
 
+FLAGS = flags.FLAGS
+flags.DEFINE_string("radio", None, "FITS image.")
+flags.DEFINE_string("catalog", None, "CSV file of what is in it.")
+flags.DEFINE_float("radius", None, "Largest distance, arcsec. Default: a beam.")
+flags.DEFINE_float("bright", 0.0, "Sources above this flux, Jy, for the flux ratio.")
+flags.DEFINE_bool("simulate", False, "Measure simulated Gaussians and empty noise.")
+
 WINDOW_BEAMS = 100 / 3  # As for the noise of a field.
 CUTS = (0.0, 5.0, 6.0, 7.0, 7.5, 8.0, 8.5, 9.0)
 
 
-def main() -> None:
+def main(arguments: list[str]) -> None:
     """Measures what the flags name."""
-    parser = argparse.ArgumentParser(description="Measures fitted components.")
-    parser.add_argument("--radio", help="FITS image")
-    parser.add_argument("--catalog", help="CSV file of what is in it")
-    parser.add_argument("--radius", type=float, help="largest distance, arcsec")
-    parser.add_argument(
-        "--bright", type=float, default=0.0, help="flux ratio above, Jy"
-    )
-    parser.add_argument("--simulate", action="store_true", help="pulls and empty noise")
-    args = parser.parse_args()
-    if args.simulate:
+    if arguments[1:]:
+        raise app.UsageError(f"unexpected argument {arguments[1]!r}.")
+    if FLAGS.simulate:
         simulate()
-    if args.radio:
-        measure(args)
+    if FLAGS.radio:
+        measure()
 
 
-def measure(args: argparse.Namespace) -> None:
+def measure() -> None:
     """Prints how the components of an image agree with a catalog."""
-    field = claran.read_field(args.radio)
+    field = claran.read_field(FLAGS.radio)
     found, seconds = components_of(field)
     print(f"{len(found)} components, {3600 * len(found) / seconds / 1e6:.1f} M/hour")  # noqa: T201
     beam = field.beam_pixels
-    radius = args.radius / field.pixel_arcsec if args.radius else beam
-    catalog = read_catalog(args.catalog, field, args.bright)
+    radius = FLAGS.radius / field.pixel_arcsec if FLAGS.radius else beam
+    catalog = read_catalog(FLAGS.catalog, field, FLAGS.bright)
     for cut in CUTS:
         report(found, cut, catalog, radius, field.pixel_arcsec)
 
@@ -203,4 +203,4 @@ def empty(rng, beam: PixelBeam, blur: float, side: int = 2000) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    app.run(main)

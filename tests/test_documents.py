@@ -147,8 +147,8 @@ def test_public_names_are_on_the_page():
 
 def test_each_public_name_has_an_example():
     code = "\n".join(blocks(ROOT / "docs/api.md", "python"))
-    # What `detect`, `read_field` and the evaluations return.
-    returned = {"Detections", "Evaluation", "Field"}
+    # What `detect`, `read_field`, the evaluations and `run_survey` return.
+    returned = {"Detections", "Evaluation", "Field", "SurveyCatalog"}
     missing = [name for name in PUBLIC if f"claran.{name}" not in code]
     assert sorted(missing) == sorted(returned)
 
