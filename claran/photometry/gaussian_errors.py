@@ -27,7 +27,7 @@ FIXED_SHAPE_FLUX = 1.75
 POSITION = 1.06
 # Error of a perfect measurement, relative to peak and size: no beam is a Gaussian.
 # Without it, positions above a signal-to-noise of 60 in SDC1 are off by 1.35 errors.
-FLOOR = 0.008
+FLOOR = 0.005
 
 
 class GaussianErrors(NamedTuple):

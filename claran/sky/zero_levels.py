@@ -17,7 +17,7 @@ from claran.sky.noise import LEAST_FILLED, window_noises
 __all__ = ["take_zero_off", "window_zeros", "zero_image"]
 
 CLIP = 3.0  # Sigmas beyond which pixels are sources.
-ROUNDS = 3
+ROUNDS = 2
 FARTHEST = 1.0  # Of a zero level, in units of the noise; more is emission.
 
 
