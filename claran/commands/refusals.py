@@ -78,6 +78,10 @@ IDLE = (
         "simulated fields have their own classes and beam; leave it out.",
     ),
     Idle(
+        "survey", lambda: _given("scheduler"), "workers",
+        "--scheduler has workers of its own; give one or the other.",
+    ),
+    Idle(
         "train", lambda: FLAGS.validation_fields == 0, "validate_every",
         "--validation_fields=0 is a training without validation; leave one out.",
     ),
