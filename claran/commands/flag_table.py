@@ -240,7 +240,7 @@ _define("workers", Integer(0, 1000), None,
 _define("scheduler", Text(), None,
     survey="Address of a running Dask scheduler, such as tcp://10.0.0.1:8786, instead "
         "of --workers. Its workers need claran and the same files.")
-_define("tile_size", Integer(64, 16384), 2048,
+_define("tile_size", Integer(64, 16384), 1024,
     survey="Side of the tiles that mosaics are worked through in, pixels. Smaller "
         "ones need less memory. The catalog does not depend on it.")
 _define("acronym", Text(), "CLARAN",

@@ -18,6 +18,7 @@ from claran.detection.detections import Detections
 from claran.detection.engine import window_detections
 from claran.detection.mosaic_windows import MosaicFrame, MosaicScene
 from claran.detection.windows import Window
+from claran.fields.preprocessing import View
 from claran.photometry.components import PixelBeam, fit_components
 from claran.photometry.flood import MARGIN_BEAMS, IslandCutout
 from claran.photometry.island_measures import measure_islands
@@ -28,14 +29,14 @@ from claran.survey.region_labels import label_region
 from claran.survey.survey_network import SurveyNetwork
 from claran.survey.tiles import Tile
 
-__all__ = ["Measuring", "measure_tile"]
+__all__ = ["Measuring", "measure_tiles"]
 
 # A cutout without any island.
 NOTHING = IslandCutout(
     0, 0, np.zeros((1, 1), np.float32), np.ones((1, 1), np.float32),
     np.zeros((1, 1), bool), np.zeros((1, 1), bool), np.zeros((1, 1), np.int32),
 )  # fmt: skip
-NEAR = 256  # Pixels around a tile that are read with it; others are read apart.
+NEAR = 128  # Pixels around a tile that are read with it; others are read apart.
 
 Arrays = dict[str, np.ndarray]
 
@@ -86,12 +87,15 @@ class Measuring:
         return {name: self.__dict__[name] for name in names}
 
 
-def measure_tile(measuring: Measuring, tile: Tile) -> Arrays:
-    """Returns all that is measured in a tile.
+def measure_tiles(measuring: Measuring, tiles: Sequence[Tile]) -> Arrays:
+    """Returns all that is measured in some tiles.
+
+    The components of all of them are fitted at once: fits are packed into batches of a
+    fixed size, and those of a single tile would fill a quarter of them.
 
     Args:
         measuring: What is to be measured.
-        tile: The tile.
+        tiles: The tiles.
 
     Returns:
         Arrays by names that begin with what a row is:
@@ -103,6 +107,22 @@ def measure_tile(measuring: Measuring, tile: Tile) -> Arrays:
         - `island_`: the columns of `measure_islands`, and `number` in the mosaic;
         - `outline_`: `x` and `y` of the corners of all outlines, by island.
     """
+    detections, cutouts = [], []
+    for tile in tiles:
+        shown, islands = _look(measuring, tile)
+        detections.append(_detections(measuring, shown))
+        cutouts += islands
+    found = {
+        name: np.concatenate([part[name] for part in detections])
+        for name in detections[0]
+    }
+    return found | _components(measuring, cutouts) | _islands(measuring, cutouts)
+
+
+def _look(
+    measuring: Measuring, tile: Tile
+) -> tuple[list[tuple[int, View]], list[tuple[int, Any, IslandCutout]]]:
+    """Returns views of the windows and cutouts of the flood islands in a tile."""
     windows = np.flatnonzero(_inside(measuring.centers, tile))
     floods = np.flatnonzero(_inside(measuring.islands.flood_first, tile))
     margin = math.ceil(MARGIN_BEAMS * measuring.maps.mosaic.beam_pixels)
@@ -114,7 +134,7 @@ def measure_tile(measuring: Measuring, tile: Tile) -> Arrays:
     ]
     work = [(True, int(window)) for window in windows]
     work += [(False, int(flood)) for flood in floods]
-    shown: list[tuple[int, Any]] = []
+    shown: list[tuple[int, View]] = []
     cutouts: list[tuple[int, Any, IslandCutout]] = []
     for region, rows in _regions(measuring.maps, needs, tile):
         chosen = [work[row] for row in rows]
@@ -126,11 +146,7 @@ def measure_tile(measuring: Measuring, tile: Tile) -> Arrays:
         ]
         own = np.array([number for is_window, number in chosen if not is_window], int)
         cutouts += _cutouts(measuring, region, own, margin)
-    return (
-        _detections(measuring, shown)
-        | _components(measuring, cutouts)
-        | _islands(measuring, cutouts)
-    )
+    return shown, cutouts
 
 
 def _inside(points: np.ndarray, tile: Tile) -> np.ndarray:
@@ -176,7 +192,7 @@ def _union(parts: Sequence[slice]) -> slice:
     return slice(min(part.start for part in parts), max(part.stop for part in parts))
 
 
-def _detections(measuring: Measuring, shown: Sequence[tuple[int, Any]]) -> Arrays:
+def _detections(measuring: Measuring, shown: Sequence[tuple[int, View]]) -> Arrays:
     """Returns the network's detections in windows, in the order of the windows."""
     by_size: dict[tuple[int, int], list[tuple[int, Any]]] = {}
     size_of = measuring.network.model.preprocessor.size

@@ -24,13 +24,14 @@ from claran.sky.beams import fwhm_to_sigma
 from claran.sky.mosaic_maps import MosaicMaps, measure_maps
 from claran.sky.mosaics import Mosaic
 from claran.survey.coarse_maps import CoarseMap, look_at_tile
-from claran.survey.measuring import Measuring, measure_tile
+from claran.survey.measuring import Measuring, measure_tiles
 from claran.survey.mosaic_islands import MosaicIslands, find_mosaic_islands
 from claran.survey.survey_network import SurveyNetwork
 from claran.survey.tiles import Tile, make_tiles
 
 __all__ = ["MosaicSearch", "pixel_beam", "search_mosaic"]
 
+MOST_TILES, LEAST_JOBS = 16, 8  # Of a job, and of a mosaic.
 LARGEST = 4096  # Pixels; of a flood island, which needs 40 bytes for each.
 
 Columns = dict[str, np.ndarray]
@@ -99,7 +100,7 @@ def search_mosaic(
         beam=beam, lowest=network.finisher.network_threshold(score_threshold),
     )  # fmt: skip
     busy = _busy_tiles(measuring, tiles)
-    found = _join(run("measure", measure_tile, measuring, busy))
+    found = _join(run("measure", measure_tiles, measuring, _together(busy)))
     rows = _sorted(found, "island_number") | {"boxes": islands.boxes}
     rows |= {"flood": islands.flood, "cluster": cluster}
     components = _sorted(found, "component_flood")
@@ -209,6 +210,12 @@ def _busy_tiles(measuring: Measuring, tiles: Sequence[Tile]) -> list[Tile]:
     places = {(int(x), int(y)) for x, y in np.unique(points // side, axis=0)}
     busy = [t for t in tiles if (t.x0 // side[0], t.y0 // side[1]) in places]
     return busy or list(tiles[:1])
+
+
+def _together(tiles: Sequence[Tile]) -> list[tuple[Tile, ...]]:
+    """Returns tiles in groups that are measured together, in eight jobs at least."""
+    size = max(1, min(MOST_TILES, len(tiles) // LEAST_JOBS))
+    return [tuple(tiles[i : i + size]) for i in range(0, len(tiles), size)]
 
 
 def _join(parts: Iterator[Columns]) -> Columns:

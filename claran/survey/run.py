@@ -55,7 +55,7 @@ class SurveyOptions:
     survey: Survey | None = None
     beam_arcsec: float | None = None
     acronym: str = "CLARAN"
-    tile_size: int = 2048
+    tile_size: int = 1024
     workers: int = 0
     scheduler: str | None = None
     write_maps: bool = False
@@ -244,6 +244,8 @@ def _runner(jobs: Jobs, mosaic: Mosaic) -> RunJobs:
         areas = None
         if items and isinstance(items[0], Tile):
             areas = [tile.area * scale for tile in items]
+        elif stage == "measure":
+            areas = [sum(tile.area for tile in tiles) * scale for tiles in items]
         return jobs.run(stage, function, context, items, areas=areas, unit=unit)
 
     return run

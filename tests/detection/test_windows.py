@@ -50,7 +50,7 @@ def test_what_is_close_together_is_shown_in_one_window():
     # Both in the middle, with sky around them.
     assert (x0 + x1) / 2 == 130 and (y0 + y1) / 2 == 100
     assert x1 - x0 == y1 - y0 == 192
-    assert windows[1].bounds == (336, 236, 464, 364)
+    assert windows[1].bounds == (368, 268, 432, 332)
 
 
 def test_islands_are_linked_through_others():
@@ -69,13 +69,13 @@ def test_the_gap_decides(gap, joined):
 def test_a_window_at_the_border_stays_inside():
     windows, _ = find_windows((400, 500), boxes_at((3, 3), (497, 397)))
     assert [window.bounds for window in windows] == [
-        (0, 0, 128, 128), (372, 272, 500, 400)
+        (0, 0, 64, 64), (436, 336, 500, 400)
     ]  # fmt: skip
 
 
 def test_a_narrow_field_is_shown_over_its_width():
     (window,), _ = find_windows((40, 1600), boxes_at((800, 20)))
-    assert window.bounds == (736, 0, 864, 40)
+    assert window.bounds == (768, 0, 832, 40)
 
 
 def test_a_cluster_larger_than_a_window_is_tiled():
