@@ -22,6 +22,8 @@ from claran.simulation.simulated_mosaic import truth_paths
 
 BEAM = 3.0  # Pixels of FIRST.
 SNR = (5.0, 6.0, 7.0, 10.0, 20.0, np.inf)
+# Simulated sidelobes reach so many pixels from a bright source.
+BRIGHT_JY, SIDELOBES = 0.05, 35 * BEAM
 BINS = tuple(itertools.pairwise(SNR))
 
 Columns = dict[str, np.ndarray]
@@ -47,7 +49,7 @@ def compare(
         f"{len(true_sources)} and {len(true_components)}, {above} of them above "
         f"{SNR[0]:g} sigma.",
         f"- sources with a score of at least 0.5: {(groups['score'] >= 0.5).sum()}",
-        *completeness(to_true, true["snr"]),
+        *completeness(to_true, true),
         *reliability(found, parents, true),
         *accuracy(found, true, to_true),
         *association(found, parents, true, to_true),
@@ -89,15 +91,25 @@ def match(true: np.ndarray, found: np.ndarray, radius: float) -> np.ndarray:
     return matched
 
 
-def completeness(to_true: np.ndarray, ratio: np.ndarray) -> list[str]:
-    """Returns the completeness of components by their true signal-to-noise ratio."""
-    parts = []
-    for low, high in BINS:
-        among = (ratio >= low) & (ratio < high)
-        if among.any():
-            share = (to_true[among] >= 0).mean()
-            parts.append(f"{low:g}-{high:g}: {share:.3f} of {among.sum()}")
-    return ["- completeness by true S/N: " + "; ".join(parts)]
+def completeness(to_true: np.ndarray, true: Columns) -> list[str]:
+    """Returns the completeness of components by their true signal-to-noise ratio.
+
+    That of single ones comes last: no other true component lies within four beams.
+    """
+    alone = np.ones(len(true["x"]), bool)
+    if len(alone) > 1:
+        distance, _ = spatial.KDTree(places(true)).query(places(true), k=2)
+        alone = distance[:, 1] > 4 * BEAM
+    lines = []
+    for words, chosen in ("all", alone | True), ("single", alone):
+        parts = []
+        for low, high in BINS:
+            among = chosen & (true["snr"] >= low) & (true["snr"] < high)
+            if among.any():
+                share = (to_true[among] >= 0).mean()
+                parts.append(f"{low:g}-{high:g}: {share:.3f} of {among.sum()}")
+        lines.append(f"- completeness of {words} by true S/N: " + "; ".join(parts))
+    return lines
 
 
 def reliability(found: Columns, true_sources: Columns, true: Columns) -> list[str]:
@@ -113,7 +125,15 @@ def reliability(found: Columns, true_sources: Columns, true: Columns) -> list[st
         among = (found["snr"] >= low) & (found["snr"] < high)
         if among.any():
             parts.append(f"{low:g}-{high:g}: {real[among].mean():.3f} of {among.sum()}")
-    total = f"{real.mean():.4f}, {(~real).sum()} false"
+    bright = true_sources["peak_flux"] > BRIGHT_JY
+    beside = np.zeros(len(real), bool)
+    if bright.any():
+        tree = spatial.KDTree(places(true_sources)[bright])
+        beside = tree.query(places(found))[0] < SIDELOBES
+    total = (
+        f"{real.mean():.4f}, {(~real).sum()} false, {(~real & beside).sum()} of them "
+        f"beside sources above {1e3 * BRIGHT_JY:g} mJy/beam"
+    )
     return [f"- reliability: {total}; by S/N: " + "; ".join(parts)]
 
 
