@@ -91,6 +91,8 @@ def measure_islands(cutout: IslandCutout, beam: PixelBeam) -> dict[str, np.ndarr
         island, share, sums, edge = (
             one[window] == number for one in (cutout.islands, own, wide, rim)
         )
+        if values[window][sums].sum() <= 0:  # In the bowl of a brighter source.
+            sums = share
         corner = cutout.x0 + window[1].start, cutout.y0 + window[0].start
         outlines.append(mask_polygon(island) + np.array(corner))
         rows.append(

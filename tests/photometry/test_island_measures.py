@@ -123,6 +123,16 @@ def test_emission_of_other_flood_islands_is_left_out():
     assert two == pytest.approx(one, rel=0.05)
 
 
+def test_flux_in_a_bowl_is_positive():
+    """Of the pixels above the bowl, since those around sum to less than nothing."""
+    shape = (BEAM.major, BEAM.minor, BEAM.angle)
+    source = gaussian((60, 60), 30.2, 29.7, shape, 500)
+    bowl = gaussian((60, 60), 30.0, 30.0, (30.0, 30.0, 0.0), -100)
+    found = measure(source + bowl)
+    assert 150 < found["flux"][0] < 400
+    assert measure(source)["flux"][0] == pytest.approx(500, rel=0.003)
+
+
 def test_outline_is_that_of_the_island():
     cutout = make_cutout(
         gaussian((40, 40), 20.3, 19.8, (6.0, 4.0, 20.0), 30), x0=100, y0=200
