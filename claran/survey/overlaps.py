@@ -115,6 +115,7 @@ class Units(NamedTuple):
 
     rms: Float[np.ndarray, "n"]
     is_cut: Bool[np.ndarray, "n"]
+    is_alone: Bool[np.ndarray, "n"]  # A component without a source.
     edge: Float[np.ndarray, "n"]  # Distance from the edge of the mosaic, degrees.
     components: Float[np.ndarray, "c 3"]
     owners: Int[np.ndarray, "c"]  # The unit of each component.
@@ -142,6 +143,7 @@ def _units(catalog: MosaicCatalog) -> Units:
             (sources["flags"] & CUT_SOURCE) > 0,
             (components["flags"][alone] & CUT_COMPONENT) > 0,
         ),
+        is_alone=np.arange(len(x)) >= len(sources["x"]),
         edge=edge if catalog.wcs is None else edge * _pixel_degrees(catalog.wcs),
         components=points,
         owners=owners,
@@ -293,18 +295,18 @@ def _best_mosaics(
         np.stack([groups, mosaic[nodes]], axis=1), axis=0, return_inverse=True
     )
     which = which.ravel()
-    is_cut, rms, edge = (
+    is_cut, is_alone, rms, edge = (
         np.concatenate([getattr(one, name) for one in units])[nodes]
-        for name in ("is_cut", "rms", "edge")
+        for name in ("is_cut", "is_alone", "rms", "edge")
     )
     number = len(pairs)
-    cut = np.bincount(which, is_cut, number)
+    cut, alone = (np.bincount(which, of, number) for of in (is_cut, is_alone))
     noise = np.bincount(which, np.log(rms), number) / np.bincount(which)
     nearest = np.full(number, np.inf)
     np.minimum.at(nearest, which, edge)
     beyond = _beyond(nodes, groups, pairs, units, catalogs)
     steps = np.round(noise / NOISE_STEP)
-    order = np.lexsort((pairs[:, 1], -nearest, steps, beyond, cut, pairs[:, 0]))
+    order = np.lexsort((pairs[:, 1], -nearest, alone, steps, beyond, cut, pairs[:, 0]))
     first = order[np.flatnonzero(np.diff(pairs[order, 0], prepend=-1))]
     return pairs[first, 1]
 

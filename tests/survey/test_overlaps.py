@@ -124,6 +124,15 @@ def test_as_good_mosaics_by_distance_from_the_edge_then_by_name():
     assert kept(nearer, twin) == {"x": [0], "y": []}
 
 
+@pytest.mark.parametrize("noise, sources", [(1.0, 1), (2.0, 0)])
+def test_a_source_is_better_than_a_component_without(noise, sources):
+    """As good data may show a source that the network doubts elsewhere."""
+    place = around(0, 0, (100, 0))
+    doubted = make_catalog("a", make_wcs(0.028, 0.0), [], alone=[place])
+    believed = make_catalog("z", make_wcs(0.0, 0.0), [place], noise=noise)
+    assert kept(doubted, believed) == {"a": [], "z": [0] * sources}
+
+
 def test_source_cut_by_an_edge_loses():
     place = around(0, 0, (0, 0))
     cut = make_catalog("a", make_wcs(0, 0), [place], flags=[int(SourceFlag.AT_EDGE)])
