@@ -27,7 +27,6 @@ from claran.photometry.flood import IslandCutout
 from claran.photometry.pixel_beams import PixelBeam
 from claran.photometry.polygons import mask_polygon
 from claran.sky.beams import fwhm_to_sigma
-from claran.sky.islands import Islands, find_all_peaks
 
 __all__ = ["measure_islands"]
 
@@ -75,7 +74,6 @@ def measure_islands(cutout: IslandCutout, beam: PixelBeam) -> dict[str, np.ndarr
         - `major`, `minor`, `angle`: FWHM of the Gaussian with the second moments of
           these pixels, and its angle from +y to -x, degrees. The beam is in it.
         - `rms`: noise at the brightest pixel, Jy/beam; `snr`: that pixel over `rms`.
-        - `peaks`: number of peaks by the rule of `claran.sky.islands`.
         - `at_edge`, `beside_blank`: whether one of these pixels is the last of the
           mosaic, or touches a blank one.
         - `corners`: number of corners of the outline. One row a corner, of one island
@@ -102,7 +100,6 @@ def measure_islands(cutout: IslandCutout, beam: PixelBeam) -> dict[str, np.ndarr
         )
     corners = np.concatenate(outlines)
     return {name: np.array([row[name] for row in rows]) for name in NAMES} | {
-        "peaks": _count_peaks(values, noise, cutout.islands, count),
         "at_edge": _present(_border(own), count),
         "beside_blank": _present(own[_grown(blank)], count),
         "corners": np.array([len(one) for one in outlines[1:]], np.int64),
@@ -244,14 +241,6 @@ def _noise_of_sums(
     seen = cv2.filter2D(framed, cv2.CV_32F, kernel, borderType=cv2.BORDER_CONSTANT)
     seen = seen.reshape(-1, weights.shape[2])
     return np.sqrt(np.square(seen, dtype=np.float64).sum(axis=0)).tolist()
-
-
-def _count_peaks(
-    values: Image, noise: Image, islands: Labels, count: int
-) -> np.ndarray:
-    ratio = np.divide(values, noise, out=np.zeros_like(values), where=noise > 0)
-    found = Islands(islands, np.zeros((count, 4), np.float32))
-    return find_all_peaks(ratio, found, 1.0).counts(count)
 
 
 def _ellipse(beam: PixelBeam, reach: float) -> Float[np.ndarray, "k k"]:

@@ -23,6 +23,7 @@ from claran.photometry.components import PixelBeam, fit_components
 from claran.photometry.flood import MARGIN_BEAMS, IslandCutout
 from claran.photometry.island_measures import measure_islands
 from claran.sky.bands import crop
+from claran.sky.islands import Islands, find_all_peaks
 from claran.sky.mosaic_maps import MosaicMaps, Region
 from claran.survey.mosaic_islands import MosaicIslands
 from claran.survey.region_labels import label_region
@@ -36,6 +37,7 @@ NOTHING = IslandCutout(
     0, 0, np.zeros((1, 1), np.float32), np.ones((1, 1), np.float32),
     np.zeros((1, 1), bool), np.zeros((1, 1), bool), np.zeros((1, 1), np.int32),
 )  # fmt: skip
+NO_BOXES = np.zeros((0, 4), np.float32)
 NEAR = 128  # Pixels around a tile that are read with it; others are read apart.
 
 Arrays = dict[str, np.ndarray]
@@ -104,7 +106,8 @@ def measure_tiles(measuring: Measuring, tiles: Sequence[Tile]) -> Arrays:
           the number of the `window`;
         - `component_`: the columns of `claran.photometry.components.Components`, with
           the numbers of `flood` and `island` (-1 for none) in the mosaic;
-        - `island_`: the columns of `measure_islands`, and `number` in the mosaic;
+        - `island_`: the columns of `measure_islands`, `number` in the mosaic, and
+          `peaks`, the number of its peaks, as `Field.island_peaks`;
         - `outline_`: `x` and `y` of the corners of all outlines, by island.
     """
     detections, cutouts = [], []
@@ -121,7 +124,7 @@ def measure_tiles(measuring: Measuring, tiles: Sequence[Tile]) -> Arrays:
 
 def _look(
     measuring: Measuring, tile: Tile
-) -> tuple[list[tuple[int, View]], list[tuple[int, Any, IslandCutout]]]:
+) -> tuple[list[tuple[int, View]], list[tuple[int, Arrays, IslandCutout]]]:
     """Returns views of the windows and cutouts of the flood islands in a tile."""
     windows = np.flatnonzero(_inside(measuring.centers, tile))
     floods = np.flatnonzero(_inside(measuring.islands.flood_first, tile))
@@ -135,7 +138,7 @@ def _look(
     work = [(True, int(window)) for window in windows]
     work += [(False, int(flood)) for flood in floods]
     shown: list[tuple[int, View]] = []
-    cutouts: list[tuple[int, Any, IslandCutout]] = []
+    cutouts: list[tuple[int, Arrays, IslandCutout]] = []
     for region, rows in _regions(measuring.maps, needs, tile):
         chosen = [work[row] for row in rows]
         scene = MosaicScene(measuring.frame, region)
@@ -222,8 +225,12 @@ def _detections(measuring: Measuring, shown: Sequence[tuple[int, View]]) -> Arra
 
 def _cutouts(
     measuring: Measuring, region: Region, floods: Int[np.ndarray, "k"], margin: int
-) -> list[tuple[int, Int[np.ndarray, "_"], IslandCutout]]:
-    """Returns flood islands in a region: number, numbers of islands, and cutout."""
+) -> list[tuple[int, Arrays, IslandCutout]]:
+    """Returns flood islands in a region: number, islands and cutout.
+
+    The islands have their numbers in the mosaic, and numbers of peaks. These are those
+    of the signal-to-noise, in which islands were found: they decide on classes.
+    """
     if not len(floods):
         return []
     chosen, numbers = measuring.islands.of_floods(floods)
@@ -239,7 +246,12 @@ def _cutouts(
             masks.columns.start, masks.rows.start, values,
             region.noise[own] * factor, masks.flood, masks.others, masks.islands,
         )  # fmt: skip
-        found.append((flood, numbers[masks.numbers], cutout))
+        inside = Islands(masks.islands, NO_BOXES)
+        peaks = find_all_peaks(region.signal_to_noise[own], inside, 1.0)
+        islands = {
+            "number": numbers[masks.numbers], "peaks": peaks.counts(len(masks.numbers)),
+        }  # fmt: skip
+        found.append((flood, islands, cutout))
     return found
 
 
@@ -253,7 +265,7 @@ def _components(measuring: Measuring, cutouts: Sequence[Any]) -> Arrays:
     }
     cutout, island = columns.pop("component_cutout"), columns.pop("component_island")
     floods = np.array([cutouts[place][0] for place in order], np.int64)
-    numbers = [cutouts[place][1] for place in order]
+    numbers = [cutouts[place][1]["number"] for place in order]
     own = [
         numbers[c][i] if i >= 0 else -1
         for c, i in zip(cutout.tolist(), island.tolist(), strict=True)
@@ -267,11 +279,11 @@ def _islands(measuring: Measuring, cutouts: Sequence[Any]) -> Arrays:
     """Returns the measurements of islands; none for flood islands without any."""
     # Also a tile without islands has the columns.
     none = np.zeros(0, np.int64)
-    parts = [measure_islands(NOTHING, measuring.beam) | {"number": none}]
-    for _, numbers, cutout in sorted(cutouts, key=lambda one: one[0]):
-        if len(numbers):
-            rows = measure_islands(cutout, measuring.beam) | {"number": numbers}
-            parts.append(rows)
+    about = {"number": none, "peaks": none}
+    parts = [measure_islands(NOTHING, measuring.beam) | about]
+    for _, islands, cutout in sorted(cutouts, key=lambda one: one[0]):
+        if len(islands["number"]):
+            parts.append(measure_islands(cutout, measuring.beam) | islands)
     return {
         name if name.startswith("outline_") else f"island_{name}": np.concatenate(
             [rows[name] for rows in parts]

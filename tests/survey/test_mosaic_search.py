@@ -1,5 +1,6 @@
 """A mosaic is searched as a field is, and empty sky has no sources."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,19 @@ def test_as_a_field_with_windows(detector, search, tmp_path):
     table = detector.detect(tmp_path / "m.fits", score_threshold=0.5)
     assert len(table) > 2
     assert_as_detected(search(tmp_path / "m.fits", 200), table)
+
+
+def test_labels_follow_from_signal_to_noise(detector, search, tmp_path):
+    """As in a field: fluxes are measured above a zero level, but peaks counted not."""
+    survey = dataclasses.replace(
+        FIRST_NATIVE, beam_major_arcsec=8.1, beam_angle_deg=32.3
+    )
+    plan = MosaicPlan(
+        shape=(574, 270), seed=12, density=4.0, survey=survey, blank=("border", "holes")
+    )
+    write_mosaic(plan, tmp_path / "m.fits")
+    table = detector.detect(tmp_path / "m.fits", score_threshold=0.5)
+    assert_as_detected(search(tmp_path / "m.fits"), table)
 
 
 @pytest.mark.parametrize("kind", ["noise", "uneven"])
