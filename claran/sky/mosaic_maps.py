@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,10 @@ from claran.sky.signal_to_noise import (
 from claran.sky.zero_levels import window_zeros, zero_image
 
 __all__ = ["MosaicMaps", "Region", "measure_maps", "write_maps"]
+
+# Windows are measured by short calls of NumPy. Two threads that hand on Python's lock
+# take 4.5 s for what one does in 2.7 s. Processes do not wait for each other.
+_one_thread = threading.Lock()
 
 MOST_LEFT = 2**26  # Pixels; of an image without a window that has enough of them.
 
@@ -246,7 +251,8 @@ def _block_levels(
 ) -> Found:
     mosaic, background, mesh = context
     values = above_background(mosaic, background, mesh.extent(block))
-    levels, sigmas = window_levels(mesh, values, block)
+    with _one_thread:
+        levels, sigmas = window_levels(mesh, values, block)
     return {"levels": levels, "sigmas": sigmas}
 
 
@@ -255,8 +261,10 @@ def _block_noises(
 ) -> Found:
     mosaic, background, mesh = context
     values = above_background(mosaic, background, mesh.extent(block))
-    sigmas = window_noises(mesh, values, block)
-    return {"sigmas": sigmas, "zeros": window_zeros(mesh, values, sigmas, block)}
+    with _one_thread:
+        sigmas = window_noises(mesh, values, block)
+        zeros = window_zeros(mesh, values, sigmas, block)
+    return {"sigmas": sigmas, "zeros": zeros}
 
 
 def _require_pixels(mosaic: Mosaic) -> None:

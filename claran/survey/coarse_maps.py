@@ -75,14 +75,29 @@ def look_at_tile(maps: Any, tile: Tile) -> dict[str, np.ndarray]:
     """
     region = maps.region(tile.rows, tile.columns)
     block = block_side(maps.mosaic.shape)
-    starts = [
-        np.maximum(np.arange(low // block, -(-high // block)) * block - low, 0)
+    # Pixels of the tile's first block before the tile, and of its last one behind it.
+    margins = [
+        (low % block, -high % block)
         for low, high in ((tile.y0, tile.y1), (tile.x0, tile.x1))
     ]
     ratio = region.signal_to_noise
-    rows = np.fmax.reduceat(ratio, starts[0], axis=0)
-    known = np.add.reduceat(np.isfinite(ratio), starts[0], axis=0, dtype=np.int64)
+    filled = np.pad(ratio, margins, constant_values=np.nan) if block > 1 else ratio
+    known = np.isfinite(filled).astype(np.int32)
     return label_tile(_Read(maps.mosaic, region), tile) | {
-        "coarse_max": np.fmax.reduceat(rows, starts[1], axis=1),
-        "coarse_count": np.add.reduceat(known, starts[1], axis=1),
+        "coarse_max": _blocks(np.fmax, filled, block),
+        "coarse_count": _blocks(np.add, known, block).astype(np.int64),
     }
+
+
+def _blocks(combine: np.ufunc, values: np.ndarray, block: int) -> np.ndarray:
+    """Returns what a function combines the pixels of each block to.
+
+    NumPy's `reduceat` takes ten times as long.
+    """
+    rows = values[::block].copy()
+    for row in range(1, block):
+        combine(rows, values[row::block], out=rows)
+    found = rows[:, ::block].copy()
+    for column in range(1, block):
+        combine(found, rows[:, column::block], out=found)
+    return found

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from claran.detection.detections import Detections
 from claran.detection.engine import window_detections
@@ -25,6 +27,7 @@ from claran.photometry.island_measures import measure_islands
 from claran.sky.bands import crop
 from claran.sky.islands import Islands, find_all_peaks
 from claran.sky.mosaic_maps import MosaicMaps, Region
+from claran.sky.signal_to_noise import excess_halo
 from claran.survey.mosaic_islands import MosaicIslands
 from claran.survey.region_labels import label_region
 from claran.survey.survey_network import SurveyNetwork
@@ -38,7 +41,6 @@ NOTHING = IslandCutout(
     np.zeros((1, 1), bool), np.zeros((1, 1), bool), np.zeros((1, 1), np.int32),
 )  # fmt: skip
 NO_BOXES = np.zeros((0, 4), np.float32)
-NEAR = 128  # Pixels around a tile that are read with it; others are read apart.
 
 Arrays = dict[str, np.ndarray]
 
@@ -139,7 +141,7 @@ def _look(
     work += [(False, int(flood)) for flood in floods]
     shown: list[tuple[int, View]] = []
     cutouts: list[tuple[int, Arrays, IslandCutout]] = []
-    for region, rows in _regions(measuring.maps, needs, tile):
+    for region, rows in _regions(measuring.maps, needs):
         chosen = [work[row] for row in rows]
         scene = MosaicScene(measuring.frame, region)
         shown += [
@@ -167,32 +169,25 @@ def _grown(
 
 
 def _regions(
-    maps: MosaicMaps, needs: Sequence[tuple[slice, slice]], tile: Tile
+    maps: MosaicMaps, needs: Sequence[tuple[slice, slice]]
 ) -> Iterator[tuple[Region, list[int]]]:
     """Yields regions of the mosaic, and which of the needed parts each holds.
 
-    What lies near the tile is read at once, other parts are read one by one.
+    Parts that overlap, with what lies around them and has to be read too, are read at
+    once. So where there is little emission, little is read.
     """
-    rows = slice(tile.y0 - NEAR, tile.y1 + NEAR)
-    columns = slice(tile.x0 - NEAR, tile.x1 + NEAR)
-    near = [
-        number
-        for number, (own_rows, own_columns) in enumerate(needs)
-        if _holds(rows, own_rows) and _holds(columns, own_columns)
-    ]
-    if near:
-        both = [_union([needs[number][axis] for number in near]) for axis in (0, 1)]
-        yield maps.region(*both), near
-    for number in sorted(set(range(len(needs))) - set(near)):
-        yield maps.region(*needs[number]), [number]
-
-
-def _holds(whole: slice, part: slice) -> bool:
-    return whole.start <= part.start and part.stop <= whole.stop
-
-
-def _union(parts: Sequence[slice]) -> slice:
-    return slice(min(part.start for part in parts), max(part.stop for part in parts))
+    if not needs:
+        return
+    edges = np.array([(c.start, r.start, c.stop, r.stop) for r, c in needs])
+    halo = excess_halo(maps.mosaic.beam_pixels)
+    low, high = edges[:, :2] - halo, edges[:, 2:] + halo
+    near = ((low[:, None] < high) & (low < high[:, None])).all(axis=-1)
+    count, group = connected_components(coo_array(near), directed=False)
+    for number in range(count):
+        (rows,) = np.nonzero(group == number)
+        x0, y0 = edges[rows, :2].min(axis=0).tolist()
+        x1, y1 = edges[rows, 2:].max(axis=0).tolist()
+        yield maps.region(slice(y0, y1), slice(x0, x1)), rows.tolist()
 
 
 def _detections(measuring: Measuring, shown: Sequence[tuple[int, View]]) -> Arrays:
