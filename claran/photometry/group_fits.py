@@ -211,7 +211,8 @@ def _fix_shapes(groups: Sequence[Group]) -> None:
         errors = condon_errors(long, short, snr, np.zeros(len(snr), bool))
         error = np.hypot(errors.major / long, errors.minor / short)
         error *= crowding(group)[:, 3:].max(axis=1)
-        group.free &= np.log(long * short) > RESOLVED * error
+        # Not in place: groups may share the array.
+        group.free = group.free & (np.log(long * short) > RESOLVED * error)
         group.start[~group.free, 3:] = 1, 0, 1
 
 

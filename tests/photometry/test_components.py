@@ -9,6 +9,7 @@ import pytest
 from claran.photometry.components import Components, fit_components
 from claran.photometry.fit_flags import FitFlag
 from claran.photometry.flood import flood_cutouts
+from claran.simulation.simulated_mosaic import simulate_mosaic
 
 
 def cutouts_of(image, beam, islands=None):
@@ -174,6 +175,16 @@ def test_a_cutout_has_the_same_bits_whatever_is_fitted_beside_it(simulated):
     for number, part in enumerate(parts):
         for place, k in enumerate(part):
             assert columns_of(found[number], place) == columns_of(together, int(k))
+
+
+def test_extended_sources_do_not_depend_on_others(simulated):
+    """Whether a shape is fixed to the beam is decided for each source by itself."""
+    sky = simulate_mosaic((330, 330), seed=28, density=15.0)
+    cutouts = cutouts_of(sky.image / np.float32(1.65e-4), simulated.beam)
+    together = fit_components(cutouts, simulated.beam)
+    for number, cutout in enumerate(cutouts):
+        alone = fit_components([cutout], simulated.beam)
+        assert columns_of(alone, 0) == columns_of(together, number)
 
 
 def test_large_islands_are_fitted_in_groups(simulated):
