@@ -16,14 +16,14 @@ from claran.figures.isolation import IsolatedFigure, new_figure, one_line, own_s
 from claran.figures.sky_marks import name_axes, sky_axes
 from claran.figures.source_boxes import COLORS
 from claran.io.atomic import replace_file
-from claran.labels import display_name
+from claran.labels import RGZ_CLASSES, display_name
 
-__all__ = ["MosaicView", "draw_overview", "write_overview"]
+__all__ = ["MosaicView", "class_color", "draw_overview", "write_overview"]
 
 MOST_PANELS = 12
 INCHES = 10.0  # Longer side of the figure's images.
 DARKEST, BRIGHTEST = 0.0, 50.0  # Signal-to-noise.
-NAME = 40  # Characters.
+NAME = 70  # Characters of names, in a row of panels.
 
 
 class MosaicView(NamedTuple):
@@ -80,7 +80,7 @@ def draw_overview(views: Sequence[MosaicView]) -> IsolatedFigure:
             handles=[
                 Line2D(
                     [], [], linestyle="", marker="o", markerfacecolor="none",
-                    markeredgecolor=_color(label, counts), markeredgewidth=1.5,
+                    markeredgecolor=class_color(label), markeredgewidth=1.5,
                     label=f"{display_name(label)}: {count:,}",
                 )
                 for label, count in sorted(counts.items())
@@ -106,24 +106,30 @@ def _draw_panel(
         shades, origin="lower", cmap=cmap, interpolation="nearest",
         vmin=np.arcsinh(DARKEST), vmax=np.arcsinh(BRIGHTEST),
     )  # fmt: skip
-    counts = collections.Counter(view.labels)
     labels = np.array(view.labels, dtype=str)
     size = max(8, 120 / place[1] / math.sqrt(1 + len(labels) / 200))
-    for label in sorted(counts):
+    for label in np.unique(labels).tolist():
         rows = labels == label
         axes.scatter(
             view.x[rows] / view.block - 0.5, view.y[rows] / view.block - 0.5, s=size,
-            facecolors="none", edgecolors=_color(label, counts), linewidths=0.8,
+            facecolors="none", edgecolors=class_color(label), linewidths=0.8,
         )  # fmt: skip
     ny, nx = view.coarse.shape
     axes.set_xlim(-0.5, nx - 0.5)
     axes.set_ylim(-0.5, ny - 0.5)
-    axes.set_title(f"{one_line(view.name, NAME)}: {len(labels):,} sources", fontsize=10)
+    count = f"{len(labels):,} source{'' if len(labels) == 1 else 's'}"
+    axes.set_title(f"{one_line(view.name, NAME // place[1])}: {count}", fontsize=9)
     name_axes(
         axes, coarse, sky_axes(coarse, math.nan, (nx / 2, ny / 2)),
         unit=f"{view.block} pixels",
     )  # fmt: skip
 
 
-def _color(label: str, counts: collections.Counter[str]) -> str:
-    return COLORS[sorted(counts).index(label) % len(COLORS)]
+def class_color(label: str) -> str:
+    """Returns the color of a class, in the picture and in the regions.
+
+    Args:
+        label: The class, such as "2_3".
+    """
+    known = RGZ_CLASSES.index(label) if label in RGZ_CLASSES else -1
+    return COLORS[known % len(COLORS)]

@@ -11,13 +11,12 @@ from astropy.table import QTable
 from claran.catalog.cds_readme import write_cds
 from claran.catalog.sky_regions import Ellipses, Outlines, write_regions
 from claran.catalog.tables import to_icrs, write_table
-from claran.figures.source_boxes import COLORS
-from claran.labels import RGZ_CLASSES, display_name
+from claran.labels import display_name
 from claran.photometry.fit_flags import FIT_FLAG_MEANINGS
 from claran.photometry.source_flags import FLAG_MEANINGS
 from claran.survey.catalog_tables import CatalogTables
 from claran.survey.mosaic_search import MosaicSearch
-from claran.survey.overview import MosaicView, write_overview
+from claran.survey.overview import MosaicView, class_color, write_overview
 
 __all__ = ["PRODUCTS", "write_products"]
 
@@ -108,11 +107,6 @@ def _bits(meanings: Mapping[Any, str]) -> str:
     return "; ".join(f"{int(bit)}: {meaning}" for bit, meaning in meanings.items())
 
 
-def _color(label: str) -> str:
-    known = RGZ_CLASSES.index(label) if label in RGZ_CLASSES else -1
-    return COLORS[known % len(COLORS)]
-
-
 def _outlines(tables: CatalogTables, searches: Mapping[str, MosaicSearch]) -> Outlines:
     """Returns the outlines of the islands of sources; the first one has the label."""
     names = np.asarray(tables.sources["name"]).tolist()
@@ -131,7 +125,7 @@ def _outlines(tables: CatalogTables, searches: Mapping[str, MosaicSearch]) -> Ou
             label = labels[row]
             text = "" if row in seen else f"{names[row]} {display_name(label)}"
             texts.append(text)
-            colors.append(_color(label))
+            colors.append(class_color(label))
             seen.add(int(row))
     return Outlines(polygons=polygons, labels=texts, colors=colors)
 
