@@ -11,6 +11,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
+import claran.survey
 from claran.simulation.mosaic_plan import MosaicPlan
 from claran.simulation.simulated_mosaic import write_mosaic
 from claran.survey.jobs import Jobs
@@ -69,6 +70,7 @@ def test_workers_and_scheduler(survey, assert_fails):
 def test_dask_is_missing(survey, assert_fails, monkeypatch, flag):
     monkeypatch.setitem(sys.modules, "distributed", None)
     monkeypatch.delitem(sys.modules, "claran.survey.dask_cluster", raising=False)
+    monkeypatch.delattr(claran.survey, "dask_cluster", raising=False)
     assert_fails(survey(flag), "pip install 'claran[survey]'")
 
 
