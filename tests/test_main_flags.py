@@ -17,6 +17,7 @@ DATA = "--data=fields"
 NEEDED = {
     "demo": [],
     "predict": ["--radio=a.fits"],
+    "survey": ["--radio=mosaic.fits"],
     "convert": ["--old_model=a.keras"],
     "simulate": [],
     "prepare": ["--data=rgz/simulated_small"],
@@ -29,7 +30,7 @@ NEEDED = {
 VALUES = {
     "accelerator": "cpu", "class_names": "a,b", "data": "fields", "fusion": "D3",
     "image_size": 99, "inputs": "D1", "mode": "demo", "population": "balanced",
-    "precision": "bfloat16", "start": "random",
+    "precision": "bfloat16", "start": "random", "tile_size": 512,
 }  # fmt: skip
 
 
@@ -98,6 +99,7 @@ def test_a_flag_is_given_once(parse, arguments, message):
 NUMBERS = [
     ("predict", "beam"), ("predict", "score_threshold"), ("predict", "nms_threshold"),
     ("predict", "rpn_nms_threshold"), ("train", "learning_rate"), ("eval", "beam"),
+    ("survey", "component_snr"),
 ]  # fmt: skip
 
 
@@ -159,6 +161,7 @@ def test_values_out_of_range(parse, mode, arguments, message):
 IDLE = [
     ("demo", ["--image=a.png", "--beam=5"], "--beam: --image is shown to the network"),
     ("predict", ["--image=a.png", "--survey=first"], "--survey: --image is shown to"),
+    ("survey", [], "Give --radio, the mosaics, such as"),
     ("predict", [], "Give either --radio (and --ir) or --image."),
     ("predict", ["--image=a.png", "--ir=b.png"], "Give either --radio (and --ir) or"),
     ("demo", ["--image=a.png", "--radio=b.fits"], "Give either --radio (and --ir) or"),
@@ -230,7 +233,7 @@ def test_flags_that_belong_together(parse, arguments):
         (["--qqqq=1"], "'qqqq'; see --help."),
         (["--mode=predcit"], "did you mean predict?"),
         (["--mode=Train"], "did you mean train?"),
-        (["--mode=fly"], "--mode=fly: value should be one of demo, predict, convert,"),
+        (["--mode=fly"], "--mode=fly: value should be one of demo, predict, survey,"),
     ],
 )
 def test_the_nearest_is_suggested(parse, arguments, message):

@@ -112,6 +112,8 @@ def refuse_flags(mode: str) -> None:
             "Give either --tf_checkpoint, the path without .index and .data-..., or "
             "--old_model."
         )
+    if mode == "survey" and not FLAGS.radio:
+        raise UsageError("Give --radio, the mosaics, such as 'mosaics/*.fits'.")
     if mode == "train" and not FLAGS.output:
         raise UsageError("Give --output, the folder for the model and its logs.")
     if mode in modes_of("data") and not FLAGS.data:

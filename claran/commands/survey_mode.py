@@ -38,6 +38,7 @@ def survey() -> None:
             survey=known,
             beam_arcsec=FLAGS.beam,
             score_threshold=detector.lowest_score(FLAGS.score_threshold),
+            component_snr=FLAGS.component_snr,
             acronym=FLAGS.acronym,
             tile_size=FLAGS.tile_size,
             workers=FLAGS.workers or 0,

@@ -23,7 +23,7 @@ from claran.sky.surveys import Survey
 from claran.survey.catalog_tables import make_tables
 from claran.survey.jobs import Jobs
 from claran.survey.mosaic_search import MosaicSearch, RunJobs, search_mosaic
-from claran.survey.overlaps import MosaicCatalog, merge_mosaics
+from claran.survey.overlaps import Kept, MosaicCatalog, merge_mosaics
 from claran.survey.products import write_products
 from claran.survey.summary import summarize
 from claran.survey.survey_metadata import survey_metadata, survey_notes
@@ -44,6 +44,8 @@ class SurveyOptions:
         survey: Survey of the mosaics, for what their headers lack; None if unknown, so
             that FIRST is assumed.
         beam_arcsec: FWHM of the beam, to replace those of the headers.
+        component_snr: Signal-to-noise that a component needs, unless it belongs to a
+            source.
         acronym: With which the names of sources begin.
         tile_size: Side of the tiles that mosaics are worked through in, pixels.
         workers: Processes of a local Dask cluster; 0 for threads of this process.
@@ -54,6 +56,7 @@ class SurveyOptions:
     score_threshold: float = 0.5
     survey: Survey | None = None
     beam_arcsec: float | None = None
+    component_snr: float = 5.0
     acronym: str = "CLARAN"
     tile_size: int = 1024
     workers: int = 0
@@ -128,9 +131,13 @@ def run_survey(
         for line in survey_notes(found):
             tell(line)
         kept = merge_mosaics([_as_catalog(name, one) for name, one in found.items()])
+        kept = [
+            _significant(rows, one, options.component_snr)
+            for rows, one in zip(kept, found.values(), strict=True)
+        ]
         about = survey_metadata(
             detector, options.score_threshold, options.survey, found
-        )
+        ) | {"COMPSNR": options.component_snr}
         tables = make_tables(found, kept, options.acronym, about)
         written, missing = write_products(folder, tables, found)
         write_provenance(
@@ -161,6 +168,13 @@ def run_survey(
     )  # fmt: skip
 
 
+def _significant(kept: Kept, search: MosaicSearch, least: float) -> Kept:
+    """Returns which rows are kept without the faint components of no source."""
+    components = search.components
+    bright = (components["snr"] >= least) | (components["source"] >= 0)
+    return kept._replace(components=kept.components & bright)
+
+
 def _choices(options: SurveyOptions) -> dict[str, Any]:
     """Returns the options that decide what the catalog is."""
     survey = options.survey
@@ -168,6 +182,7 @@ def _choices(options: SurveyOptions) -> dict[str, Any]:
         "survey": None if survey is None else dataclasses.asdict(survey),
         "beam_arcsec": options.beam_arcsec,
         "score_threshold": options.score_threshold,
+        "component_snr": options.component_snr,
         "acronym": options.acronym,
     }
 

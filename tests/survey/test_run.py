@@ -267,3 +267,15 @@ def test_tables_hold_the_catalog(survey, sky, tmp_path):
         assert table["name"][0] == found.sources["name"][0]
         assert table["flux"].unit == "Jy"
         assert float(table["flux"][0].value) == pytest.approx(0.01, rel=0.05)
+
+
+def test_faint_components_of_no_source_are_left_out(survey, mosaic, tmp_path):
+    counts = []
+    for least in (5.0, 9.0):
+        found = survey([mosaic], tmp_path / f"{least:g}", component_snr=least)
+        components = found.components
+        faint = components["snr"] < least
+        assert (components["source"][faint] != "").all()
+        assert found.components.meta["COMPSNR"] == least
+        counts.append((len(found.sources), len(components)))
+    assert counts[0][0] == counts[1][0] and counts[0][1] > counts[1][1]
