@@ -317,7 +317,7 @@ def test_errors(claran, mode, arguments, message):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        pytest.param([], "Give --mode, one of demo, predict, survey, convert", id="no-mode"),
+        pytest.param([], "Give --mode, one of demo, predict, survey", id="no-mode"),
         pytest.param(
             ["--mode=predict", "--radio=radio", "--output=x.txt"],
             "x.txt: must end in one of .csv, .ecsv",
