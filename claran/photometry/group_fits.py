@@ -63,9 +63,11 @@ def axes(
 
 def crowding(group: Group) -> Float[np.ndarray, "g 6"]:
     """Returns by what the errors of all parameters grow as neighbors are fitted too."""
-    alone = np.where(group.fit.alone > 0, group.fit.alone, 1)
-    ratio = np.where(group.fit.alone > 0, group.fit.joint / alone, 1)
-    return np.sqrt(ratio.astype(float).clip(1, 1e4))
+    joint, alone = group.fit.joint.astype(float), group.fit.alone.astype(float)
+    known = (alone > 0) & np.isfinite(alone)  # Fixed ones have 0, lost ones infinity.
+    return np.sqrt(
+        np.divide(joint, alone, np.ones_like(alone), where=known).clip(1, 1e4)
+    )
 
 
 def _take_others_off(groups: Sequence[Group]) -> None:
@@ -123,7 +125,12 @@ def _try_one(groups: Sequence[Group]) -> None:
 
     Noise has several maxima on extended emission.
     """
-    tried = [(group, _moments(group)) for group in groups if len(group.start) > 1]
+    # Of some, in sidelobes, the Gaussians of the other groups have left nothing.
+    tried = [
+        (group, _moments(group))
+        for group in groups
+        if len(group.start) > 1 and group.data.max() > 0
+    ]
     one = np.ones(1, bool)
     fits = fit_problems([group.problem(start, one) for group, start in tried])
     for (group, _), fit in zip(tried, fits, strict=True):

@@ -9,6 +9,7 @@ import pytest
 from claran.photometry.components import Components, fit_components
 from claran.photometry.fit_flags import FitFlag
 from claran.photometry.flood import flood_cutouts
+from claran.photometry.pixel_beams import PixelBeam
 from claran.simulation.simulated_mosaic import simulate_mosaic
 
 
@@ -208,3 +209,18 @@ def test_a_fine_beam_is_thinned_out(rng, simulated):
     found = components_of(image, simulated.beam)
     assert found.flux == pytest.approx(80 * simulated.area((6, 3, 40)), rel=0.01)
     assert (found.x, found.y) == pytest.approx((44.2, 45.7), abs=0.05)
+
+
+def test_sidelobes_of_which_other_gaussians_leave_nothing(simulated):
+    """Warnings are errors here, and a mean over no brightness would be one."""
+    rng = np.random.default_rng(1)
+    height, spokes = rng.uniform(4, 30), rng.integers(5, 14)
+    length = rng.uniform(10, 60)
+    simulated = type(simulated)(rng, PixelBeam(4.0, 4.0))
+    y, x = np.indices((70, 70)) - 35
+    r = np.hypot(x, y)
+    image = 1.5 * simulated.noise(r.shape) + 800 * np.exp(-0.5 * (r / 1.6) ** 2)
+    image += height * np.cos(spokes * np.arctan2(y, x)) ** 8 * np.exp(-r / length)
+    found = components_of(image.astype(np.float32), simulated.beam)
+    assert len(found) > 10
+    assert np.isfinite([found.flux, found.e_flux, found.e_x, found.e_major]).all()
