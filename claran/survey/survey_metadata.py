@@ -1,6 +1,7 @@
 """What the tables of a survey say about how they were made."""
 
 import collections
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,13 @@ from claran.survey.mosaic_search import MosaicSearch
 
 __all__ = ["survey_metadata", "survey_notes"]
 
+# Jy/beam; the noise of VLSSr, at 74 MHz, is a third of it.
+NOISIEST = 0.3
+DOUBTFUL_UNIT = (
+    f"the noise is above {NOISIEST} Jy/beam, more than that of any radio survey, so "
+    "that the unit in the header is probably wrong, and the fluxes with it"
+)
+
 
 def survey_notes(found: Mapping[str, MosaicSearch]) -> list[str]:
     """Returns what a user is told about the mosaics, each once.
@@ -27,7 +35,7 @@ def survey_notes(found: Mapping[str, MosaicSearch]) -> list[str]:
     first: dict[str, str] = {}
     for name, search in found.items():
         for counter, lines in (
-            (assumed, search.mosaic.assumptions), (noted, search.mosaic.notes)
+            (assumed, search.mosaic.assumptions), (noted, _notes(search))
         ):  # fmt: skip
             for line in lines:
                 counter[line] += 1
@@ -50,8 +58,8 @@ def survey_metadata(
         found: What was found in each mosaic, by its name.
     """
     assumed, noted = (
-        sorted({line for search in found.values() for line in lines(search.mosaic)})
-        for lines in (lambda one: one.assumptions, lambda one: one.notes)
+        sorted({line for search in found.values() for line in lines(search)})
+        for lines in (lambda one: one.mosaic.assumptions, _notes)
     )
     about = detector.metadata(score_threshold, survey, assumed, noted)
     epochs = [search.mosaic.epoch for search in found.values()]
@@ -64,6 +72,18 @@ def survey_metadata(
     }  # fmt: skip
 
 
+def _notes(search: MosaicSearch) -> tuple[str, ...]:
+    """Returns the notes on a mosaic's header, and on what does not go with it."""
+    doubtful = _median_noise(search) > NOISIEST
+    return (*search.mosaic.notes, *([DOUBTFUL_UNIT] if doubtful else []))
+
+
+def _median_noise(search: MosaicSearch) -> float:
+    """Returns the noise at components, Jy/beam; NaN without any."""
+    noise = np.asarray(search.components["noise"], float)
+    return float(np.median(noise)) if len(noise) else math.nan
+
+
 def _about(name: str, search: MosaicSearch) -> str:
     """Returns size, beam, unit and noise of a mosaic, in words."""
     mosaic = search.mosaic
@@ -71,8 +91,8 @@ def _about(name: str, search: MosaicSearch) -> str:
     beam = "unknown beam"
     if mosaic.beam is not None:
         beam = "beam {:.4g} x {:.4g} arcsec at {:.4g} deg".format(*mosaic.beam)
-    noise = np.asarray(search.components["noise"], float)
-    rms = f"{np.median(noise):.4g} Jy/beam" if len(noise) else "unknown"
+    noise = _median_noise(search)
+    rms = f"{noise:.4g} Jy/beam" if math.isfinite(noise) else "unknown"
     return (
         f"{name}: {nx} x {ny} px, {beam}, unit {mosaic.unit or 'none'}, median noise "
         f"at components {rms}"

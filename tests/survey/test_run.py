@@ -215,7 +215,7 @@ def test_mosaics_of_all_kinds_at_once(survey, sky, tmp_path):
     image, places = sky.draw((200, 200), [source]), {"zero": (0, 5), "pole": (0, 90)}
     for name, place in places.items():
         sky.write(tmp_path / f"{name}.fits", image, sky.wcs(image.shape, *place))
-    fits.writeto(tmp_path / "nowhere.fits", image)
+    fits.writeto(tmp_path / "nowhere.fits", image * 1e4)  # In 0.1 mJy/beam.
     image[:100] = image[:, 120:] = np.nan
     sky.write(tmp_path / "corner.fits", image, sky.wcs(image.shape, 50.0, -20.0))
     lines = []
@@ -226,6 +226,7 @@ def test_mosaics_of_all_kinds_at_once(survey, sky, tmp_path):
     assert names["zero.fits"].startswith("CLARAN J0000") and "+90" not in names.values()
     assert np.isnan(found.sources["center"].ra.deg).sum() == 1
     assert sum("no beam and no pixel size" in line for line in lines) == 1
+    assert sum("probably wrong, and the fluxes with it" in line for line in lines) == 1
     for name in ("sources.ecsv", "sources.fits", "sources.vot"):
         assert len(QTable.read(tmp_path / "out" / name)) == 3
     assert (tmp_path / "out" / "overview.png").stat().st_size > 10_000
