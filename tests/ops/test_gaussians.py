@@ -80,6 +80,29 @@ def test_fits_do_not_depend_on_their_neighbors(rng):
         assert kept.tobytes() == np.asarray(second)[..., other].tobytes()
 
 
+def alone(lane, pixels, *others):
+    return Pixels(*(p[..., [lane]] for p in pixels)), *(o[..., [lane]] for o in others)
+
+
+def test_a_fit_alone_equals_that_in_lanes(rng):
+    pixels, start, free, _ = problems(rng, 2, side=12)
+    together = fit_gaussians(pixels, start, free)
+    for lane in 0, 7:
+        found = fit_gaussians(*alone(lane, pixels, start, free))
+        for one, several in zip(found, together, strict=True):
+            expected = np.asarray(several)[..., lane]
+            np.testing.assert_allclose(one[..., 0], expected, rtol=2e-3, atol=2e-3)
+
+
+def test_equal_gaussians_have_a_finite_fit(rng):
+    pixels, start, free, _ = problems(rng, 2, side=12)
+    start[1] = start[0]
+    found = fit_gaussians(*alone(0, pixels, start, free))
+    assert all(np.isfinite(part).all() for part in found)
+    before = pixels.data[:, 0] * pixels.weight[:, 0]
+    assert found.chi2[0] < (before**2).sum()
+
+
 def test_fixed_parameters_stay(rng):
     pixels, start, free, _ = problems(rng, 1)
     free[:, 3:] = False
