@@ -15,9 +15,7 @@ LARGEST_GROUP = 8  # Gaussians fitted together.
 # Gaussians, pixels and fits of a batch: each is compiled once, and its size is fixed,
 # so that a fit has the same bits whatever else is asked for. Larger fits are rare, and
 # need from 2 to 40 steps: each is made alone.
-_SIZES = (
-    (1, 64, 64), (1, 256, 16), (2, 96, 32), (2, 256, 1), (4, 256, 1), (8, 512, 1),
-)  # fmt: skip
+_SIZES = ((1, 64, 64), (1, 256, 16), (2, 96, 32), (4, 384, 1), (8, 512, 1))
 MOST_PIXELS = {1: 256, 2: 256, 3: 256, 4: 256} | dict.fromkeys(range(5, 9), 512)
 
 
