@@ -1,19 +1,26 @@
 """Square windows that cover an image, and interpolation between their centers."""
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Bool, Float, Float32, Int
 from scipy import ndimage
 
-__all__ = ["Mesh", "MeshImage", "Part"]
+from claran.sky.medians import count_in_rows
+
+__all__ = ["LEAST_FILLED", "Mesh", "MeshImage", "Part"]
 
 Part = tuple[slice, slice]
 """Rows and columns of an image, with their starts and stops."""
 
+LEAST_FILLED = 0.1
+"""Share of a window that must have values."""
+
+TOGETHER = 2**19  # Pixels of windows that are measured at once: 2 MB.
 BLOCK = 2048  # Pixels on a side; about that many are read at once.
 
 
@@ -36,18 +43,26 @@ class Mesh:
         rows, columns = self._starts
         return len(rows), len(columns)
 
-    def blocks(self) -> list[tuple[int, int, int, int]]:
+    def blocks(
+        self, chosen: Bool[np.ndarray, "rows columns"] | None = None
+    ) -> list[tuple[int, int, int, int]]:
         """Returns blocks of neighboring windows, to be measured by themselves.
 
         Each has the first and the last row of windows, and the first and the last
         column; the last are not included.
+
+        Args:
+            chosen: Blocks without any of these windows are left out; None for all.
         """
         rows, columns = (
             [(first, min(first + count, whole)) for first in range(0, whole, count)]
             for whole in self.grid
             for count in [max(1, 2 * BLOCK // self.side - 1)]
         )
-        return [(*row, *column) for row in rows for column in columns]
+        blocks = [(*row, *column) for row in rows for column in columns]
+        if chosen is None:
+            return blocks
+        return [one for one in blocks if chosen[one[0] : one[1], one[2] : one[3]].any()]
 
     def extent(self, block: tuple[int, int, int, int]) -> Part:
         """Returns the pixels of a block of windows."""
@@ -75,6 +90,42 @@ class Mesh:
             for x in columns - columns[0]:
                 yield values[y : y + self.side, x : x + self.side]
 
+    def pixels_of_windows(
+        self,
+        values: Float[np.ndarray, "h w"],
+        block: tuple[int, int, int, int] | None = None,
+        *,
+        step: int = 1,
+        chosen: Bool[np.ndarray, "rows columns"] | None = None,
+    ) -> Iterator[tuple[Int[np.ndarray, "k"], Float[np.ndarray, "k n"]]]:
+        """Yields numbers of windows in a block, and their finite pixels, a row each.
+
+        Complete windows come many at a time, others alone. Windows of which too little
+        has values are left out.
+
+        Args:
+            values: See `windows`.
+            block: See `windows`.
+            step: Every so many rows and columns of a window are taken.
+            chosen: Which windows of the block are looked at; None for all.
+        """
+        together = max(1, TOGETHER // math.ceil(self.side / step) ** 2)
+        windows = enumerate(self.windows(values, block))
+        if chosen is not None:
+            windows = itertools.compress(windows, chosen.ravel())
+        while some := list(itertools.islice(windows, together)):
+            numbers = np.array([number for number, _ in some])
+            rows = np.stack([part[::step, ::step] for _, part in some])
+            rows = rows.reshape(len(some), -1)
+            filled = np.isfinite(rows)
+            counts = count_in_rows(filled)
+            whole = counts == rows.shape[1]
+            if whole.any():
+                yield numbers[whole], rows if whole.all() else rows[whole]
+            partly = ~whole & (counts >= LEAST_FILLED * rows.shape[1])
+            for row in np.flatnonzero(partly):
+                yield numbers[row : row + 1], rows[row][filled[row]][None]
+
     def fill(
         self, levels: Float[np.ndarray, "rows columns"]
     ) -> Float[np.ndarray, "rows columns"]:
@@ -84,10 +135,20 @@ class Mesh:
             return levels
         if not known.any():
             return np.zeros_like(levels)
-        nearest: Any = ndimage.distance_transform_edt(
+        return levels[self.nearest(known)]
+
+    def nearest(
+        self, known: Bool[np.ndarray, "rows columns"]
+    ) -> tuple[Int[np.ndarray, "rows columns"], ...]:
+        """Returns row and column of the nearest known window, of the known their own.
+
+        Args:
+            known: Which windows are known, one at least.
+        """
+        found: Any = ndimage.distance_transform_edt(
             ~known, return_distances=False, return_indices=True
         )
-        return levels[tuple(nearest)]
+        return tuple(found)
 
     def interpolate(
         self,
@@ -114,14 +175,18 @@ class Mesh:
         first = int(low[0])
         needed = levels[first : low[-1] + 2]
         right = np.minimum(left + 1, levels.shape[1] - 1)
-        lines = needed[:, left] + weight * (needed[:, right] - needed[:, left])
+        # Not by brackets, which would leave the rows strided in memory.
+        before, after = (needed.take(one, axis=1) for one in (left, right))
+        lines = before + weight * (after - before)
         steps = np.diff(lines, axis=0, append=lines[-1:])
         found = np.empty((len(low), len(left)), np.float32)
-        line = np.empty(len(left))
-        for row, (window, ratio) in enumerate(zip(low - first, share, strict=True)):
-            np.multiply(steps[window], ratio, out=line)
-            line += lines[window]
-            found[row] = line
+        # All rows between the centers of two windows together.
+        ends = np.flatnonzero(np.diff(low, append=-1)) + 1
+        for start, stop in zip([0, *ends[:-1]], ends, strict=True):
+            window = low[start] - first
+            between = steps[window] * share[start:stop, None]
+            between += lines[window]
+            found[start:stop] = between
         return found
 
 

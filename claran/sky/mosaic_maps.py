@@ -2,8 +2,7 @@
 
 import dataclasses
 import os
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from jaxtyping import Float, Float32
 from claran.errors import ImageError
 from claran.io.atomic import replace_file
 from claran.io.paths import bare_name
-from claran.sky.background import find_background, window_levels
+from claran.sky.background import Chosen, find_background, window_levels
 from claran.sky.bands import Found, RunJobs, around_part, bands, crop, run_here
 from claran.sky.blanks import find_blanks
 from claran.sky.mesh import Mesh, MeshImage, Part
@@ -31,10 +30,6 @@ from claran.sky.signal_to_noise import (
 from claran.sky.zero_levels import window_zeros, zero_image
 
 __all__ = ["MosaicMaps", "Region", "measure_maps", "write_maps"]
-
-# Windows are measured by short calls of NumPy. Two threads that hand on Python's lock
-# take 4.5 s for what one does in 2.7 s. Processes do not wait for each other.
-_one_thread = threading.Lock()
 
 MOST_LEFT = 2**26  # Pixels; of an image without a window that has enough of them.
 
@@ -134,10 +129,11 @@ def measure_maps(mosaic: Mosaic, jobs_run: RunJobs = run_here) -> MosaicMaps:
     mosaic = mosaic.with_blanks(find_blanks(mosaic, jobs_run))
     window = noise_window(mosaic.beam_pixels)
 
-    def levels_of(mesh: Mesh, found: MeshImage | None) -> Any:
+    def levels_of(mesh: Mesh, found: MeshImage | None, chosen: Chosen) -> Any:
         stage = "background" if found is None else "background-rest"
-        parts = _windows(jobs_run, stage, _block_levels, (mosaic, found, mesh))
-        if np.isnan(parts["levels"]).all():
+        context = (mosaic, found, mesh, chosen)
+        parts = _windows(jobs_run, stage, _block_levels, context, mesh.blocks(chosen))
+        if found is None and np.isnan(parts["levels"]).all():
             _require_pixels(mosaic)
         return parts["levels"], parts["sigmas"]
 
@@ -146,7 +142,7 @@ def measure_maps(mosaic: Mosaic, jobs_run: RunJobs = run_here) -> MosaicMaps:
     if mesh is None:
         return _one_window(mosaic, background)
     context = (mosaic, background, mesh)
-    found = _windows(jobs_run, "noise", _block_noises, context)
+    found = _windows(jobs_run, "noise", _block_noises, context, mesh.blocks())
     sigma = noise_image(mesh, found["sigmas"], lambda: _whole_noise(mosaic, background))
     zero = zero_image(mesh, found["zeros"])
     return MosaicMaps(mosaic, background, sigma, EVEN_START, zero)
@@ -230,29 +226,41 @@ def _one_window(mosaic: Mosaic, background: MeshImage | None) -> MosaicMaps:
 
 
 def _windows(
-    jobs_run: RunJobs, stage: str, function: Any, context: Any
+    jobs_run: RunJobs,
+    stage: str,
+    function: Any,
+    context: Any,
+    blocks: Sequence[tuple[int, int, int, int]],
 ) -> dict[str, Float[np.ndarray, "rows columns"]]:
-    """Returns what a function measures in the windows of a mesh, block by block."""
-    mesh = context[-1]
-    blocks = mesh.blocks()
+    """Returns what a function measures in the windows of a mesh, block by block.
+
+    Args:
+        jobs_run: Runs it.
+        stage: Name of the stage.
+        function: The function.
+        context: What it needs; the mesh is the third.
+        blocks: The blocks; windows elsewhere are NaN.
+    """
     found: dict[str, np.ndarray] = {}
     for block, part in zip(
         blocks, jobs_run(stage, function, context, blocks), strict=True
     ):
         top, bottom, left, right = block
         for name, levels in part.items():
-            whole = found.setdefault(name, np.full(mesh.grid, np.nan))
+            whole = found.setdefault(name, np.full(context[2].grid, np.nan))
             whole[top:bottom, left:right] = levels
     return found
 
 
 def _block_levels(
-    context: tuple[Mosaic, MeshImage | None, Mesh], block: tuple[int, int, int, int]
+    context: tuple[Mosaic, MeshImage | None, Mesh, Chosen],
+    block: tuple[int, int, int, int],
 ) -> Found:
-    mosaic, background, mesh = context
+    mosaic, background, mesh, chosen = context
+    top, bottom, left, right = block
+    own = None if chosen is None else chosen[top:bottom, left:right]
     values = above_background(mosaic, background, mesh.extent(block))
-    with _one_thread:
-        levels, sigmas = window_levels(mesh, values, block)
+    levels, sigmas = window_levels(mesh, values, block, chosen=own)
     return {"levels": levels, "sigmas": sigmas}
 
 
@@ -261,9 +269,8 @@ def _block_noises(
 ) -> Found:
     mosaic, background, mesh = context
     values = above_background(mosaic, background, mesh.extent(block))
-    with _one_thread:
-        sigmas = window_noises(mesh, values, block)
-        zeros = window_zeros(mesh, values, sigmas, block)
+    sigmas = window_noises(mesh, values, block)
+    zeros = window_zeros(mesh, values, sigmas, block)
     return {"sigmas": sigmas, "zeros": zeros}
 
 

@@ -7,12 +7,13 @@ baselines, and a source of 10 uJy would lose 6%.
 """
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int
 from scipy import ndimage
 
 from claran.sky.background import SAMPLES
+from claran.sky.medians import count_in_rows
 from claran.sky.mesh import Mesh, MeshImage
-from claran.sky.noise import LEAST_FILLED, window_noises
+from claran.sky.noise import window_noises
 
 __all__ = ["take_zero_off", "window_zeros", "zero_image"]
 
@@ -41,15 +42,13 @@ def window_zeros(
     top, _, left, _ = block or (0, 0, 0, 0)
     rows, columns = np.indices(sigmas.shape)
     # Windows overlap by half: every second one along each axis holds all pixels.
-    taken = ((rows + top) % 2 == 0) & ((columns + left) % 2 == 0)
-    windows = mesh.windows(values, block)
-    found = [
-        _mode(part[::step, ::step], float(sigma)) if chosen else np.nan
-        for part, sigma, chosen in zip(
-            windows, sigmas.ravel(), taken.ravel(), strict=True
-        )
-    ]
-    return np.array(found).reshape(sigmas.shape)
+    taken = ((rows + top) % 2 == 0) & ((columns + left) % 2 == 0) & (sigmas > 0)
+    found = np.full(sigmas.size, np.nan)
+    for numbers, pixels in mesh.pixels_of_windows(
+        values, block, step=step, chosen=taken
+    ):
+        found[numbers] = _modes(pixels, sigmas.ravel()[numbers])
+    return found.reshape(sigmas.shape)
 
 
 def zero_image(mesh: Mesh, zeros: Float[np.ndarray, "rows columns"]) -> MeshImage:
@@ -79,15 +78,43 @@ def take_zero_off(
     return values - zero_image(mesh, zeros).pixels()
 
 
-def _mode(values: Float[np.ndarray, "h w"], sigma: float) -> float:
-    pixels = values[np.isfinite(values)]
-    if not sigma > 0 or len(pixels) < max(1, LEAST_FILLED * values.size):
-        return np.nan
+def _modes(
+    rows: Float[np.ndarray, "k n"], sigmas: Float[np.ndarray, "k"]
+) -> Float[np.ndarray, "k"]:
+    """Returns the zero level of windows, of each from its finite pixels."""
+    ordered = np.sort(rows, axis=1)
+    places = np.arange(rows.shape[1])
+    first, count = np.zeros(len(rows), int), np.full(len(rows), rows.shape[1])
+    reach = (CLIP * sigmas).astype(rows.dtype)[:, None]
     for _ in range(ROUNDS):
-        middle = np.median(pixels)
-        kept = pixels[np.abs(pixels - middle) <= CLIP * sigma]
-        if len(kept) in (0, len(pixels)):
-            break
-        pixels = kept
-    zero = 3 * float(np.median(pixels)) - 2 * float(np.mean(pixels, dtype=np.float64))
-    return min(max(zero, -FARTHEST * sigma), FARTHEST * sigma)
+        off = np.abs(ordered - _middles(ordered, first, count)[:, None])
+        near = (off <= reach) & (places >= first[:, None])
+        near &= places < (first + count)[:, None]
+        left = count_in_rows(near)
+        some = left > 0
+        first[some], count[some] = near.argmax(axis=1)[some], left[some]
+    lowest, highest = (_at(ordered, one)[:, None] for one in (first, first + count - 1))
+    kept = (rows >= lowest) & (rows <= highest)
+    means = [
+        np.mean(row[own], dtype=np.float64) for row, own in zip(rows, kept, strict=True)
+    ]
+    middles = _middles(ordered, first, count).astype(np.float64)
+    zeros = 3 * middles - 2 * np.array(means)
+    return np.clip(zeros, -FARTHEST * sigmas, FARTHEST * sigmas)
+
+
+def _middles(
+    ordered: Float[np.ndarray, "k n"],
+    first: Int[np.ndarray, "k"],
+    count: Int[np.ndarray, "k"],
+) -> Float[np.ndarray, "k"]:
+    """Returns medians of parts of rows that are in order."""
+    upper = _at(ordered, first + count // 2)
+    lower = _at(ordered, first + (count - 1) // 2)
+    return (lower + upper) / 2
+
+
+def _at(
+    ordered: Float[np.ndarray, "k n"], places: Int[np.ndarray, "k"]
+) -> Float[np.ndarray, "k"]:
+    return np.take_along_axis(ordered, places[:, None], 1)[:, 0]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from claran.sky.background import background
+from claran.sky.background import background, find_background, window_levels
 
 
 def test_noise_and_sources_have_no_background(rng):
@@ -52,3 +52,24 @@ def test_blank_windows_do_not_matter(rng):
 
 def test_a_constant_has_no_background():
     assert background(np.full((50, 60), 3, np.float32), 20) is None
+
+
+def test_the_second_look_is_at_windows_with_a_background(rng):
+    values = rng.normal(size=(300, 500)).astype(np.float32)
+    values[:130, :150] += 9
+    values[90:200, 60:300] = np.nan  # Blank windows have that of the nearest.
+    looks = []
+
+    def levels(mesh, found, chosen):
+        looks.append(chosen)
+        rest = values if found is None else values - found.pixels()
+        return window_levels(mesh, rest, chosen=chosen)
+
+    def all_levels(mesh, found, chosen):
+        return levels(mesh, found, None)
+
+    found = find_background(values.shape, 60, levels)
+    assert looks[0] is None and 0 < looks[1].mean() < 0.5
+    expected = find_background(values.shape, 60, all_levels)
+    np.testing.assert_array_equal(found.pixels(), expected.pixels())
+    assert found.pixels()[40, 40] == pytest.approx(9, abs=1)

@@ -135,6 +135,7 @@ def test_jobs_get_top_level_functions_and_plain_items(tmp_path, rng, monkeypatch
     maps, plain = measure_maps(mosaic, run), measure_maps(mosaic)
     assert list(stages) == ["blank-values", "background", "background-rest", "noise"]
     assert stages["noise"] > 4
+    assert 0 < stages["background-rest"] <= stages["background"]
     for key in KEYS:
         one, other = (
             getattr(m.region(*whole(mosaic.shape)), key) for m in (maps, plain)
