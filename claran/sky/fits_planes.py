@@ -120,14 +120,12 @@ class FitsPlane:
         found: Any = np.empty((height, taken), dtype)
         first = self.start + (rows.start * width + columns.start) * dtype.itemsize
         with self.plain.open("rb", buffering=0) as file:
-            if taken == width:
-                lines = [(first, found.reshape(-1))]
-            else:
-                step = width * dtype.itemsize
-                lines = [(first + i * step, line) for i, line in enumerate(found)]
-            for place, line in lines:
-                file.seek(place)
-                _fill(file, memoryview(line).cast("B"), self.path)
+            lines = 1 if taken == width else height
+            step, length = width * dtype.itemsize, found.nbytes // lines
+            target = memoryview(found).cast("B")
+            for line in range(lines):
+                file.seek(first + line * step)
+                _fill(file, target[line * length : (line + 1) * length], self.path)
         return found
 
 
@@ -290,7 +288,7 @@ def _scaled(
     """Returns numbers of a file in its unit, as Astropy computes them."""
     native = raw.dtype.newbyteorder("=")
     if native == np.float32 and scale == 1 and zero == 0:
-        return raw.byteswap(inplace=True).view(native) if raw.dtype != native else raw
+        return raw.astype(native, copy=False)
     small = native.itemsize <= 2 or native == np.float32
     values = raw.astype(np.float32 if small else np.float64)
     if scale != 1:

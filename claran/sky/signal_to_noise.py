@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32
 from scipy.special import ndtr
 
+from claran.sky.bands import around_part, crop
+from claran.sky.mesh import Part
 from claran.sky.surveys import FIRST
 
 __all__ = [
@@ -132,14 +134,27 @@ def noise_excess(
     raised &= count >= LEAST_NEGATIVE * side**2
     if not raised.any():
         return None
-    measured = np.isfinite(signal_to_noise).view(np.uint8)
-    area = cv2.boxFilter(measured, cv2.CV_32F, **box)
-    factors = _factor(total[raised] * unit, count[raised], area[raised], start=start)
+    # What follows is rare: only the part about it is looked at.
+    part = _bounds(raised)
+    wide = around_part(part, side // 2, raised.shape)
+    measured = np.isfinite(signal_to_noise[wide]).view(np.uint8)
+    area = cv2.boxFilter(measured, cv2.CV_32F, **box)[crop(part, wide)]
+    own = raised[part]
+    factors = _factor(total[part][own] * unit, count[part][own], area[own], start=start)
+    factor = np.ones(raised.shape, np.float32)
+    factor[part][own] = factors
     if not (factors > 1).any():
         return None
-    factor = np.ones(signal_to_noise.shape, np.float32)
-    factor[raised] = factors
-    return cv2.dilate(factor, np.ones((side, side), np.uint8))
+    own[own] = factors > 1  # Also in `raised`.
+    wide = around_part(_bounds(raised), side // 2, raised.shape)
+    factor[wide] = cv2.dilate(factor[wide], np.ones((side, side), np.uint8))
+    return factor
+
+
+def _bounds(marked: Bool[np.ndarray, "ny nx"]) -> Part:
+    """Returns the part of an image that holds all pixels that are true."""
+    rows, columns = (np.flatnonzero(marked.any(axis=axis)) for axis in (1, 0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _excess_side(beam: float) -> int:
@@ -156,8 +171,7 @@ def _squares(
     """
     bits = EXACT_BITS - math.ceil(math.log2(side**2 * DEEPEST**2))
     scale = 2.0 ** (bits // 2)
-    squares = np.minimum(ratio, np.float32(0))
-    squares[np.isnan(squares)] = 0
+    squares = np.fmin(ratio, np.float32(0))  # Also of NaN 0.
     np.maximum(squares, np.float32(-DEEPEST), out=squares)
     squares *= np.float32(scale)
     np.square(squares, out=squares)
