@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Int32
 
 from claran.photometry.flood import FLOOD
-from claran.sky.islands import THRESHOLD, Islands, Peaks, find_all_peaks
+from claran.sky.islands import THRESHOLD
 from claran.survey.mosaic_islands import MosaicIslands
 
 __all__ = ["FloodMasks", "RegionLabels", "label_region"]
@@ -77,19 +77,6 @@ class RegionLabels(NamedTuple):
             rows, columns, inside, self.above[part] & ~inside,
             places.astype(np.int32), numbers - 1,
         )  # fmt: skip
-
-    def peaks(self, ratio: Float[np.ndarray, "h w"]) -> Peaks:
-        """Returns the peaks of all islands with their box inside, as `Field.peaks`.
-
-        Positions are in pixels of the mosaic. Take `counts` for their numbers.
-
-        Args:
-            ratio: Signal-to-noise of the region.
-        """
-        none = np.zeros((0, 4), np.float32)  # Boxes are not needed.
-        found = find_all_peaks(ratio, Islands(self.islands, none), 1.0)
-        start = np.array([self.columns.start, self.rows.start], np.float32)
-        return Peaks(found.positions + start, found.islands)
 
 
 def label_region(region: Any, islands: MosaicIslands) -> RegionLabels:

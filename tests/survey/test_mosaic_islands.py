@@ -12,7 +12,7 @@ from claran.detection.mosaic_windows import MosaicScene, mosaic_frame
 from claran.fields.channels import Channels
 from claran.fields.reading import read_field
 from claran.photometry.flood import FLOOD, SEED
-from claran.sky.islands import THRESHOLD, find_all_peaks, find_islands, smallest_island
+from claran.sky.islands import THRESHOLD, find_islands, smallest_island
 from claran.sky.mosaic_maps import measure_maps
 from claran.sky.mosaics import open_mosaic
 from claran.survey.mosaic_islands import find_mosaic_islands
@@ -201,21 +201,6 @@ def test_masks_do_not_depend_on_the_region(rng):
             np.testing.assert_array_equal(full.islands == place + 1, mask)
 
 
-def test_peaks_are_those_of_the_whole_image(rng):
-    maps = Maps(smooth_emission(rng))
-    islands = find(maps.ratio, 32)
-    field = find_islands(maps.ratio, 1.0, min_pixels=4)
-    peaks = find_all_peaks(maps.ratio, field, 1.0)
-    for number, box in enumerate(islands.boxes.astype(int).tolist()):
-        region = maps.region(slice(box[1], box[3]), slice(box[0], box[2]))
-        found = label_region(region, islands).peaks(region.signal_to_noise)
-        here = peaks.islands == number
-        assert found.counts(len(islands))[number] == here.sum() > 0
-        np.testing.assert_array_equal(
-            found.positions[found.islands == number], peaks.positions[here]
-        )
-
-
 @pytest.mark.parametrize("beam", [5.4, 6.9])
 def test_a_mosaic_in_a_file_is_as_a_field(rng, tmp_path, beam):
     sky = np.zeros((260, 330))
@@ -233,11 +218,8 @@ def test_a_mosaic_in_a_file_is_as_a_field(rng, tmp_path, beam):
     np.testing.assert_array_equal(islands.boxes, field.islands.boxes)
     assert len(islands) > 20
     region = maps.region(slice(0, 260), slice(0, 330))
-    labels = label_region(region, islands)
-    np.testing.assert_array_equal(labels.islands, field.islands.labels)
-    peaks = labels.peaks(region.signal_to_noise)
-    np.testing.assert_array_equal(peaks.positions, field.peaks.positions)
-    np.testing.assert_array_equal(peaks.islands, field.peaks.islands)
+    labels = label_region(region, islands).islands
+    np.testing.assert_array_equal(labels, field.islands.labels)
     # And the network sees the same.
     channels = Channels()
     scene, frame = channels(field), mosaic_frame(channels, maps.mosaic)
