@@ -147,7 +147,7 @@ def test_an_image_does_not_depend_on_its_batch(rng):
 
 class TestGolden:
     @pytest.mark.parametrize(
-        "golden, image", [("shipped", 0), ("full", 0), ("full", 1)], indirect=["golden"]
+        "golden, image", [("shipped", 0), ("full", 1)], indirect=["golden"]
     )
     def test_detections(self, golden, image):
         vectors = np.load(golden / "detect" / f"narrow_s132_132_{image}.npz")

@@ -112,7 +112,7 @@ def test_a_larger_area_has_more_proposals():
 
 
 @pytest.mark.parametrize(
-    "golden, image", [("shipped", 0), ("full", 0), ("full", 1)], indirect=["golden"]
+    "golden, image", [("shipped", 0), ("full", 1)], indirect=["golden"]
 )
 @pytest.mark.parametrize("setting, threshold", [("test", 0.7), ("demo", 0.5)])
 def test_proposals_equal_the_original(golden, image, setting, threshold):

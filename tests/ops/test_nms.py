@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from claran.ops.nms import TILE, nms
 
-BOTH_SETS = pytest.mark.parametrize("golden", ["shipped", "full"], indirect=True)
+SHIPPED = pytest.mark.parametrize("golden", ["shipped"], indirect=True)
 BIG = 6000  # Boxes of the largest golden set.
 
 
@@ -211,7 +211,7 @@ def test_new_boxes_do_not_compile_again(rng):
     assert len(traces) == 1
 
 
-@BOTH_SETS
+@SHIPPED
 class TestGolden:
     """The same indices as the original's two loops; boxes include their last pixel."""
 

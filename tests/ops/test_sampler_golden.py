@@ -38,7 +38,7 @@ def test_st_pool(golden, size):
 
 @pytest.mark.parametrize(
     "golden, name",
-    [("shipped", "plain"), ("full", "plain"), ("full", "square")],
+    [("shipped", "plain"), ("full", "square")],
     indirect=["golden"],
 )
 def test_transformer(golden, name):

@@ -1,5 +1,4 @@
 import functools
-import itertools
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +16,7 @@ from claran.ops.targets import (
 )
 
 KEY = jax.random.key(0)
-BOTH_SETS = pytest.mark.parametrize("golden", ["shipped", "full"], indirect=True)
+SHIPPED = pytest.mark.parametrize("golden", ["shipped"], indirect=True)
 SIZE = 64.0
 ANCHORS = jnp.asarray(
     grid_anchors(base_anchors([16, 32], [1], stride=16), rows=4, columns=4, stride=16)
@@ -62,9 +61,8 @@ class TestRpn:
 
     def test_anchors_across_the_border_are_ignored(self):
         # The lower third is padding; anchors that reach into it are ignored too.
-        labels, _ = by_anchor(
-            self.run(some_objects(), shape=(40.0, SIZE)), len(ANCHORS)
-        )
+        targets = self.run(some_objects(), shape=(40.0, SIZE))
+        labels, _ = by_anchor(targets, len(ANCHORS))
         inside = [
             0 <= x1 and 0 <= y1 and x2 <= SIZE and y2 <= 40
             for x1, y1, x2, y2 in ANCHORS.tolist()
@@ -292,15 +290,10 @@ class TestGoldenRpn:
     @pytest.mark.parametrize(
         "golden, name",
         [
-            *itertools.product(
-                ["shipped", "full"],
-                [
-                    "a600_nosampling",
-                    "a600_whole_image",
-                    "a600_two_identical_gt",
-                    "a132_nosampling",
-                ],
-            ),
+            ("shipped", "a600_nosampling"),
+            ("shipped", "a600_whole_image"),
+            ("shipped", "a600_two_identical_gt"),
+            ("shipped", "a132_nosampling"),
             ("full", "a600_tiny_gt"),
         ],
         indirect=["golden"],
@@ -318,7 +311,6 @@ class TestGoldenRpn:
         "golden, name, full",
         [
             ("full", "a600_seed3", "a600_nosampling"),
-            ("full", "a600_many_fg_seed3", None),
             ("shipped", "a600_many_fg_seed3", None),
         ],
         indirect=["golden"],
@@ -331,7 +323,7 @@ class TestGoldenRpn:
             every, _ = case(full)[0]
             assert ((labels < 0) | (labels == every)).all()
 
-    @BOTH_SETS
+    @SHIPPED
     def test_an_object_that_no_anchor_touches_is_left_out(self, case):
         """The original makes all 116 anchors that overlap nothing positive."""
         (labels, deltas), (original, _) = case("a132_uncovered_corner")
@@ -344,7 +336,7 @@ class TestGoldenRpn:
         assert positive.any()
         np.testing.assert_array_equal(deltas[positive], expected_deltas[positive])
 
-    @BOTH_SETS
+    @SHIPPED
     def test_no_object(self, case):
         (labels, _), nothing = case("a600_no_gt")
         assert nothing is None  # It raised.
@@ -354,9 +346,9 @@ class TestGoldenRpn:
 @pytest.mark.parametrize(
     "golden, name",
     [
-        *itertools.product(
-            ["shipped", "full"], ["p_few", "p_only_gt", "p_far_rois_no_fg_but_gt"]
-        ),
+        ("shipped", "p_few"),
+        ("shipped", "p_only_gt"),
+        ("shipped", "p_far_rois_no_fg_but_gt"),
         ("full", "p_lots_seed3"),
         ("full", "p_lots_batch64_seed3"),
     ],
