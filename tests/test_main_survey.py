@@ -45,6 +45,10 @@ def test_help(claran):
 
 
 def test_a_catalog(survey, tmp_path):
+    """It replaces that of an earlier run."""
+    (tmp_path / "DIR").mkdir()
+    (tmp_path / "DIR" / "sources.ecsv").write_text("old")
+    (tmp_path / "DIR" / "notes.txt").write_text("mine")
     status, said, errors = survey("--output=DIR", "--acronym=VLASS", "--write_maps")
     assert status == 0
     assert "Searched 1 mosaic, 0.0195 deg2" in said and "Written to DIR: " in said
@@ -54,6 +58,7 @@ def test_a_catalog(survey, tmp_path):
     assert all(name.startswith("VLASS J") for name in table["name"])
     assert fits.getdata(tmp_path / "DIR" / "M_noise.fits").shape == (260, 300)
     assert "Traceback" not in errors and "Warning" not in errors
+    assert (tmp_path / "DIR" / "notes.txt").read_text() == "mine"
 
 
 def test_another_network_is_refused(survey, assert_fails, narrow_path):
@@ -126,28 +131,25 @@ def test_two_runs_in_one_folder(survey, assert_fails, tmp_path):
         assert_fails(survey("--output=DIR"), "another claran is at work there")
 
 
-def test_a_catalog_of_before_is_replaced(survey, tmp_path):
-    (tmp_path / "DIR").mkdir()
-    (tmp_path / "DIR" / "sources.ecsv").write_text("old")
-    (tmp_path / "DIR" / "notes.txt").write_text("mine")
-    assert survey("--output=DIR")[0] == 0
-    assert len(Table.read(tmp_path / "DIR" / "sources.ecsv")) > 5
-    assert (tmp_path / "DIR" / "notes.txt").read_text() == "mine"
-
-
 # In the order in which they are made; a run is stopped at the first result of each.
-KILLS = [("islands", signal.SIGKILL), ("measure", signal.SIGTERM)]
-KILLS_MORE = [("background", signal.SIGINT), *KILLS, ("measure", signal.SIGKILL)]
-
-
-@pytest.mark.parametrize(
-    "kills", [KILLS, pytest.param(KILLS_MORE, marks=pytest.mark.slow)], ids=["2", "4"]
+KILLS = (
+    ("background", signal.SIGINT),
+    ("islands", signal.SIGTERM),
+    ("measure", signal.SIGKILL),
 )
-def test_killed_and_resumed(survey, sky, tmp_path, kills):
+# What runs in the background of a script ignores interrupts, unless it says otherwise.
+INTERRUPTIBLE = (
+    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "runpy.run_module('claran.main', run_name='__main__', alter_sys=True)"
+)
+
+
+@pytest.mark.slow
+def test_killed_and_resumed(survey, sky, tmp_path):
     """What was stopped at any moment ends with the same files."""
     arguments = ["--tile_size=64", "--output=DIR"]
-    command = [sys.executable, "-m", "claran.main", "--mode=survey", f"--radio={sky}"]
-    for stage, number in kills:
+    command = [sys.executable, "-c", INTERRUPTIBLE, "--mode=survey", f"--radio={sky}"]
+    for stage, number in KILLS:
         with subprocess.Popen(
             [*command, *arguments], cwd=tmp_path, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
