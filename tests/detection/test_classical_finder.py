@@ -127,6 +127,7 @@ def test_average_precision_on_real_fields(real_data):
         ClassicalEngine(), source, options=EvaluationOptions(resample_count=1),
         tell=lambda _: None,
     )  # fmt: skip
+    assert sum(one.sources for one in result.classes) == 168
     # One source moves the third digit.
     assert [round(one.ap.value, 3) for one in result.classes] == [
         0.544, 0.445, 0.911, 0.321, 0.709, 0.832,

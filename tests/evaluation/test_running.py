@@ -129,10 +129,10 @@ def test_the_classical_finder(known, tmp_path):
     assert "time" not in metrics(tmp_path)["about"]
 
 
-def test_processes_change_nothing():
+def test_processes_change_nothing(engine):
     source = SimulatedFields(3)
-    expected = evaluate_detector(ClassicalEngine(), source, options=FEW)
-    found = evaluate_detector(ClassicalEngine(), source, options=FEW, workers=2)
+    expected = evaluate_detector(engine, source, options=FEW)
+    found = evaluate_detector(engine, source, options=FEW, workers=2)
     assert found.to_json() == expected.to_json()
 
 
