@@ -163,7 +163,7 @@ class TestNothingIsExecuted:
         self.assert_refused(path, "")
 
 
-@pytest.mark.parametrize("policy", ["float16", "mixed_bfloat16", "bfloat16"])
+@pytest.mark.parametrize("policy", ["mixed_float16", "bfloat16"])
 def test_no_policy_of_keras_changes_a_model(model, images, policy, tmp_path):
     path = tmp_path / "model.keras"
     model.save(path)
