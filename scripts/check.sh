@@ -18,12 +18,24 @@ step() {
     "$python" -m "$@" || failed+=("$*")
 }
 
+# Pyright has one thread, so that it runs beside the tests. It is shown if it fails.
+types=$(mktemp)
+"$python" -m pyright --pythonpath "$python" >"$types" 2>&1 &
+pyright=$!
+trap 'kill "$pyright" 2>/dev/null; rm -f "$types"' EXIT
+
 step ruff check
 step ruff format --check
 step codespell_lib
-step pyright --pythonpath "$python"
-step pytest -n auto "$@" # Last, so that a good run ends with pytest's summary.
+# Last, so that a good run ends with pytest's summary. A file's tests mostly stay with one
+# process, which has compiled their programs.
+step pytest -n auto --dist worksteal "$@"
 
+if ! wait "$pyright"; then
+    printf '\n== pyright\n'
+    cat "$types"
+    failed+=(pyright)
+fi
 if [ ${#failed[@]} -gt 0 ]; then
     printf '\nFailed:\n' >&2
     printf '  %s\n' "${failed[@]}" >&2
