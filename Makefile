@@ -47,7 +47,9 @@ clean:
 # The stamp is written last. A run that is killed leaves `.claran-unfinished`, and the next
 # one empties the environment first, as pip takes a half-written package for a whole one.
 $(VENV)/.claran-demo: WHAT = .
+# The tests import a third of what is installed, so that pip need not compile all of it.
 $(VENV)/.claran-test: WHAT = .[dev]
+$(VENV)/.claran-test: OPTIONS = --no-compile
 $(VENV)/.claran-demo $(VENV)/.claran-test: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	    echo "claran needs Python 3.11 or newer, but '$(PYTHON)' is" \
@@ -61,7 +63,7 @@ $(VENV)/.claran-demo $(VENV)/.claran-test: pyproject.toml
 	@mkdir -p "$(VENV)" && touch "$(VENV)/.claran-unfinished"
 	@echo 'Installing claran into $(VENV). The first time takes a few minutes.'
 	@$(RUN) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv "$(VENV)"
-	@$(RUN) -m pip install --editable "$(WHAT)" || \
+	@$(RUN) -m pip install $(OPTIONS) --editable "$(WHAT)" || \
 	    { status=$$?; rm -f "$(VENV)/.claran-unfinished"; exit $$status; }
 	@rm -f "$(VENV)/.claran-unfinished"
 	@touch "$(VENV)/.claran-demo" "$@" # The tests need all that the demo needs.
