@@ -1,6 +1,5 @@
 """From fitted groups to the columns of the components."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from claran.photometry.gaussian_errors import condon_errors
 from claran.photometry.group_fits import crowding
 from claran.photometry.pixel_beams import PixelBeam, ellipse, turned
 from claran.photometry.pixel_measures import measure_pixels
+from claran.photometry.stacked_groups import StackedGroups
 from claran.sky.beams import fwhm_to_sigma
 
 __all__ = ["component_columns"]
@@ -35,12 +35,7 @@ def component_columns(
         cutouts: Their islands.
         beam: The beam.
     """
-    rows = [_group_rows(group, cutouts[group.cutout], beam) for group in groups]
-    found = (
-        {name: np.concatenate([r[name] for r in rows]) for name in rows[0]}
-        if rows
-        else _no_rows()
-    )
+    found = _gaussians(StackedGroups(groups), cutouts, beam)
     shape = ellipse(turned(beam.to_pixels, found["covariance"]))
     found |= dict(zip(("major", "minor", "angle"), shape, strict=True))
     found["snr"] = found["peak"] / found["noise"]
@@ -56,102 +51,110 @@ def component_columns(
     return found | errors
 
 
-def _no_rows() -> Columns:
-    found: Columns = {name: np.zeros(0) for name in _FLOATS}
-    found |= {name: np.zeros(0, np.int64) for name in ("cutout", "island", "flags")}
-    found |= {"covariance": np.zeros((0, 2, 2)), "crowding": np.zeros((0, 6))}
-    return found | {"inside": np.zeros(0, bool)}
-
-
-_FLOATS = ("x", "y", "peak", "flux", "noise", "residual", "beams")
-
-
-def _group_rows(group: Group, cutout: IslandCutout, beam: PixelBeam) -> Columns:
-    """Returns what is measured group by group, in pixels and Jy/beam.
+def _gaussians(
+    stacked: StackedGroups, cutouts: Sequence[IslandCutout], beam: PixelBeam
+) -> Columns:
+    """Returns what is measured, in pixels and Jy/beam.
 
     Sizes are covariances in units of the beam's; `beams` is the number of beams that
     are summed up, or 0 for a Gaussian.
     """
-    start = group.start.copy()
+    groups, counts = stacked.groups, stacked.counts
+    start = stacked.start.copy()
     a, b, c = start[:, 3:].T
     area = a * c - b * b
     covariance = np.stack([c, -b, -b, a], axis=-1).reshape(-1, 2, 2)
-    covariance = covariance / area[:, None, None]
+    unit = np.repeat(np.array([group.unit for group in groups], float), counts)
+    number = np.array([group.cutout for group in groups], np.int64)
+    free = np.concatenate([np.zeros(0, bool), *(group.free for group in groups)])
     found: Columns = {
-        "peak": start[:, 0] * group.unit,
-        "flux": start[:, 0] * group.unit / np.sqrt(area),
-        "covariance": covariance,
+        "peak": start[:, 0] * unit,
+        "flux": start[:, 0] * unit / np.sqrt(area),
+        "covariance": covariance / area[:, None, None],
         "beams": np.zeros(len(start)),
-        "flags": np.where(group.free, 0, int(FitFlag.UNRESOLVED))
-        | _cutout_flags(cutout),
-        "crowding": crowding(group),
-        "cutout": np.full(len(start), group.cutout),
-        "residual": _residuals(group) * group.unit,
+        "flags": np.where(free, 0, int(FitFlag.UNRESOLVED)),
+        "crowding": crowding(groups),
+        "cutout": np.repeat(number, counts),
+        "residual": _residuals(stacked) * unit,
     }
-    for pixels in measure_pixels(group, cutout.flood, beam.area):
+    for pixels in measure_pixels(stacked, cutouts, beam.area):
         k = pixels.index
         found["peak"][k], found["flux"][k] = (
-            group.unit * pixels.peak, group.unit * pixels.flux,
-        )  # fmt: skip
+            unit[k] * pixels.peak,
+            unit[k] * pixels.flux,
+        )
         found["covariance"][k], found["beams"][k] = pixels.moments, pixels.beams
-        found["flags"][k] = pixels.flag | _cutout_flags(cutout)
+        found["flags"][k] = pixels.flag
         if pixels.flag == FitFlag.MOMENTS:
             start[k, 1:3] = pixels.place
-    return found | _places(start, group, cutout, beam)
+    flags = np.array([_cutout_flags(cutout) for cutout in cutouts], np.int64)
+    found["flags"] |= flags[found["cutout"]]
+    origin = np.array([group.origin for group in groups], float).reshape(-1, 2)
+    place = np.repeat(origin, counts, axis=0), start[:, 1:3]
+    found |= _places(place, cutouts, found["cutout"], beam)
+    found["noise"] = np.where(found["noise"] > 0, found["noise"], unit)
+    return found
 
 
 def _places(
-    start: Float[np.ndarray, "g 6"],
-    group: Group,
-    cutout: IslandCutout,
+    place: tuple[np.ndarray, np.ndarray],
+    cutouts: Sequence[IslandCutout],
+    number: Int[np.ndarray, "n"],
     beam: PixelBeam,
 ) -> Columns:
-    """Returns positions, and noise and island there."""
-    u, v = start[:, 1], start[:, 2]
+    """Returns positions, and noise and island there.
+
+    Args:
+        place: Origins, and offsets from them in beam sigmas.
+        cutouts: The islands.
+        number: Of the cutout of each Gaussian.
+        beam: The beam.
+    """
+    (x0, y0), (u, v) = place[0].T, place[1].T
     (xx, xy), (_, yy) = beam.to_pixels
-    x = group.origin[0] + xx * u + xy * v + 0.5
-    y = group.origin[1] + xy * u + yy * v + 0.5
-    height, width = cutout.values.shape
+    x, y = x0 + xx * u + xy * v + 0.5, y0 + xy * u + yy * v + 0.5
+    about = [(c.x0, c.y0, *c.values.shape) for c in cutouts]
+    left, bottom, height, width = np.array(about).reshape(-1, 4)[number].T
     row = np.clip(np.floor(y), 0, height - 1).astype(int)
     column = np.clip(np.floor(x), 0, width - 1).astype(int)
     inside = (np.abs(x - width / 2) <= width / 2 + OUTSIDE) & (
         np.abs(y - height / 2) <= height / 2 + OUTSIDE
     )
-    noise = cutout.noise[row, column].astype(float)
+    pixels = [
+        (cutouts[k], (i, j))
+        for k, i, j in zip(number.tolist(), row.tolist(), column.tolist(), strict=True)
+    ]
+    islands = [
+        cutout.islands[pixel] if cutout.flood[pixel] else _nearest(cutout, x[k], y[k])
+        for k, (cutout, pixel) in enumerate(pixels)
+    ]
     return {
-        "x": x + cutout.x0,
-        "y": y + cutout.y0,
-        "noise": np.where(noise > 0, noise, group.unit),
-        "island": _islands(cutout, x, y, (row, column)),
+        "x": x + left,
+        "y": y + bottom,
+        "noise": np.array([cutout.noise[pixel] for cutout, pixel in pixels], float),
+        "island": np.array(islands, np.int64) - 1,
         "inside": inside,
     }
 
 
-def _islands(
-    cutout: IslandCutout,
-    x: Float[np.ndarray, "g"],
-    y: Float[np.ndarray, "g"],
-    pixels: tuple[Int[np.ndarray, "g"], Int[np.ndarray, "g"]],
-) -> Int[np.ndarray, "g"]:
-    """Returns the islands at places; beyond the emission that of the nearest pixel.
+def _nearest(cutout: IslandCutout, x: float, y: float) -> int:
+    """Returns the label of the pixel of emission that is nearest to a place.
 
     The center of a Gaussian may lie on blank pixels or off the image.
     """
-    found = cutout.islands[pixels].astype(np.int64) - 1
     rows, columns = np.nonzero(cutout.flood)
-    for k in np.flatnonzero(~cutout.flood[pixels]):
-        nearest = np.hypot(columns + 0.5 - x[k], rows + 0.5 - y[k]).argmin()
-        found[k] = cutout.islands[rows[nearest], columns[nearest]] - 1
-    return found
+    nearest = np.hypot(columns + 0.5 - x, rows + 0.5 - y).argmin()
+    return int(cutout.islands[rows[nearest], columns[nearest]])
 
 
-def _residuals(group: Group) -> Float[np.ndarray, "g"]:
-    left = group.fit.residual / group.weight
-    found = np.zeros(len(group.start))
-    for k, (_, u, v, *_) in enumerate(group.start):
-        near = np.hypot(group.points[0] - u, group.points[1] - v) < NEAR
-        found[k] = math.sqrt(float(np.mean(left[near] ** 2))) if near.any() else 0.0
-    return found
+def _residuals(stacked: StackedGroups) -> Float[np.ndarray, "n"]:
+    """Returns the root mean square of what is left within the beam's FWHM."""
+    own, pixel = stacked.pairs
+    u, v = stacked.points[:, pixel] - stacked.start[own, 1:3].T
+    near = np.hypot(u, v) < NEAR
+    count = np.bincount(own, near, len(stacked.start))
+    squares = np.bincount(own, near * stacked.residual[pixel] ** 2, len(stacked.start))
+    return np.sqrt(squares / np.maximum(count, 1))
 
 
 def _cutout_flags(cutout: IslandCutout) -> int:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -83,13 +84,14 @@ class Group:
 
 
 def gaussian(
-    points: Float[np.ndarray, "2 p"], row: Float[np.ndarray, "6"]
+    points: Float[np.ndarray, "2 p"], row: Sequence[Any] | Float[np.ndarray, "6"]
 ) -> Float[np.ndarray, "p"]:
     """Returns the brightness of one Gaussian.
 
     Args:
         points: Coordinates, in beam sigmas.
-        row: Its parameters, see `claran.ops.gaussians.fit_gaussians`.
+        row: Its parameters, see `claran.ops.gaussians.fit_gaussians`; or those of
+            another one for each pixel.
     """
     height, u, v, a, b, c = row
     du, dv = points[0] - u, points[1] - v

@@ -10,6 +10,7 @@ from claran.photometry.fit_groups import Group, gaussian, make_groups, refit
 from claran.photometry.flood import IslandCutout
 from claran.photometry.gaussian_errors import condon_errors
 from claran.photometry.pixel_beams import PixelBeam
+from claran.photometry.stacked_groups import StackedGroups
 
 __all__ = ["axes", "crowding", "fit_groups"]
 
@@ -61,13 +62,17 @@ def axes(
     return 1 / np.sqrt(half - spread), 1 / np.sqrt(half + spread)
 
 
-def crowding(group: Group) -> Float[np.ndarray, "g 6"]:
-    """Returns by what the errors of all parameters grow as neighbors are fitted too."""
-    joint, alone = group.fit.joint.astype(float), group.fit.alone.astype(float)
-    known = (alone > 0) & np.isfinite(alone)  # Fixed ones have 0, lost ones infinity.
-    return np.sqrt(
-        np.divide(joint, alone, np.ones_like(alone), where=known).clip(1, 1e4)
-    )
+def crowding(groups: Sequence[Group]) -> Float[np.ndarray, "n 6"]:
+    """Returns by what the errors of all parameters grow as neighbors are fitted too.
+
+    One row a Gaussian, one group after the other.
+    """
+    none = np.zeros((0, 6))
+    joint = np.concatenate([none, *(group.fit.joint for group in groups)])
+    alone = np.concatenate([none, *(group.fit.alone for group in groups)])
+    known = alone > 0
+    ratio = np.where(known, joint / np.where(known, alone, 1), 1)
+    return np.sqrt(ratio.clip(1, 1e4))
 
 
 def _take_others_off(groups: Sequence[Group]) -> None:
@@ -212,14 +217,17 @@ def _halves(
 
 def _fix_shapes(groups: Sequence[Group]) -> None:
     """Fixes to the beam the shapes that are not larger than it, within the errors."""
-    for group in groups:
-        long, short = axes(group.start)
-        snr = np.maximum(group.start[:, 0], 1)
-        errors = condon_errors(long, short, snr, np.zeros(len(snr), bool))
-        error = np.hypot(errors.major / long, errors.minor / short)
-        error *= crowding(group)[:, 3:].max(axis=1)
+    stacked = StackedGroups(groups)
+    long, short = axes(stacked.start)
+    snr = np.maximum(stacked.start[:, 0], 1)
+    errors = condon_errors(long, short, snr, np.zeros(len(snr), bool))
+    error = np.hypot(errors.major / long, errors.minor / short)
+    error *= crowding(groups)[:, 3:].max(axis=1)
+    larger = np.log(long * short) > RESOLVED * error
+    ends = np.cumsum(stacked.counts).tolist()
+    for group, end in zip(groups, ends, strict=True):
         # Not in place: groups may share the array.
-        group.free = group.free & (np.log(long * short) > RESOLVED * error)
+        group.free = group.free & larger[end - len(group.start) : end]
         group.start[~group.free, 3:] = 1, 0, 1
 
 
@@ -230,13 +238,14 @@ def _taper(groups: Sequence[Group]) -> None:
     little beyond what its peak does, so that errors are up to a third smaller. Where a
     source is bright, it matters more that its shape is not quite a Gaussian.
     """
-    for group in groups:
-        near = np.full(len(group.data), LEAST_WEIGHT)
-        model = np.zeros(len(group.data))
-        for row in group.start:
-            shape = gaussian(group.points, np.append(1.0, row[1:]))
-            model += row[0] * shape
-            np.maximum(near, shape**TAPER, out=near)
-        noise = np.sqrt((1 + (MISMATCH * model) ** 2) / near)
-        group.weight = (group.even / noise).astype(np.float32)
+    stacked = StackedGroups(groups)
+    (own, pixel), shapes = stacked.pairs, stacked.shapes
+    even = stacked.pixels([group.even for group in groups])
+    near = np.full(len(even), LEAST_WEIGHT)
+    np.maximum.at(near, pixel, shapes**TAPER)
+    model = np.bincount(pixel, stacked.start[own, 0] * shapes, len(even))
+    noise = np.sqrt((1 + (MISMATCH * model) ** 2) / near)
+    weights = stacked.by_group((even / noise).astype(np.float32))
+    for group, weight in zip(groups, weights, strict=True):
+        group.weight = weight
     refit(groups)

@@ -1,13 +1,15 @@
 """Emission that no Gaussian describes, measured by its pixels."""
 
 import dataclasses
-import math
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from claran.photometry.fit_flags import FitFlag
 from claran.photometry.fit_groups import Group, gaussian
+from claran.photometry.flood import IslandCutout
+from claran.photometry.stacked_groups import StackedGroups
 
 __all__ = ["PixelMeasures", "measure_pixels"]
 
@@ -24,7 +26,7 @@ class PixelMeasures:
     """What the pixels nearest to a Gaussian say.
 
     Attributes:
-        index: Of the Gaussian in its group.
+        index: Of the Gaussian among those of all groups.
         flag: Why the Gaussian is not used.
         flux: Sum of the pixels over the beam's, in units of the group.
         beams: Number of beams that the pixels cover.
@@ -43,37 +45,58 @@ class PixelMeasures:
 
 
 def measure_pixels(
-    group: Group, flood: Bool[np.ndarray, "h w"], beam_area: float
+    stacked: StackedGroups, cutouts: Sequence[IslandCutout], beam_area: float
 ) -> list[PixelMeasures]:
-    """Returns measures for those Gaussians of a group that describe nothing.
+    """Returns measures for those Gaussians that describe nothing.
 
-    They are all, if the residuals are large, and otherwise those at a limit.
-
+    They are all of a group, if its residuals are large, and otherwise those at a limit.
     Each pixel belongs to the Gaussian that is brightest there.
 
     Args:
-        group: A fitted group.
-        flood: Pixels of its flood island in the cutout.
+        stacked: Fitted groups.
+        cutouts: Their islands.
         beam_area: Pixels of a beam.
     """
-    a, b, c = group.start[:, 3:].T
+    failed = _failed(stacked.start)
+    owner = np.repeat(np.arange(len(stacked.groups)), stacked.counts)
+    misfit = _misfits(stacked, cutouts)
+    firsts = (np.cumsum(stacked.counts) - stacked.counts).tolist()
+    found = []
+    for number in np.flatnonzero(misfit | (np.bincount(owner, failed) > 0)).tolist():
+        group, first = stacked.groups[number], firsts[number]
+        flag = FitFlag.PIXELS if misfit[number] else FitFlag.MOMENTS
+        shapes = np.stack([gaussian(group.points, row) for row in group.start])
+        inside = cutouts[group.cutout].flood[group.rows, group.columns]
+        nearest = np.where(inside, shapes.argmax(0), -1)
+        for k in range(len(group.start)):
+            own = np.flatnonzero(nearest == k)
+            if len(own) and (misfit[number] or failed[first + k]):
+                found.append(_measure(group, first + k, flag, own, beam_area))
+    return found
+
+
+def _failed(start: Float[np.ndarray, "n 6"]) -> Bool[np.ndarray, "n"]:
+    """Returns which Gaussians are at a limit."""
+    a, b, c = start[:, 3:].T
     sizes = (a + c) / np.maximum(a * c - b * b, 1e-9)  # Sum of the squared axes.
-    failed = (sizes > LARGEST) | (group.start[:, 0] < FAINTEST)
-    inside = flood[group.rows, group.columns]
-    left = (group.fit.residual / group.weight)[inside]
-    misfit = math.sqrt(float(np.mean(left**2))) if len(left) else 0.0
-    level = max(MISFIT, MISFIT_SHARE * float(np.median(group.start[:, 0])))
-    flag = FitFlag.PIXELS if misfit > level else FitFlag.MOMENTS
-    if misfit <= level and not failed.any():
-        return []
-    shapes = np.stack([gaussian(group.points, row) for row in group.start])
-    owner = np.where(inside, shapes.argmax(0), -1)
-    places = [np.flatnonzero(owner == k) for k in range(len(group.start))]
-    return [
-        _measure(group, index, flag, own, beam_area)
-        for index, own in enumerate(places)
-        if len(own) and (misfit > level or failed[index])
-    ]
+    return (sizes > LARGEST) | (start[:, 0] < FAINTEST)
+
+
+def _misfits(
+    stacked: StackedGroups, cutouts: Sequence[IslandCutout]
+) -> Bool[np.ndarray, "m"]:
+    """Returns which groups leave large residuals in their islands."""
+    groups = stacked.groups
+    inside = stacked.pixels(
+        [cutouts[one.cutout].flood[one.rows, one.columns] for one in groups]
+    )
+    owner = np.repeat(np.arange(len(groups)), stacked.pixel_counts)
+    squares = np.bincount(owner, inside * stacked.residual**2, len(groups))
+    count = np.bincount(owner, inside, len(groups))
+    peaks = [one.start[:, 0] for one in groups]
+    middle = np.array([np.median(p) if len(p) > 1 else p[0] for p in peaks])
+    level = np.maximum(MISFIT, MISFIT_SHARE * middle)
+    return np.sqrt(squares / np.maximum(count, 1)) > level
 
 
 def _measure(
