@@ -9,6 +9,7 @@ import pytest
 
 from claran.detection.loading import load_model
 from claran.detection.presets import PRESETS
+from claran.labels import RGZ_CLASSES
 from claran.training.journal import read_log
 
 ON_FIELDS = (
@@ -50,19 +51,28 @@ def test_trained_again_and_with_other_settings(claran, d1_path):
 
 
 def test_other_classes_half_precision_and_no_field_to_validate_on(claran, d1_path):
+    """And other thresholds."""
     claran("--mode=simulate", "--num=6", "--population=balanced", "--output=fields")
     table = Path("fields/annotations.csv")
     table.write_text(table.read_text().replace("1_1", "compact"))
     arguments = [a for a in ON_FIELDS if not a.startswith(("--data", "--validation"))]
     status, printed, errors = claran(
-        *arguments, "--data=fields", "--precision=bfloat16", model=d1_path
-    )
+        *arguments, "--data=fields", "--precision=bfloat16", "--nms_threshold=0.4",
+        "--rpn_nms_threshold=0.6", model=d1_path,
+    )  # fmt: skip
     assert status == 0, errors
     assert "it has train (3), test (3). Training without validation:" in printed
-    assert "new heads for the classes" in printed and "compact" in printed
+    names = "1_2, 2_2, 2_3, compact"
+    assert f"new heads for the classes {names}" in printed
+    assert f"its classes were {', '.join(RGZ_CLASSES)}." in printed
     model = load_model("run/best.keras")
-    assert "compact" in model.class_names
+    assert ", ".join(model.class_names) == names
+    assert model.network.decoder.iou_threshold == 0.4
+    assert model.network.proposals.iou_threshold == 0.6
+    # Whoever uses it may have no hardware for half precision.
     assert model.network.backbone.layers[-1].dtype_policy.name == "float32"
+    settings = json.loads(Path("run/run.json").read_text())["settings"]
+    assert settings["precision"] == "bfloat16" and settings["nms_threshold"] == 0.4
 
 
 def test_problems_of_the_data_are_said_once(claran, d1_path, monkeypatch):
@@ -124,7 +134,7 @@ def is_like(model, other):
 
 
 def test_a_preset_starts_at_random(claran, tiny_preset):
-    model, settings, _ = trained_preset(claran)
+    model, settings, _ = trained_preset(claran, "--validation_fields=0")
     assert settings["start"] == "random" and not is_like(model, tiny_preset)
     assert settings["rpn"]["positive"] == 0.5  # As its recipe has it.
 

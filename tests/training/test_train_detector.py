@@ -10,7 +10,6 @@ import pytest
 
 from claran.detection.loading import load_model
 from claran.fields.augmentation import AddNoise, Move
-from claran.labels import RGZ_CLASSES
 from claran.training import session as sessions
 from claran.training.journal import read_log
 from claran.training.run_record import TrainingError
@@ -102,25 +101,6 @@ class TestResuming:
         message = "other settings: rpn_nms_threshold was 0.7, now 0.6"
         with pytest.raises(TrainingError, match=message):
             trained(changed, labelled, labelled.fields)
-
-
-def test_thresholds_classes_and_half_precision(small, labelled, tmp_path):
-    names = ("compact", *RGZ_CLASSES[1:])
-    session = small(
-        tmp_path, nms_threshold=0.4, rpn_nms_threshold=0.6, precision="bfloat16"
-    )
-    source = dataclasses.replace(labelled, class_names=names)
-    _, (line,) = trained(session, source)
-    assert "new heads for the classes compact, 1_2" in line
-    assert line.endswith(f"its classes were {', '.join(RGZ_CLASSES)}.")
-    model = load_model(tmp_path / "best.keras")
-    assert model.class_names == names
-    assert model.network.decoder.iou_threshold == 0.4
-    assert model.network.proposals.iou_threshold == 0.6
-    # Whoever uses it may have no hardware for half precision.
-    assert model.network.backbone.layers[-1].dtype_policy.name == "float32"
-    record = run_record(tmp_path)["settings"]
-    assert record["precision"] == "bfloat16" and record["nms_threshold"] == 0.4
 
 
 def test_scores_are_made_probabilities(small, labelled, d1_path, tmp_path, monkeypatch):
