@@ -24,7 +24,10 @@ import claran
 from claran.photometry.components import Components, PixelBeam, fit_components
 from claran.photometry.flood import flood_cutouts
 from claran.photometry.pixel_beams import covariance
-from claran.sky.zero_levels import take_zero_off
+from claran.sky.confusion import confusion, window_spreads
+from claran.sky.mesh import Mesh
+from claran.sky.noise import window_noises
+from claran.sky.zero_levels import window_zeros, zero_image
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("radio", None, "FITS image.")
@@ -34,6 +37,7 @@ flags.DEFINE_float("bright", 0.0, "Sources above this flux, Jy, for the flux rat
 flags.DEFINE_bool("simulate", False, "Measure simulated Gaussians and empty noise.")
 
 WINDOW_BEAMS = 100 / 3  # As for the noise of a field.
+DEFAULT = 5.0  # Of --component_snr.
 CUTS = (0.0, 5.0, 6.0, 7.0, 7.5, 8.0, 8.5, 9.0)
 
 
@@ -50,20 +54,27 @@ def main(arguments: list[str]) -> None:
 def measure() -> None:
     """Prints how the components of an image agree with a catalog."""
     field = claran.read_field(FLAGS.radio)
-    found, seconds = components_of(field)
-    print(f"{len(found)} components, {3600 * len(found) / seconds / 1e6:.1f} M/hour")  # noqa: T201
+    found, seconds, crowd = components_of(field)
+    print(  # noqa: T201
+        f"{len(found)} components, {3600 * len(found) / seconds / 1e6:.1f} M/hour; "
+        f"confusion {crowd:.3f}, so that --mode=survey cuts at {DEFAULT * crowd:.2f}"
+    )
     beam = field.beam_pixels
     radius = FLAGS.radius / field.pixel_arcsec if FLAGS.radius else beam
     catalog = read_catalog(FLAGS.catalog, field, FLAGS.bright)
-    for cut in CUTS:
+    for cut in sorted({*CUTS, DEFAULT * crowd}):
         report(found, cut, catalog, radius, field.pixel_arcsec)
 
 
-def components_of(field: Any) -> tuple[Components, float]:
-    """Returns the components of a field, and the seconds that the fits took."""
+def components_of(field: Any) -> tuple[Components, float, float]:
+    """Returns the components of a field, the time of the fits, s, and confusion."""
     values = field.source_image.values.astype(np.float32)
     noise = np.broadcast_to(np.float32(field.noise_map), values.shape)
-    values = take_zero_off(values, WINDOW_BEAMS * field.beam_pixels)
+    mesh = Mesh(values.shape, max(1, round(WINDOW_BEAMS * field.beam_pixels)))
+    sigmas = window_noises(mesh, values)
+    zeros = window_zeros(mesh, values, sigmas)
+    crowd = confusion(window_spreads(mesh, values, sigmas, zeros))
+    values = values - zero_image(mesh, zeros).pixels()
     major, minor, angle = field.image.beam or (1.0, 1.0, 0.0)
     scale = field.beam_pixels / np.sqrt(major * minor)
     beam = PixelBeam(major * scale, minor * scale, angle)
@@ -71,7 +82,7 @@ def components_of(field: Any) -> tuple[Components, float]:
     fit_components(cutouts, beam)  # Compiles.
     start = time.perf_counter()
     found = fit_components(cutouts, beam)
-    return found, time.perf_counter() - start
+    return found, time.perf_counter() - start, crowd
 
 
 def read_catalog(

@@ -244,7 +244,8 @@ _define("tile_size", Integer(64, 16384), 1024,
     survey="Side of the tiles that mosaics are worked through in, pixels. Smaller "
         "ones need less memory. The catalog does not depend on it.")
 _define("component_snr", Number(above=0), 5.0,
-    survey="Signal-to-noise that a component needs, unless it belongs to a source.")
+    survey="Signal-to-noise that a component needs, unless it belongs to a source. In "
+        "a crowded mosaic, faint sources count as noise.")
 _define("acronym", Text(), "CLARAN",
     survey="Acronym of the catalog, with which the names of sources begin, as in "
         "CLARAN J123456.7+123456.")

@@ -16,6 +16,7 @@ from claran.io.paths import bare_name
 from claran.sky.background import Chosen, find_background, window_levels
 from claran.sky.bands import Found, RunJobs, around_part, bands, crop, run_here
 from claran.sky.blanks import find_blanks
+from claran.sky.confusion import confusion, window_spreads
 from claran.sky.mesh import Mesh, MeshImage, Part
 from claran.sky.mosaics import Mosaic
 from claran.sky.noise import noise, noise_image, noise_mesh, window_noises
@@ -66,6 +67,8 @@ class MosaicMaps:
             `claran.sky.signal_to_noise.noise_excess`.
         zero: What photometry takes off beyond the background, see
             `claran.sky.zero_levels`; in the image's unit.
+        confusion: Noise with faint sources over noise without, see
+            `claran.sky.confusion`.
     """
 
     mosaic: Mosaic
@@ -73,6 +76,7 @@ class MosaicMaps:
     noise: MeshImage | np.float32
     start: float
     zero: MeshImage
+    confusion: float
 
     def region(self, rows: slice, columns: slice) -> Region:
         """Returns a part of the mosaic, measured as `Field` measures the whole.
@@ -145,7 +149,8 @@ def measure_maps(mosaic: Mosaic, jobs_run: RunJobs = run_here) -> MosaicMaps:
     found = _windows(jobs_run, "noise", _block_noises, context, mesh.blocks())
     sigma = noise_image(mesh, found["sigmas"], lambda: _whole_noise(mosaic, background))
     zero = zero_image(mesh, found["zeros"])
-    return MosaicMaps(mosaic, background, sigma, EVEN_START, zero)
+    crowd = confusion(found["spreads"])
+    return MosaicMaps(mosaic, background, sigma, EVEN_START, zero, crowd)
 
 
 def write_maps(maps: MosaicMaps, folder: str | os.PathLike) -> tuple[Path, Path]:
@@ -222,7 +227,7 @@ def _one_window(mosaic: Mosaic, background: MeshImage | None) -> MosaicMaps:
     start = one_window_start(raw_ratio(values, sigma))
     mesh = Mesh(mosaic.shape, max(mosaic.shape))
     zero = zero_image(mesh, window_zeros(mesh, values, np.full(mesh.grid, sigma)))
-    return MosaicMaps(mosaic, background, sigma, start, zero)
+    return MosaicMaps(mosaic, background, sigma, start, zero, confusion=1.0)
 
 
 def _windows(
@@ -271,7 +276,8 @@ def _block_noises(
     values = above_background(mosaic, background, mesh.extent(block))
     sigmas = window_noises(mesh, values, block)
     zeros = window_zeros(mesh, values, sigmas, block)
-    return {"sigmas": sigmas, "zeros": zeros}
+    spreads = window_spreads(mesh, values, sigmas, zeros, block)
+    return {"sigmas": sigmas, "zeros": zeros, "spreads": spreads}
 
 
 def _require_pixels(mosaic: Mosaic) -> None:

@@ -45,7 +45,8 @@ class SurveyOptions:
             that FIRST is assumed.
         beam_arcsec: FWHM of the beam, to replace those of the headers.
         component_snr: Signal-to-noise that a component needs, unless it belongs to a
-            source.
+            source. In a crowded mosaic, noise with confusion counts, see
+            `claran.sky.confusion`.
         acronym: With which the names of sources begin.
         tile_size: Side of the tiles that mosaics are worked through in, pixels.
         workers: Processes of a local Dask cluster; 0 for threads of this process.
@@ -170,7 +171,7 @@ def run_survey(
 
 def _significant(kept: Kept, search: MosaicSearch, least: float) -> Kept:
     """Returns which rows are kept without the faint components of no source."""
-    components = search.components
+    components, least = search.components, least * search.maps.confusion
     bright = (components["snr"] >= least) | (components["source"] >= 0)
     return kept._replace(components=kept.components & bright)
 

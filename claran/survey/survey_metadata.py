@@ -93,7 +93,9 @@ def _about(name: str, search: MosaicSearch) -> str:
         beam = "beam {:.4g} x {:.4g} arcsec at {:.4g} deg".format(*mosaic.beam)
     noise = _median_noise(search)
     rms = f"{noise:.4g} Jy/beam" if math.isfinite(noise) else "unknown"
+    crowd = search.maps.confusion
+    more = f", {crowd:.2f} times as much with confusion" if crowd > 1 else ""
     return (
         f"{name}: {nx} x {ny} px, {beam}, unit {mosaic.unit or 'none'}, median noise "
-        f"at components {rms}"
+        f"at components {rms}{more}"
     )

@@ -15,6 +15,7 @@ from astropy.table import QTable
 from claran.errors import ImageError
 from claran.simulation.mosaic_plan import MosaicPlan
 from claran.simulation.simulated_mosaic import write_mosaic
+from claran.sky import mosaic_maps
 from claran.survey.mosaic_islands import find_mosaic_islands
 from claran.survey.products import PRODUCTS
 from claran.survey.run import SurveyOptions, run_survey
@@ -268,13 +269,17 @@ def test_tables_hold_the_catalog(survey, sky, tmp_path):
         assert float(table["flux"][0].value) == pytest.approx(0.01, rel=0.05)
 
 
-def test_faint_components_of_no_source_are_left_out(survey, mosaic, tmp_path):
+def test_faint_components_of_no_source_are_left_out(
+    survey, mosaic, tmp_path, monkeypatch
+):
     counts = []
-    for least in (5.0, 9.0):
+    for least, crowd in ((5.0, 1.0), (4.5, 2.0)):
+        monkeypatch.setattr(mosaic_maps, "confusion", lambda _, crowd=crowd: crowd)
         found = survey([mosaic], tmp_path / f"{least:g}", component_snr=least)
         components = found.components
-        faint = components["snr"] < least
+        faint = components["snr"] < least * crowd
         assert (components["source"][faint] != "").all()
-        assert found.components.meta["COMPSNR"] == least
+        assert components.meta["COMPSNR"] == least
+        assert ("with confusion" in components.meta["MOSAICS"]) == (crowd > 1)
         counts.append((len(found.sources), len(components)))
     assert counts[0][0] == counts[1][0] and counts[0][1] > counts[1][1]
