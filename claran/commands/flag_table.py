@@ -104,7 +104,10 @@ _define("radio", Paths(), None,
 _define("ir", Paths(), None,
     demo="Infrared picture (PNG) or FITS image of the same field.",
     predict="Infrared pictures (PNG) or FITS images, files as for --radio: one for "
-        "each radio file, with the same name apart from _infrared or _ir at its end.")
+        "each radio file, with the same name apart from _infrared or _ir at its end.",
+    survey="Infrared FITS images of any size and number, files as for --radio: those "
+        "that cover a mosaic by their WCS are shown to the network too. A picture "
+        "(PNG) belongs to the mosaic of the same name, apart from _infrared or _ir.")
 _define("image", Paths(), None,
     demo="Picture as the network was trained on, instead of --radio and --ir.",
     predict="Pictures as the network was trained on, instead of --radio and --ir; "

@@ -44,6 +44,8 @@ their components, classified, and each is listed once:
   python -m claran.main --mode=survey --radio='mosaics/*.fits' --output=DIR
   python -m claran.main --mode=survey --radio=mosaic.fits --survey=vlass \
       --acronym=VLASS1QLCIR --workers=8 --output=DIR
+  python -m claran.main --mode=survey --radio='mosaics/*.fits' --ir='wise/*.fits' \
+      --output=DIR
 
 DIR then has the tables sources and components (.ecsv, .fits, .vot, .parquet), a
 ReadMe that describes their columns, regions for DS9 (.reg) and for CASA and CARTA
@@ -52,7 +54,7 @@ provenance.json with versions and settings. The tables do not depend on --tile_s
 --workers or the order of the mosaics.
 
 Partial results are kept in DIR/unfinished until the catalog is written. After an
-interruption the same command resumes from them, unless a mosaic or a setting has
+interruption the same command resumes from them, unless an image or a setting has
 changed. Several workers and --scheduler need Dask: pip install "claran[survey]".""",
     "convert": r"""Makes a model of a checkpoint of the original or of an old model.
 

@@ -20,9 +20,10 @@ FLAGS = flags.FLAGS
 def survey() -> None:
     """Searches mosaics; writes the catalog and prints a summary."""
     paths = given_files("radio", FITS_ENDINGS)
+    infrared = given_files("ir", None) if FLAGS.ir else []
     known = survey_flags.survey()
     folder = output_folder("survey", PRODUCTS)
-    refuse_inputs([folder / name for name in PRODUCTS], paths)
+    refuse_inputs([folder / name for name in PRODUCTS], [*paths, *infrared])
     detector = load_detector()
     finisher, preprocessor = detector.model.finisher, detector.model.preprocessor
     if not (finisher.counts_islands and preprocessor.uses_beam):
@@ -45,6 +46,7 @@ def survey() -> None:
             scheduler=FLAGS.scheduler,
             write_maps=FLAGS.write_maps,
         ),
+        infrared=infrared,
         tell=say,
     )
     say(catalog.summary)

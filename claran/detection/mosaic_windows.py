@@ -10,9 +10,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32
 
+from claran.detection.mosaic_infrared import MosaicInfrared, WholeInfrared
 from claran.fields.channels import Channels, channel_image
 from claran.fields.preprocessing import Bounds, Grid, View, make_view
-from claran.fields.rescaling import Samples, interpolate, linear_samples
+from claran.fields.rescaling import (
+    Samples,
+    from_first,
+    interpolate,
+    linear_samples,
+)
 from claran.sky.pictures import array_to_picture
 
 __all__ = ["MosaicFrame", "MosaicScene", "mosaic_frame"]
@@ -79,16 +85,17 @@ def mosaic_frame(preprocessor: Channels, mosaic: Grid) -> MosaicFrame:
 class MosaicScene:
     """A region of a mosaic at the network's resolution; a `Scene` of all of it.
 
-    Only windows can be viewed that the region holds, see `MosaicFrame.needed`. There is
-    no infrared image.
+    Only windows can be viewed that the region holds, see `MosaicFrame.needed`.
 
     Attributes:
         frame: Of the mosaic.
         region: `claran.sky.mosaic_maps.Region`.
+        infrared: Infrared images of the mosaic, if there are any.
     """
 
     frame: MosaicFrame
     region: Any
+    infrared: MosaicInfrared | WholeInfrared | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -111,8 +118,12 @@ class MosaicScene:
         Raises:
             ValueError: The region does not hold the part.
         """
-        image = channel_image(self._ratio(bounds), None)
-        x0, y0, *_ = bounds or (0, 0)
+        x0, y0, x1, y1 = bounds or (0, 0, *self.shape[::-1])
+        infrared = None
+        if self.infrared is not None:
+            part = slice(y0, y1), slice(x0, x1)
+            infrared = self.infrared.channel(self.shape, part)
+        image = channel_image(self._ratio(bounds), infrared)
         return make_view(image, self.scale, (x0, y0))
 
     def _ratio(self, bounds: Bounds | None) -> Float32[np.ndarray, "rows columns"]:
@@ -133,10 +144,4 @@ class MosaicScene:
         ratio = self.region.signal_to_noise[rows, columns][::-1]
         if self.shape == self.picture_shape:
             return ratio
-        return interpolate(ratio, *map(_from_first, self.frame.samples(bounds)))
-
-
-def _from_first(samples: Samples) -> Samples:
-    """Returns samples counted from the first pixel that is needed."""
-    first = samples.low[0]
-    return Samples(samples.low - first, samples.high - first, samples.weight)
+        return interpolate(ratio, *map(from_first, self.frame.samples(bounds)))

@@ -19,6 +19,7 @@ from claran.fields.preprocessing import (
     scaled,
 )
 from claran.fields.rescaling import interpolate, linear_samples
+from claran.sky.infrared_pictures import MEAN_INFRARED
 from claran.sky.islands import LEVEL_RATIO, THRESHOLD
 
 __all__ = [
@@ -26,13 +27,16 @@ __all__ = [
     "ChannelScene",
     "Channels",
     "channel_image",
+    "heat",
     "infrared_channel",
+    "shown_infrared",
 ]
 
 LEAST_BEAM = 0.5  # Pixels; no image of an interferometer is coarser.
 BRIGHT = 1000.0  # Signal-to-noise with the value 1 in the signal channel.
 LEVELS = 10  # Levels up to BRIGHT; the last has the value 1 in the contour channel.
 STEP, COARSE_STEP = 16, 64  # Pixels; input sizes are multiples of these.
+ROUNDING = 1e-5  # Of the infrared channel where it is averaged.
 FINE_SIZE = 256  # Pixels; larger sizes are multiples of COARSE_STEP.
 
 CHANNELS = ("signal", "contours", "valid", "infrared", "has_infrared")
@@ -52,7 +56,7 @@ class Channels:
     * infrared: `2 (p - 0.55)`, with the position `p` of the pixel's color in the color
       map "gist_heat", which is 0.55 for empty sky; also for gray pictures. 0 without an
       infrared image;
-    * has_infrared: 1 in a field with an infrared image, else 0.
+    * has_infrared: 1 with an infrared image that is not blank all over the view, or 0.
     """
 
     beam_pixels: float | None = 3.0
@@ -156,8 +160,8 @@ class ChannelScene(NamedTuple):
         """Returns a part of the scene; None for all of it."""
         x0, y0, x1, y1 = bounds or (0, 0, *self.shape[::-1])
         infrared = self.infrared
-        if infrared is not None:
-            infrared = infrared[y0:y1, x0:x1]
+        if infrared is not None and bounds is not None:
+            infrared = shown_infrared(infrared[y0:y1, x0:x1])
         image = channel_image(self.ratio[y0:y1, x0:x1], infrared)
         return make_view(image, self.scale, (x0, y0))
 
@@ -197,7 +201,18 @@ def infrared_channel(
         picture: BGR, row 0 on top; None without.
         ratio: The signal-to-noise, for its shape.
     """
-    return None if picture is None else _shrink(_heat(picture), *ratio.shape)
+    return None if picture is None else _shrink(heat(picture), *ratio.shape)
+
+
+def shown_infrared(
+    infrared: Float32[np.ndarray, "rows columns"],
+) -> Float32[np.ndarray, "rows columns"] | None:
+    """Returns the infrared channel of a part; None if the infrared is blank there.
+
+    No real image has one color throughout, let alone that of blank pixels.
+    """
+    is_blank = (np.abs(infrared - BLANK_HEAT) < ROUNDING).all()
+    return None if is_blank else infrared
 
 
 def _shrink(
@@ -220,8 +235,10 @@ def _heat_table() -> Float32[np.ndarray, "766"]:
 
 
 HEAT = _heat_table()
+BLANK_HEAT = HEAT[int(MEAN_INFRARED.sum(dtype=int))]
 
 
-def _heat(picture: UInt8[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "h w"]:
+def heat(picture: UInt8[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "h w"]:
+    """Returns the infrared channel of each pixel of a picture, BGR."""
     blue, green, red = (picture[..., i].astype(np.uint16) for i in range(3))
     return HEAT[blue + green + red]

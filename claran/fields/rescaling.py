@@ -5,12 +5,20 @@ columns of an image by other instructions than the first. So a part of a large i
 would differ in the last bits from the same part of the whole.
 """
 
+import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Int
 
-__all__ = ["Samples", "interpolate", "linear_samples"]
+__all__ = [
+    "Samples",
+    "from_first",
+    "interpolate",
+    "linear_samples",
+    "rescaled_part",
+]
 
 
 class Samples(NamedTuple):
@@ -68,3 +76,74 @@ def interpolate(
     high *= weight
     low += high
     return low
+
+
+def rescaled_part(
+    read: Callable[[slice, slice], Float32[np.ndarray, "h w"]],
+    source: tuple[int, int],
+    target: tuple[int, int],
+    part: tuple[slice, slice],
+) -> Float32[np.ndarray, "rows columns"]:
+    """Returns a part of an image after it is enlarged, or made smaller by averages.
+
+    It is what OpenCV's `resize` makes of the whole image with `INTER_LINEAR` and
+    `INTER_AREA`, but for rounding.
+
+    Args:
+        read: Returns rows and columns of the image.
+        source: Rows and columns of the image.
+        target: Rows and columns of the rescaled image, which covers the same sky.
+        part: Rows and columns of that.
+    """
+    if source == target:
+        return read(*part)
+    if source[0] > target[0]:
+        axes = [_shares(*axis) for axis in zip(source, target, part, strict=True)]
+        needed = [
+            slice(int(first[0]), min(int(first[-1]) + weights.shape[1], side))
+            for (first, weights), side in zip(axes, source, strict=True)
+        ]
+        values = read(needed[0], needed[1])
+        for first, weights in axes:  # The rows; then, turned, the columns.
+            values = _average(values, first - first[0], weights).T
+        return np.ascontiguousarray(values)
+    axes = [
+        linear_samples(side, scaled, own.start, own.stop)
+        for side, scaled, own in zip(source, target, part, strict=True)
+    ]
+    needed = [slice(int(axis.low[0]), int(axis.high[-1]) + 1) for axis in axes]
+    return interpolate(read(needed[0], needed[1]), *map(from_first, axes))
+
+
+def from_first(samples: Samples) -> Samples:
+    """Returns samples counted from the first pixel that is needed."""
+    first = samples.low[0]
+    return Samples(samples.low - first, samples.high - first, samples.weight)
+
+
+def _shares(
+    source: int, target: int, part: slice
+) -> tuple[Int[np.ndarray, "n"], Float32[np.ndarray, "n k"]]:
+    """Returns the first pixel that each rescaled one covers, and the shares of all."""
+    scale = source / target
+    low = np.arange(part.start, part.stop) * scale
+    first = np.floor(low).astype(np.int64)
+    pixels = first[:, None] + np.arange(math.ceil(scale) + 1)
+    covered = np.minimum(pixels + 1, low[:, None] + scale)
+    covered -= np.maximum(pixels, low[:, None])
+    covered = np.where(pixels < source, covered, 0).clip(min=0)
+    return first, (covered / covered.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def _average(
+    values: Float32[np.ndarray, "h w"],
+    first: Int[np.ndarray, "n"],
+    weights: Float32[np.ndarray, "n k"],
+) -> Float32[np.ndarray, "n w"]:
+    """Returns weighted means of rows, added up in one order."""
+    last = len(values) - 1
+    found = values[first] * weights[:, :1]
+    for offset in range(1, weights.shape[1]):
+        rows = np.minimum(first + offset, last)
+        found += values[rows] * weights[:, offset : offset + 1]
+    return found

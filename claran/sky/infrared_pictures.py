@@ -1,26 +1,88 @@
 """Infrared images as pictures of the same field as a radio image."""
 
-import cv2
+import math
+from typing import NamedTuple
+
 import matplotlib
 import numpy as np
 from astropy.wcs import WCS
-from astropy.wcs.utils import proj_plane_pixel_area
 from jaxtyping import Float, Float32, Shaped, UInt8
 
 from claran.errors import ImageError
 from claran.io.silencing import without_warnings
 from claran.sky.images import SkyImage
 from claran.sky.noise import noise as measure_noise
+from claran.sky.resampling import fine_places, finer_by, resample
 
-__all__ = ["MEAN_INFRARED", "infrared_field", "infrared_picture"]
+__all__ = [
+    "MEAN_INFRARED",
+    "Stretch",
+    "infrared_colors",
+    "infrared_field",
+    "infrared_picture",
+    "measure_stretch",
+    "sampling_step",
+]
 
 MEAN_INFRARED = np.array([14, 45, 213], np.uint8)
 """BGR, the mean color of all infrared pictures of Radio Galaxy Zoo."""
 
-MAX_ZOOM = 4
+MOST_LOOKED_AT = 2**20  # Pixels that a stretch is measured on.
 # Position of the infrared sky in "gist_heat". With it, the mean color over a field of
 # real W1 images is within 9 of MEAN_INFRARED, which is a color of this map.
 SKY_SHADE = 0.55
+
+
+class Stretch(NamedTuple):
+    """Levels of an infrared image that its colors follow from.
+
+    Attributes:
+        sky: The median.
+        top: The brightness that 0.5% of the pixels exceed.
+        sigma: Noise of the sky; 0 if there is none.
+    """
+
+    sky: np.float64
+    top: np.float64
+    sigma: float
+
+
+def sampling_step(pixels: int) -> int:
+    """Returns which columns and rows of a large image its stretch is measured on.
+
+    >>> sampling_step(1000 * 1000), sampling_step(8192 * 8192)
+    (1, 8)
+    """
+    return math.ceil(math.sqrt(pixels / MOST_LOOKED_AT))
+
+
+def measure_stretch(values: Float[np.ndarray, "ny nx"]) -> Stretch:
+    """Returns the stretch of an infrared image; NaN is blank."""
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        return Stretch(np.float64(0), np.float64(0), 0.0)
+    sky, top = np.percentile(finite, [50, 99.5])
+    return Stretch(np.float64(sky), np.float64(top), float(measure_noise(values)))
+
+
+def infrared_colors(
+    values: Float[np.ndarray, "ny nx"], stretch: Stretch
+) -> UInt8[np.ndarray, "ny nx 3"]:
+    """Returns an infrared image in colors (BGR), in its orientation.
+
+    Args:
+        values: The image or a part of it; NaN is blank.
+        stretch: Of the image.
+    """
+    finite = np.isfinite(values)
+    shade = np.full(values.shape, SKY_SHADE)
+    sky, top, sigma = stretch
+    if sigma > 0:
+        # At least 10 sigma, so that noise does not become white without a star.
+        reach = np.arcsinh(max((top - sky) / sigma, 10.0))
+        shade += (1 - SKY_SHADE) * np.arcsinh((values - sky) / sigma) / reach
+    heat = matplotlib.colormaps["gist_heat"](shade, bytes=True)[..., 2::-1]
+    return np.where(finite[..., None], heat, MEAN_INFRARED)
 
 
 def infrared_picture(
@@ -29,7 +91,8 @@ def infrared_picture(
     """Returns an infrared image as a BGR picture in the colors of Radio Galaxy Zoo.
 
     With an asinh stretch, linear within the noise of the sky, and the color map
-    "gist_heat". Blank pixels get the mean color.
+    "gist_heat". Blank pixels get the mean color. The stretch of over a million pixels
+    is measured on some of them, in rows and columns at equal distances.
 
     Args:
         values: The image in the FITS array frame, y up, in any unit; NaN is blank.
@@ -37,16 +100,8 @@ def infrared_picture(
     Returns:
         Row 0 is on top.
     """
-    finite = np.isfinite(values)
-    shade = np.full(values.shape, SKY_SHADE)
-    sigma = measure_noise(values)
-    if sigma > 0:
-        sky, top = np.percentile(values[finite], [50, 99.5])
-        # At least 10 sigma, so that noise does not become white without a star.
-        reach = np.arcsinh(max((top - sky) / sigma, 10.0))
-        shade += (1 - SKY_SHADE) * np.arcsinh((values - sky) / sigma) / reach
-    heat = matplotlib.colormaps["gist_heat"](shade, bytes=True)[..., 2::-1]
-    return np.where(finite[..., None], heat, MEAN_INFRARED)[::-1]
+    step = sampling_step(values.size)
+    return infrared_colors(values, measure_stretch(values[::step, ::step]))[::-1]
 
 
 def infrared_field(
@@ -78,29 +133,13 @@ def _reproject(
     radio: SkyImage, infrared: SkyImage, to_wcs: WCS, from_wcs: WCS
 ) -> Float32[np.ndarray, "h w"]:
     """Returns the infrared image, resampled bilinearly to the radio image."""
-    area = proj_plane_pixel_area(to_wcs) / proj_plane_pixel_area(from_wcs)
-    zoom = int(np.clip(np.rint(np.sqrt(area)), 1, MAX_ZOOM))
-    ny, nx = radio.values.shape
-    # Centers of the new pixels, in radio pixels from the center of the first.
-    x = (np.arange(zoom * nx) + 0.5) / zoom - 0.5
-    y = (np.arange(zoom * ny) + 0.5) / zoom - 0.5
-    # Distortions (SIP) may not converge far outside of the infrared image.
+    zoom = finer_by(to_wcs, from_wcs)
+    ny, nx = (zoom * side for side in radio.values.shape)
+    places = np.meshgrid(fine_places(zoom, 0, nx), fine_places(zoom, 0, ny))
     with without_warnings():
-        pixels = from_wcs.world_to_pixel(to_wcs.pixel_to_world(*np.meshgrid(x, y)))
-    columns, rows = (
-        # OpenCV needs moderate numbers. NaN, where the projection is not defined, is
-        # outside as well.
-        np.nan_to_num(np.clip(np.asarray(axis), -9, size + 9), nan=-9).astype("f4")
-        for axis, size in zip(pixels, infrared.values.shape[::-1], strict=True)
-    )
-    result = cv2.remap(
-        infrared.values,
-        columns,
-        rows,
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=(np.nan,),
-    )
+        sky = to_wcs.pixel_to_world(*places)
+    values = infrared.values
+    result = resample(lambda *part: values[part], values.shape, from_wcs, sky)
     if np.isnan(result).all():
         raise ImageError(
             f"{infrared.name}: shows nothing of the sky area of {radio.name}; give the "

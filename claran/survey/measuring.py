@@ -18,6 +18,7 @@ from scipy.sparse.csgraph import connected_components
 
 from claran.detection.detections import Detections
 from claran.detection.engine import window_detections
+from claran.detection.mosaic_infrared import MosaicInfrared, WholeInfrared
 from claran.detection.mosaic_windows import MosaicFrame, MosaicScene
 from claran.detection.windows import Window
 from claran.fields.preprocessing import View
@@ -57,6 +58,7 @@ class Measuring:
         windows: Windows that are shown to the network.
         beam: The beam.
         lowest: Score above which detections of the network are taken.
+        infrared: Infrared images of the mosaic, if there are any.
     """
 
     maps: MosaicMaps
@@ -66,6 +68,7 @@ class Measuring:
     windows: Sequence[Window]
     beam: PixelBeam
     lowest: float
+    infrared: MosaicInfrared | WholeInfrared | None = None
 
     @functools.cached_property
     def bounds(self) -> Int[np.ndarray, "w 4"]:
@@ -143,7 +146,7 @@ def _look(
     cutouts: list[tuple[int, Arrays, IslandCutout]] = []
     for region, rows in _regions(measuring.maps, needs):
         chosen = [work[row] for row in rows]
-        scene = MosaicScene(measuring.frame, region)
+        scene = MosaicScene(measuring.frame, region, measuring.infrared)
         shown += [
             (number, scene.view(measuring.windows[number].bounds))
             for is_window, number in chosen

@@ -10,6 +10,7 @@ from astropy.wcs import WCS
 from jaxtyping import Float, Int
 
 from claran.detection.counting import FieldIslands, Groups, count_groups
+from claran.detection.mosaic_infrared import MosaicInfrared, WholeInfrared
 from claran.detection.mosaic_windows import mosaic_frame
 from claran.detection.windows import MARGIN, SIZES, find_windows
 from claran.errors import ImageError
@@ -72,6 +73,7 @@ def search_mosaic(
     *,
     score_threshold: float,
     tile_size: int,
+    infrared: MosaicInfrared | WholeInfrared | None = None,
 ) -> MosaicSearch:
     """Returns the sources and components of a mosaic.
 
@@ -81,6 +83,7 @@ def search_mosaic(
         run: Runs a stage, see `claran.survey.jobs.Jobs.run`.
         score_threshold: Sources with a higher score are returned.
         tile_size: Side of the tiles, pixels; it does not change the result.
+        infrared: Infrared images of the mosaic, if there are any.
 
     Raises:
         ImageError: The mosaic cannot be read or used.
@@ -98,6 +101,7 @@ def search_mosaic(
     measuring = Measuring(
         maps=maps, network=network, islands=islands, frame=frame, windows=windows,
         beam=beam, lowest=network.finisher.network_threshold(score_threshold),
+        infrared=infrared,
     )  # fmt: skip
     busy = _busy_tiles(measuring, tiles)
     found = _join(run("measure", measure_tiles, measuring, _together(busy)))

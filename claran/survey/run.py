@@ -21,6 +21,7 @@ from claran.sky.mosaic_maps import write_maps
 from claran.sky.mosaics import Mosaic, open_mosaic
 from claran.sky.surveys import Survey
 from claran.survey.catalog_tables import make_tables
+from claran.survey.infrared_images import InfraredImages
 from claran.survey.jobs import Jobs
 from claran.survey.mosaic_search import MosaicSearch, RunJobs, search_mosaic
 from claran.survey.overlaps import Kept, MosaicCatalog, merge_mosaics
@@ -98,6 +99,7 @@ def run_survey(
     folder: str | os.PathLike,
     options: SurveyOptions,
     *,
+    infrared: Sequence[str | os.PathLike] = (),
     tell: Callable[[str], None] = print,
 ) -> SurveyCatalog:
     """Searches mosaics for sources, and writes the catalog of all of them.
@@ -110,10 +112,12 @@ def run_survey(
         paths: The mosaics, in any order.
         folder: Where the catalog is written.
         options: How they are searched.
+        infrared: Infrared images, in any order; see
+            `claran.survey.infrared_images.InfraredImages`.
         tell: Receives messages for the user.
 
     Raises:
-        ImageError: No mosaic can be used.
+        ImageError: No mosaic can be used, or an infrared image cannot.
         OSError: The catalog cannot be written.
         ValueError: Dask is not installed.
     """
@@ -127,9 +131,10 @@ def run_survey(
         scheduler=options.scheduler, tell=tell,
     )  # fmt: skip
     with jobs:
-        search = _Search(SurveyNetwork(detector), jobs, options)
+        images = InfraredImages([Path(one) for one in infrared], files, jobs.folder)
+        search = _Search(SurveyNetwork(detector), jobs, options, images)
         found, skipped = _search_all(files, names, search)
-        for line in survey_notes(found):
+        for line in [*survey_notes(found), *images.notes()]:
             tell(line)
         kept = merge_mosaics([_as_catalog(name, one) for name, one in found.items()])
         kept = [
@@ -139,11 +144,17 @@ def run_survey(
         about = survey_metadata(
             detector, options.score_threshold, options.survey, found
         ) | {"COMPSNR": options.component_snr}
+        if images.used:
+            about["INFRARED"] = "; ".join(sorted(path.name for path in images.used))
         tables = make_tables(found, kept, options.acronym, about)
         written, missing = write_products(folder, tables, found)
         write_provenance(
             folder / "provenance.json",
-            inputs=[split_hdu(path)[0] for path in files if names[path] in found],
+            inputs=[
+                split_hdu(path)[0]
+                for path in [*(one for one in files if names[one] in found),
+                             *sorted(images.used)]
+            ],
             outputs=[folder / name for name in written],
             model={"name": detector.name, "sha256": detector.fingerprint},
             settings=_choices(options) | about,
@@ -195,6 +206,7 @@ class _Search:
     network: SurveyNetwork
     jobs: Jobs
     options: SurveyOptions
+    infrared: InfraredImages
 
     def __call__(self, path: Path) -> MosaicSearch:
         """Returns what was found in a mosaic.
@@ -213,9 +225,12 @@ class _Search:
                 f"{path}: is an infrared image ({mosaic.infrared}); give radio mosaics "
                 "alone."
             )
+        run = _runner(jobs, mosaic)
+        scene = self.network.preprocessor.shape(mosaic)
         found = search_mosaic(
-            mosaic, self.network, _runner(jobs, mosaic),
-            score_threshold=options.score_threshold, tile_size=options.tile_size,
+            mosaic, self.network, run, score_threshold=options.score_threshold,
+            tile_size=options.tile_size,
+            infrared=self.infrared.of(path, mosaic, scene, run),
         )  # fmt: skip
         if options.write_maps:
             write_maps(found.maps, jobs.folder.parent)

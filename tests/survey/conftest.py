@@ -111,6 +111,7 @@ def network(detector: Any) -> Any:
 def search(network: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable:
     """Searches a mosaic in this thread."""
     from claran.sky.mosaics import open_mosaic  # noqa: PLC0415
+    from claran.survey.infrared_images import InfraredImages  # noqa: PLC0415
     from claran.survey.mosaic_search import search_mosaic  # noqa: PLC0415
 
     scratch = tmp_path_factory.mktemp("scratch")
@@ -118,13 +119,19 @@ def search(network: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable:
     def here(stage: str, function: Any, context: Any, items: Any, **_: Any) -> Any:
         return (function(context, item) for item in items)
 
-    def run(path: Path, tile_size: int = 2048, **options: Any) -> Any:
+    def run(
+        path: Path, tile_size: int = 2048, infrared: Sequence[Path] = (), **options: Any
+    ) -> Any:
+        mosaic = open_mosaic(path, scratch=scratch, **options)
+        scene = network.preprocessor.shape(mosaic)
+        images = InfraredImages(infrared, [path], scratch)
         return search_mosaic(
-            open_mosaic(path, scratch=scratch, **options),
+            mosaic,
             network,
             here,
             score_threshold=0.5,
             tile_size=tile_size,
+            infrared=images.of(path, mosaic, scene, here),
         )
 
     return run
