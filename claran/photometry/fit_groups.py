@@ -24,6 +24,7 @@ __all__ = ["Group", "gaussian", "make_groups", "refit"]
 FOOTPRINT = 2.2  # Beam sigmas about each seed; all pixels of the island are used too.
 FINEST = 3.0  # Pixels to the minor axis of the beam; more are thinned out.
 ROOM = 3  # Gaussians that may be added to a group.
+TOUCHING = np.ones((3, 3), np.uint8)  # A pixel and its neighbors.
 START = 0.8  # Inverse square size of a Gaussian at first: a little more than the beam.
 
 
@@ -118,14 +119,19 @@ def make_groups(index: int, cutout: IslandCutout, beam: PixelBeam) -> list[Group
     np.divide(cutout.values, cutout.noise, out=ratio, where=usable)
     seeds = find_seeds(ratio, cutout.flood, beam.to_sigmas)
     origin = seeds[0, ::-1].astype(float)
-    y, x = np.indices(ratio.shape)
-    points = np.tensordot(beam.to_sigmas, np.stack([x - origin[0], y - origin[1]]), 1)
+    height, width = ratio.shape
+    x, y = np.arange(width) - origin[0], (np.arange(height) - origin[1])[:, None]
+    (xx, xy), (_, yy) = beam.to_sigmas
+    points = np.stack([xx * x + xy * y, xy * x + yy * y])
     places = points[:, seeds[:, 0], seeds[:, 1]].T
-    distances = np.stack([((points.T - p) ** 2).sum(-1).T for p in places])
-    wide = cv2.dilate(cutout.flood.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
-    footprint = (wide | (distances.min(0) < FOOTPRINT**2)) & usable
+    squares = np.stack([(points[0] - u) ** 2 + (points[1] - v) ** 2 for u, v in places])
+    wide = cv2.dilate(cutout.flood.view(np.uint8), TOUCHING) > 0
+    footprint = (wide | (squares.min(0) < FOOTPRINT**2)) & usable
     parts = split_seeds(places, LARGEST_GROUP)
-    nearest = np.stack([distances[part].min(0) for part in parts]).argmin(0)
+    if len(parts) == 1:
+        nearest = np.zeros(ratio.shape, np.intp)
+    else:
+        nearest = np.stack([squares[part].min(0) for part in parts]).argmin(0)
     finest = max(1, int(min(beam.major, beam.minor) / FINEST))
     unit = float(cutout.noise[tuple(seeds[0])])
     found = []
