@@ -13,6 +13,8 @@ from claran.models.weights import model_fingerprint
 
 __all__ = ["DetectionModel", "check_thresholds"]
 
+PLAIN = (bool, int, float, str)
+
 
 def check_thresholds(
     nms_threshold: float | None, rpn_nms_threshold: float | None
@@ -72,6 +74,8 @@ class DetectionModel(keras.Model):
         self.preprocessor = preprocessor
         self.finisher = finisher
         self.class_names = tuple(class_names)
+        self.file_config: str | None = None
+        """Hash of the configuration in its file; None if it was not loaded."""
         self.built = True
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -86,6 +90,19 @@ class DetectionModel(keras.Model):
         imports TensorFlow.
         """
         return model_fingerprint(self)
+
+    def traits(self) -> dict[str, Any] | None:
+        """Returns what decides, beside the weights, what the network computes.
+
+        The configuration in its file and what may have been changed since; values for
+        JSON. None for a model that was not loaded, or with layers of other packages.
+        """
+        layers = [self.network, *self.network.layers]
+        inner = [one for layer in layers for one in getattr(layer, "layers", ())]
+        homes = {type(one).__module__.partition(".")[0] for one in layers + inner}
+        if self.file_config is None or not homes <= {"claran", "keras"}:
+            return None
+        return {"file": self.file_config, "layers": [_plain(layer) for layer in layers]}
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Returns the outputs of the network."""
@@ -141,3 +158,17 @@ class DetectionModel(keras.Model):
             finisher=finisher_from_config(values.pop("finisher")),
             **values,
         )
+
+
+def _plain(layer: keras.layers.Layer) -> dict[str, Any]:
+    """Returns the attributes of a layer that are numbers, words, or several of them."""
+    return {
+        name: value
+        for name, value in vars(layer).items()
+        if not name.startswith("_")
+        and all(isinstance(one, PLAIN) for one in _several(value))
+    }
+
+
+def _several(value: Any) -> Any:
+    return value if isinstance(value, (list, tuple)) else [value]

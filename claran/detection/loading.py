@@ -1,5 +1,6 @@
 """A detector's model out of its file, or of a preset."""
 
+import hashlib
 import json
 import os
 import tempfile
@@ -51,6 +52,7 @@ def load_model(path: str | os.PathLike) -> DetectionModel:
             f"{path}: was saved by an older claran, the network without what makes it "
             f"a detector; convert it once: --mode=convert --old_model={path}."
         )
+    config = _config(path)
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # A damaged archive has a dozen ways to fail.
@@ -62,6 +64,7 @@ def load_model(path: str | os.PathLike) -> DetectionModel:
         raise WeightsError(
             f"{path}: holds a {type(model).__name__}, not a claran DetectionModel."
         )
+    model.file_config = hashlib.sha256(config).hexdigest()
     return model
 
 
@@ -143,10 +146,18 @@ def _check_sizes(path: Path) -> None:
 def _class_name(path: Path) -> str | None:
     """Returns the class that a `.keras` file names; None if it cannot be read."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            return json.loads(archive.read("config.json"))["class_name"]
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        return json.loads(_config(path))["class_name"]
+    except (ValueError, KeyError, TypeError):
         return None
+
+
+def _config(path: Path) -> bytes:
+    """Returns the configuration in a `.keras` file; nothing if it cannot be read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.read("config.json")
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return b""
 
 
 def _reason(error: BaseException) -> str:

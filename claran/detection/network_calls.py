@@ -13,11 +13,14 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax import export
 
 from claran import accelerator
 from claran.detection.detection_model import DetectionModel
+from claran.detection.kept_programs import open_program
 from claran.detection.windows import Window
 from claran.fields.preprocessing import Scene, padded
+from claran.layers.box_decoder import RawDetections
 
 __all__ = ["CallQueue", "CompiledNetwork", "WindowOutput"]
 
@@ -26,9 +29,15 @@ MAX_WINDOWS = 256  # Windows in a call.
 
 Weights = tuple[list[Any], list[Any]]
 
+export.register_namedtuple_serialization(
+    RawDetections, serialized_name="claran.RawDetections"
+)
+
 
 class CompiledNetwork:
     """A model's network, compiled once for each size of window and its settings.
+
+    What is traced of a model that was loaded from a file is kept for other processes.
 
     Args:
         model: The model; its network's weights are read when `weights` is called.
@@ -57,12 +66,8 @@ class CompiledNetwork:
         self.on_cpu = device.platform == "cpu"
         self.device_kind = str(device.device_kind)
         self._given = function
-        computed = function or self._detect
-        self._function = jax.jit(
-            lambda _, *arguments: computed(*arguments), static_argnums=0
-        )
-        self._compiled: set[tuple[Any, ...]] = set()
-        self._compiling = threading.Lock()
+        self._programs: dict[tuple[Any, ...], Callable[..., Any]] = {}
+        self._compiling: dict[tuple[Any, ...], threading.Lock] = {}
 
     def __call__(self, weights: Weights, images: np.ndarray, info: np.ndarray) -> Any:
         """Returns the outputs for a batch, as NumPy arrays.
@@ -72,14 +77,16 @@ class CompiledNetwork:
             images: float32 `(b, rows, columns, channels)`.
             info: float32 `(b, 3)`, see `claran.fields.preprocessing`.
         """
-        batch = {"images": images, "image_info": info}
-        settings = self.settings()
-        program = (settings, images.shape)
-        if program in self._compiled:
-            return self._call(settings, weights, batch)
-        with self._compiling:  # Two threads would compile one program twice.
-            result = self._call(settings, weights, batch)
-            self._compiled.add(program)
+        arguments = (*weights, {"images": images, "image_info": info})
+        key = (self.settings(), images.shape)
+        with accelerator.single_precision():
+            if key in self._programs:
+                return jax.device_get(self._programs[key](*arguments))
+            # Two threads would compile one program twice.
+            with self._compiling.setdefault(key, threading.Lock()):
+                program = self._programs.get(key) or self._open(arguments)
+                result = jax.device_get(program(*arguments))
+                self._programs[key] = program
         return result
 
     def __getstate__(self) -> dict[str, Any]:
@@ -125,14 +132,12 @@ class CompiledNetwork:
             [variable.value for variable in network.non_trainable_variables],
         )
 
-    def _call(
-        self,
-        settings: tuple[float, ...],
-        weights: Weights,
-        batch: dict[str, np.ndarray],
-    ) -> Any:
-        with accelerator.single_precision():
-            return jax.device_get(self._function(settings, *weights, batch))
+    def _open(self, arguments: tuple[Any, ...]) -> Callable[..., Any]:
+        """Returns the program for arguments, with the settings that are built in."""
+        about = None if self._given else self.model.traits()
+        if about is None:
+            return jax.jit(self._given or self._detect)
+        return open_program(self._detect, arguments, about)
 
     def _detect(self, trainable: Any, others: Any, batch: Any) -> Any:
         return self.model.network.stateless_call(trainable, others, batch)[0]
