@@ -4,6 +4,7 @@ import collections
 import contextlib
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -37,6 +38,8 @@ Context = TypeVar("Context")
 Arrays = Mapping[str, np.ndarray]
 AHEAD = 1000  # Items that may be begun before the next in order; each is only a file.
 SECONDS = 10.0  # Until other machines see a file; those of NFS look every 3 to 60.
+FEW = 256  # Results that are looked for one by one.
+MANY = 16  # Workers that a scheduler may have.
 SETTINGS, LOCK, STAGES = "settings.json", "lock", "stages"
 
 
@@ -76,6 +79,9 @@ class Jobs:
         scheduler: Address of a running scheduler of Dask, to be used instead.
         tell: Receives messages for the user.
 
+    Attributes:
+        width: How many functions run at the same time; of a scheduler a guess.
+
     Raises:
         ValueError: `workers` makes no sense, or Dask is not installed.
     """
@@ -104,8 +110,10 @@ class Jobs:
             from claran.survey import dask_cluster  # noqa: PLC0415 - takes 1 s
 
             self._start = partial(dask_cluster.start, workers, scheduler, self._tell)
+        self.width = MANY if scheduler else workers or cores()
         self._lock = FileLock(self.folder / LOCK)
         self._pool: Pool | None = None
+        self._starting, self._ended = threading.Lock(), False
 
     def __enter__(self) -> "Jobs":
         """Takes the folder for this process.
@@ -125,6 +133,8 @@ class Jobs:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Ends the workers and gives the folder free."""
         interrupted = kind is not None and not issubclass(kind, Exception)
+        with self._starting:  # No thread that still runs stages starts others.
+            self._ended = True
         try:
             if self._pool is not None:
                 self._pool.close(at_once=interrupted)
@@ -141,10 +151,12 @@ class Jobs:
         *,
         areas: Sequence[float] | np.ndarray | None = None,
         unit: str = "deg2",
+        shown: bool = True,
     ) -> Generator[dict[str, np.ndarray], None, None]:
         """Yields `function(context, item)` for each item, in order.
 
-        All results are read from their files, also those that were just made.
+        All results are read from their files, also those that were just made. Several
+        threads may run stages at the same time.
 
         Args:
             stage: Name of the stage, for the folder of its files and the progress.
@@ -155,6 +167,7 @@ class Jobs:
             items: Numbers, texts, slices and tuples of them.
             areas: Area of each item, to show the progress in; None to count items.
             unit: Unit of the areas.
+            shown: Whether there is a progress bar.
 
         Raises:
             OSError: A file cannot be written or read, or workers cannot be used: they
@@ -165,13 +178,12 @@ class Jobs:
         folder.mkdir(parents=True, exist_ok=True)
         common = fingerprint(self.settings, stage, function, context)
         paths = [tile_path(folder, fingerprint(common, item)) for item in items]
-        there = tiles_in(folder)
-        made = [path.stem in there for path in paths]
+        made = _are_there(folder, paths)
         if any(made):
             self._tell(
                 f"Resuming: {sum(made)} of {len(made)} parts of {stage} are done."
             )
-        with progress(stage, made, areas, unit) as advance:
+        with progress(stage, made, areas, unit, shown=shown) as advance:
             begin = self._beginner(function, context)
             for done, found in zip(
                 made, self._results(begin, items, paths, made), strict=True
@@ -276,9 +288,20 @@ class Jobs:
             return None
 
     def _started_pool(self) -> Pool:
-        if self._pool is None:
-            self._pool = self._start()
-        return self._pool
+        with self._starting:
+            if self._ended:
+                raise RuntimeError("the run has ended")
+            if self._pool is None:
+                self._pool = self._start()
+            return self._pool
+
+
+def _are_there(folder: Path, paths: Sequence[Path]) -> list[bool]:
+    """Returns which results are there; of many mosaics a stage has many others."""
+    if len(paths) <= FEW:
+        return [path.is_file() for path in paths]
+    there = tiles_in(folder)
+    return [path.stem in there for path in paths]
 
 
 def _read_new(path: Path) -> dict[str, np.ndarray]:

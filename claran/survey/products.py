@@ -152,7 +152,7 @@ def _write_coverage(path: Path, searches: Mapping[str, MosaicSearch]) -> None:
         [
             area_searched(
                 search.mosaic.wcs, search.coarse.measured > 0, search.coarse.block,
-                search.mosaic.shape,
+                search.mosaic.shape, images=len(searches),
             )
             for search in searches.values()
             if search.mosaic.wcs is not None

@@ -1,11 +1,14 @@
 """The catalog of a survey: mosaics in, tables and pictures of its sources out."""
 
+import contextlib
 import dataclasses
 import math
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +32,7 @@ from claran.survey.products import write_products
 from claran.survey.summary import summarize
 from claran.survey.survey_metadata import survey_metadata, survey_notes
 from claran.survey.survey_network import SurveyNetwork
-from claran.survey.tiles import Tile
+from claran.survey.tiles import Tile, make_tiles
 
 __all__ = ["SurveyCatalog", "SurveyOptions", "run_survey"]
 
@@ -130,10 +133,13 @@ def run_survey(
         folder / UNFINISHED, _settings(detector, options), workers=options.workers,
         scheduler=options.scheduler, tell=tell,
     )  # fmt: skip
-    with jobs:
+    # Threads end after the jobs that they wait for.
+    with ThreadPoolExecutor(2 * jobs.width) as side_by_side, jobs:
         images = InfraredImages([Path(one) for one in infrared], files, jobs.folder)
-        search = _Search(SurveyNetwork(detector), jobs, options, images)
-        found, skipped = _search_all(files, names, search)
+        search = _Search(
+            SurveyNetwork(detector), jobs, options, images, is_alone=len(files) == 1
+        )
+        found, skipped = _search_all(files, names, search, side_by_side)
         for line in [*survey_notes(found), *images.notes()]:
             tell(line)
         kept = merge_mosaics([_as_catalog(name, one) for name, one in found.items()])
@@ -201,12 +207,19 @@ def _choices(options: SurveyOptions) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Search:
-    """Searches one mosaic after the other."""
+    """Searches mosaics, several of them at the same time.
+
+    A mosaic with tiles enough for all workers waits for others of this kind.
+    """
 
     network: SurveyNetwork
     jobs: Jobs
     options: SurveyOptions
     infrared: InfraredImages
+    is_alone: bool
+    large: contextlib.AbstractContextManager = dataclasses.field(
+        default_factory=threading.Lock
+    )
 
     def __call__(self, path: Path) -> MosaicSearch:
         """Returns what was found in a mosaic.
@@ -225,15 +238,17 @@ class _Search:
                 f"{path}: is an infrared image ({mosaic.infrared}); give radio mosaics "
                 "alone."
             )
-        run = _runner(jobs, mosaic)
+        is_large = len(make_tiles(mosaic.shape, options.tile_size)) > jobs.width
+        run = _runner(jobs, mosaic, shown=is_large or self.is_alone)
         scene = self.network.preprocessor.shape(mosaic)
-        found = search_mosaic(
-            mosaic, self.network, run, score_threshold=options.score_threshold,
-            tile_size=options.tile_size,
-            infrared=self.infrared.of(path, mosaic, scene, run),
-        )  # fmt: skip
-        if options.write_maps:
-            write_maps(found.maps, jobs.folder.parent)
+        with self.large if is_large else contextlib.nullcontext():
+            found = search_mosaic(
+                mosaic, self.network, run, score_threshold=options.score_threshold,
+                tile_size=options.tile_size,
+                infrared=self.infrared.of(path, mosaic, scene, run),
+            )  # fmt: skip
+            if options.write_maps:
+                write_maps(found.maps, jobs.folder.parent)
         return found
 
 
@@ -241,22 +256,29 @@ def _search_all(
     files: Sequence[Path],
     names: Mapping[Path, str],
     search: "_Search",
+    side_by_side: ThreadPoolExecutor,
 ) -> tuple[dict[str, MosaicSearch], list[str]]:
     """Returns what was found in each mosaic by its name, and the names of others."""
     found: dict[str, MosaicSearch] = {}
     skipped: list[str] = []
     single = True if len(files) == 1 else None
-    for path in tqdm(files, "Mosaics", unit="mosaic", disable=single):
-        try:
-            found[names[path]] = search(path)
-        except OSError:
-            raise
-        except Exception as error:
-            named = unusable(str(path), error)
-            if len(files) == 1:
-                raise named from error
-            tqdm.write(f"Skipped: {named}", file=sys.stderr)
-            skipped.append(names[path])
+    searches = [side_by_side.submit(search, path) for path in files]
+    try:
+        for path, one in zip(
+            tqdm(files, "Mosaics", unit="mosaic", disable=single), searches, strict=True
+        ):
+            try:
+                found[names[path]] = one.result()
+            except OSError:
+                raise
+            except Exception as error:
+                named = unusable(str(path), error)
+                if len(files) == 1:
+                    raise named from error
+                tqdm.write(f"Skipped: {named}", file=sys.stderr)
+                skipped.append(names[path])
+    finally:
+        side_by_side.shutdown(wait=False, cancel_futures=True)
     if not found:
         raise ImageError(
             f"None of {len(files)} mosaics could be used (see above); wrote nothing."
@@ -264,7 +286,7 @@ def _search_all(
     return found, skipped
 
 
-def _runner(jobs: Jobs, mosaic: Mosaic) -> RunJobs:
+def _runner(jobs: Jobs, mosaic: Mosaic, *, shown: bool) -> RunJobs:
     """Returns what runs the stages of a mosaic, and shows the progress on the sky."""
     pixel = mosaic.pixel_arcsec or 0.0
     scale, unit = ((pixel / 3600) ** 2, "deg2") if pixel else (1e-6, "Mpx")
@@ -277,7 +299,9 @@ def _runner(jobs: Jobs, mosaic: Mosaic) -> RunJobs:
             areas = [tile.area * scale for tile in items]
         elif stage == "measure":
             areas = [sum(tile.area for tile in tiles) * scale for tiles in items]
-        return jobs.run(stage, function, context, items, areas=areas, unit=unit)
+        return jobs.run(
+            stage, function, context, items, areas=areas, unit=unit, shown=shown
+        )
 
     return run
 

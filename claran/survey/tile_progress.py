@@ -21,6 +21,8 @@ def progress(
     made: Sequence[bool],
     areas: Sequence[float] | np.ndarray | None,
     unit: str,
+    *,
+    shown: bool = True,
 ) -> Iterator[Callable[[bool], None]]:
     """Context with a progress bar on a terminal.
 
@@ -29,13 +31,15 @@ def progress(
         made: Whether each item was there before. These do not count for the speed.
         areas: Area of each item; None to count items.
         unit: Unit of the areas.
+        shown: Whether there is a bar at all.
 
     Yields:
         A function to call after each item in turn, with its entry of `made`.
     """
     sizes = [1] * len(made) if areas is None else [float(area) for area in areas]
     before = sum(size for size, there in zip(sizes, made, strict=True) if there)
-    options: dict[str, Any] = {"total": sum(sizes), "initial": before, "disable": None}
+    options: dict[str, Any] = {"total": sum(sizes), "initial": before}
+    options["disable"] = None if shown else True  # None: not without a terminal.
     if areas is None:
         bar = tqdm(desc=name, unit="part", **options)
     else:

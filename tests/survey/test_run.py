@@ -1,8 +1,10 @@
 """A survey's files: the same whatever the tiles, workers, order and interruptions."""
 
+import errno
 import json
 import random
 import shutil
+import threading
 from collections import Counter
 
 import cv2
@@ -17,6 +19,7 @@ from claran.simulation.mosaic_plan import MosaicPlan
 from claran.simulation.simulated_mosaic import write_mosaic
 from claran.sky import mosaic_maps
 from claran.survey.mosaic_islands import find_mosaic_islands
+from claran.survey.mosaic_search import search_mosaic
 from claran.survey.products import PRODUCTS
 from claran.survey.run import SurveyOptions, run_survey
 from claran.survey.tile_files import FILE
@@ -141,6 +144,49 @@ def test_mosaics_in_any_order(survey, sky, tmp_path):
     expected = contents(tmp_path / "out")
     survey(paths[::-1], tmp_path / "again", tile_size=2048)
     assert_equal(tmp_path / "again", expected)
+
+
+@pytest.mark.parametrize("tile_size, together", [(256, True), (30, False)])
+def test_small_mosaics_side_by_side(
+    survey, sky, tmp_path, monkeypatch, tile_size, together
+):
+    """Two of one tile meet; two with tiles enough for all cores do not."""
+    for number in range(2):
+        image = sky.draw((90, 300), [sky.source(60, 40, 0.01)], seed=number)
+        place = sky.wcs(image.shape, 20.0 * number)
+        sky.write(tmp_path / f"m{number}.fits", image, place)
+    meeting, met = threading.Barrier(2), []
+
+    def search(*arguments, **options):
+        try:
+            meeting.wait(60 if together else 0.5)
+            met.append(True)
+        except threading.BrokenBarrierError:
+            meeting.reset()
+        return search_mosaic(*arguments, **options)
+
+    monkeypatch.setattr("claran.survey.run.search_mosaic", search)
+    monkeypatch.setattr("claran.survey.jobs.cores", lambda: 2)
+    found = survey(sorted(tmp_path.glob("*.fits")), tmp_path, tile_size=tile_size)
+    assert len(found.sources) == 2 and bool(met) == together
+
+
+def test_a_full_disk_ends_all_mosaics(survey, sky, tmp_path, monkeypatch):
+    """Those that are not begun are left, and no thread works on."""
+    for number in range(12):
+        sky.write(tmp_path / f"m{number:02d}.fits", sky.draw((64, 64), seed=number))
+    begun = []
+
+    def make(function, context, item, path):
+        begun.append(path)
+        raise OSError(errno.ENOSPC, "no space", str(path))
+
+    monkeypatch.setattr("claran.survey.jobs.make_tile", make)
+    monkeypatch.setattr("claran.survey.jobs.cores", lambda: 1)
+    with pytest.raises(OSError, match="no space"):
+        survey(sorted(tmp_path.glob("*.fits")), tmp_path / "out")
+    assert 0 < len(begun) < 12
+    assert not [one for one in threading.enumerate() if "ThreadPool" in one.name]
 
 
 def test_the_same_mosaic_twice(survey, mosaic, expected, tmp_path):
