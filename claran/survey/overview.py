@@ -56,9 +56,14 @@ def write_overview(views: Sequence[MosaicView], path: Path) -> None:
         path: The file.
     """
     figure = draw_overview(views)
-    replace_file(
-        path, lambda partial: figure.savefig(partial, format="png", metadata={})
-    )
+    canvas: Any = figure.canvas
+
+    def write(partial: Path) -> None:
+        # `savefig` draws all twice, and the smallest file takes three times as long.
+        with own_style():
+            canvas.print_png(partial, metadata={}, pil_kwargs={"compress_level": 1})
+
+    replace_file(path, write)
 
 
 @own_style()
