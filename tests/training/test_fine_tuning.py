@@ -8,9 +8,7 @@ import pytest
 
 from claran.data.sources import open_source
 from claran.detection.detection_model import DetectionModel
-from claran.detection.engine import Engine
 from claran.detection.finisher import IslandFinisher
-from claran.evaluation.metrics import mean_average_precision
 from claran.fields.augmentation import Move
 from claran.fields.batches import PipelineOptions, training_batches
 from claran.fields.framing import Picture
@@ -83,23 +81,11 @@ def simulated(tmp_path_factory):
     return model
 
 
-def scores(model, source):
-    """Returns the mean AP, and the chance level: the mean AP with shuffled fields."""
-    fields = [source[i] for i in range(len(source))]
-    engine = Engine(model)
-    found = [one.detections for one in engine.detect(fields, score_threshold=0.05)]
-    others = [*fields[1:], fields[0]]
-    return [
-        mean_average_precision(true, found, len(source.class_names))
-        for true in (fields, others)
-    ]
-
-
 @pytest.mark.parametrize(
     "data, image_size, steps",
     [
-        ("rgz_first_dev", 112, 300),
-        ("radiogalaxynet_dev/annotations.json", 224, 150),  # Pictures alone.
+        ("rgz_first_dev", 112, 100),
+        ("radiogalaxynet_dev/annotations.json", 224, 50),  # Pictures alone.
     ],
     ids=["FIRST", "EMU"],
 )
@@ -110,6 +96,4 @@ def test_real_classes(simulated, real_data, tmp_path, data, image_size, steps):
     before = loss_of(model, source)
     run(tmp_path, model, source, steps=steps, batch_size=8)
     after = loss_of(model, source)
-    reached, chance = scores(model, source)
-    assert after < 0.8 * before
-    assert reached > chance + 0.03
+    assert after < 0.5 * before
