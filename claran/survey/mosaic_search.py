@@ -13,7 +13,7 @@ from claran.detection.counting import FieldIslands, Groups, count_groups
 from claran.detection.mosaic_infrared import MosaicInfrared, WholeInfrared
 from claran.detection.mosaic_windows import mosaic_frame
 from claran.detection.windows import MARGIN, SIZES, find_windows
-from claran.errors import ImageError
+from claran.photometry.flood import FLOOD
 from claran.photometry.pixel_beams import PixelBeam, ellipse
 from claran.photometry.sky_measures import (
     sky_components,
@@ -33,7 +33,7 @@ from claran.survey.tiles import Tile, make_tiles
 __all__ = ["MosaicSearch", "pixel_beam", "search_mosaic"]
 
 MOST_TILES, LEAST_JOBS = 16, 8  # Of a job, and of a mosaic.
-LARGEST = 4096  # Pixels; of a flood island, which needs 40 bytes for each.
+LARGEST = 2**24  # Pixels in the box of a flood island, each of which needs 40 bytes.
 
 Columns = dict[str, np.ndarray]
 RunJobs = Callable[..., Iterator[Columns]]
@@ -53,6 +53,7 @@ class MosaicSearch:
         outlines: (v, 2) corners of the islands of sources, pixel edges of the mosaic.
         corners: Number of corners of each island.
         outline_sources: Row in `sources` of each island.
+        notes: What the user should know about the search.
     """
 
     mosaic: Mosaic
@@ -64,6 +65,7 @@ class MosaicSearch:
     outlines: Float[np.ndarray, "v 2"]
     corners: Int[np.ndarray, "k"]
     outline_sources: Int[np.ndarray, "k"]
+    notes: tuple[str, ...] = ()
 
 
 def search_mosaic(
@@ -95,7 +97,7 @@ def search_mosaic(
     tiles = make_tiles(mosaic.shape, tile_size)
     coarse = CoarseMap(mosaic.shape)
     islands = find_mosaic_islands(maps, tiles, _with_blocks(run, coarse))
-    _require_small(mosaic, islands)
+    islands, notes = _without_huge(islands)
     windows, cluster = find_windows(frame.shape, frame.scene_boxes(islands.boxes))
     beam = pixel_beam(mosaic)
     measuring = Measuring(
@@ -140,20 +142,30 @@ def search_mosaic(
     return MosaicSearch(
         mosaic=mosaic, maps=maps, beam=beam, coarse=coarse, sources=sources,
         components=components, outlines=outlines, corners=corners,
-        outline_sources=owners,
+        outline_sources=owners, notes=notes,
     )  # fmt: skip
 
 
-def _require_small(mosaic: Mosaic, islands: MosaicIslands) -> None:
-    """Refuses emission that would not fit into memory, as no background map allows."""
+def _without_huge(islands: MosaicIslands) -> tuple[MosaicIslands, tuple[str, ...]]:
+    """Returns the islands without emission that would not fit into memory, and notes.
+
+    Such is no source, but what a background map would take off.
+    """
     sizes = islands.flood_boxes[:, 2:] - islands.flood_boxes[:, :2]
-    if sizes.max(initial=0) > LARGEST:
-        x, y = islands.flood_first[sizes.max(axis=1).argmax()]
-        raise ImageError(
-            f"{mosaic.path}: pixels above 3 sigma are connected over "
-            f"{sizes.max():,.0f} pixels, from pixel ({x}, {y}) on, and at most "
-            f"{LARGEST:,} are measured; set such a part to NaN, or subtract it."
-        )
+    huge = sizes.prod(axis=1) > LARGEST
+    if not huge.any():
+        return islands, ()
+    kept, numbers = islands.of_floods(np.flatnonzero(~huge))
+    width, height = sizes[huge][0].astype(int).tolist()
+    x, y = islands.flood_first[huge][0].tolist()
+    note = (
+        f"emission above {FLOOD:g} sigma is connected over {width:,} x {height:,} "
+        f"pixels, from pixel ({x}, {y}) on, which is too large to be measured: it is "
+        f"left out of the catalog (islands in it: {len(islands) - len(numbers):,}); "
+        "subtract it to find what lies on it"
+    )
+    more = int(huge.sum()) - 1
+    return kept, (note + (f"; {more} more such areas are left out" if more else ""),)
 
 
 def pixel_beam(mosaic: Mosaic) -> PixelBeam:

@@ -73,9 +73,9 @@ def survey_metadata(
 
 
 def _notes(search: MosaicSearch) -> tuple[str, ...]:
-    """Returns the notes on a mosaic's header, and on what does not go with it."""
+    """Returns the notes on a mosaic, its header, and what does not go with it."""
     doubtful = _median_noise(search) > NOISIEST
-    return (*search.mosaic.notes, *([DOUBTFUL_UNIT] if doubtful else []))
+    return (*search.mosaic.notes, *search.notes, *([DOUBTFUL_UNIT] if doubtful else []))
 
 
 def _median_noise(search: MosaicSearch) -> float:

@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import re
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from claran.catalog.iau_names import iau_names
 from claran.errors import ImageError
 from claran.photometry.fit_flags import FitFlag
 from claran.photometry.source_flags import SourceFlag
+from claran.survey import mosaic_search
 
 SHAPE = (300, 300)  # Each of two sources far from the other has its own window.
 PLACES = ((60.3, 50.7), (230.2, 240.1))
@@ -294,3 +296,17 @@ def test_larger_than_tile_and_window(search, sky, tmp_path):
     true = sum(one.flux for one in jet)
     assert found.sources["flux"] == pytest.approx(true, rel=0.05)
     assert_same(search(path, 128), found)
+
+
+def test_too_large_to_be_measured(search, sky, tmp_path, monkeypatch):
+    """The rest of the mosaic is searched."""
+    large, small = sky.source(90, 90, 0.01, 40, 40), sky.source(220, 200, 0.005)
+    path = sky.write(tmp_path / "m.fits", sky.draw(SHAPE, [large, small]))
+    monkeypatch.setattr(mosaic_search, "LARGEST", 2000)
+    found = search(path)
+    np.testing.assert_allclose(found.sources["x"], [220], atol=0.1)
+    np.testing.assert_allclose(found.components["x"], [220], atol=0.1)
+    (note,) = found.notes
+    assert re.search(
+        r"connected over \d+ x \d+ pixels.* left out .*islands in it: 1", note
+    )
