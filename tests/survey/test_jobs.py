@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -71,6 +72,18 @@ def test_results_come_in_order_and_once(begin, files):
         [],
         [told[0].replace("6", "3")],
     )
+
+
+def opencv_threads(context, item):
+    return {"threads": np.array(cv2.getNumThreads())}
+
+
+def test_opencv_takes_no_cores_meanwhile(folder):
+    before = cv2.getNumThreads()
+    with Jobs(folder, SETTINGS) as jobs:
+        (found,) = jobs.run("opencv", opencv_threads, None, [0])
+    assert found["threads"] == 1
+    assert cv2.getNumThreads() == before
 
 
 def test_no_items_are_no_work(begin, folder):
