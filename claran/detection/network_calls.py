@@ -134,10 +134,13 @@ class CompiledNetwork:
 
     def _open(self, arguments: tuple[Any, ...]) -> Callable[..., Any]:
         """Returns the program for arguments, with the settings that are built in."""
+        computed = self._given or self._detect
+
+        def function(*arguments: Any) -> Any:  # A new one, as JAX keeps those it knows.
+            return computed(*arguments)
+
         about = None if self._given else self.model.traits()
-        if about is None:
-            return jax.jit(self._given or self._detect)
-        return open_program(self._detect, arguments, about)
+        return open_program(function, arguments, about) if about else jax.jit(function)
 
     def _detect(self, trainable: Any, others: Any, batch: Any) -> Any:
         return self.model.network.stateless_call(trainable, others, batch)[0]

@@ -229,7 +229,8 @@ def test_a_program_is_compiled_once_a_size(channels_detector, make_sky_field):
         make_sky_field(str(n), (60 + n, 60), [(30, 30, 50)], seed=n) for n in range(5)
     ]
     list(engine.detect(fields, score_threshold=0.5))
-    assert engine.compiled._function._cache_size() == 1
+    (program,) = engine.compiled._programs.values()
+    assert program._cache_size() == 1
 
 
 @pytest.mark.parametrize("part", ["decoder", "proposals"])

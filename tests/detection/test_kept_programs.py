@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from claran.detection import kept_programs
+from claran.detection.detector import Detector
 from claran.detection.kept_programs import open_program
 from claran.detection.loading import load_model, save_model
+from claran.detection.network_calls import CompiledNetwork
 
 ROWS = np.arange(6, dtype=np.float32).reshape(2, 3)
 ABOUT = {"settings": [0.3, 0.7]}
@@ -140,8 +142,30 @@ def test_what_cannot_be_exported_runs(folder):
 @pytest.fixture
 def loaded(tiny_channels, tmp_path):
     """A model that was loaded from a file."""
+    keras.utils.set_random_seed(1)  # With some weights thresholds change nothing.
     save_model(tiny_channels(), tmp_path / "model.keras")
     return load_model(tmp_path / "model.keras")
+
+
+def test_a_detector_finds_the_same_with_kept_programs(
+    loaded, folder, sky_fields, monkeypatch
+):
+    def detect(model):
+        """Returns what is found with three thresholds, the last as the first."""
+        detector, found = Detector(model), []
+        for threshold in (0.3, 0.05, 0.3):
+            model.set_thresholds(nms_threshold=threshold, rpn_nms_threshold=None)
+            table = detector.detect(sky_fields[0], score_threshold=0.0)
+            found.append([table[name].tolist() for name in ("score", "x0", "y1")])
+        assert found[0] == found[2]
+        return found
+
+    traced = detect(loaded.with_network(loaded.network))  # No file describes it.
+    assert traced[0] != traced[1] and not folder.exists()
+    assert detect(loaded) == traced
+    assert len(files(folder)) == 2
+    monkeypatch.setattr(CompiledNetwork, "_detect", None)  # It is not traced again.
+    assert detect(loaded) == traced
 
 
 def test_a_change_of_a_loaded_model_counts(loaded):
