@@ -29,7 +29,17 @@ BELOW: dict[str, set[str]] = {
     "data": {"labels", "errors", "io", "sky", "fields"},
     "simulation": {"labels", "errors", "io", "sky", "fields"},
     "catalog": {"labels", "errors", "io", "sky"},
-    "photometry": {"labels", "errors", "io", "sky", "ops", "catalog"},
+    "kept_programs": {"accelerator", "io"},
+    "photometry": {
+        "labels",
+        "errors",
+        "io",
+        "sky",
+        "ops",
+        "catalog",
+        "accelerator",
+        "kept_programs",
+    },
     "plotting": {"labels", "errors", "sky", "fields", "figures"},
     "claran_rgz": {"labels", "errors", "io", "sky", "fields", "data", "simulation"},
 }

@@ -17,9 +17,9 @@ from jax import export
 
 from claran import accelerator
 from claran.detection.detection_model import DetectionModel
-from claran.detection.kept_programs import open_program
 from claran.detection.windows import Window
 from claran.fields.preprocessing import Scene, padded
+from claran.kept_programs import open_program
 from claran.layers.box_decoder import RawDetections
 
 __all__ = ["CallQueue", "CompiledNetwork", "WindowOutput"]

@@ -1,13 +1,19 @@
 """Fits of groups of Gaussians, packed into a few sizes of batches."""
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 import numpy as np
+from jax import export
 from jaxtyping import Bool, Float, Float32
 
-from claran.ops.gaussians import Pixels, fit_gaussians
+from claran import accelerator
+from claran.kept_programs import open_program
+from claran.ops.gaussians import Fits, Pixels, fit_gaussians
 
 __all__ = ["LARGEST_GROUP", "MOST_PIXELS", "Fit", "Problem", "fit_problems"]
 
@@ -17,6 +23,12 @@ LARGEST_GROUP = 8  # Gaussians fitted together.
 # need from 2 to 40 steps: each is made alone.
 _SIZES = ((1, 64, 64), (1, 256, 16), (2, 96, 32), (4, 384, 1), (8, 512, 1))
 MOST_PIXELS = {1: 256, 2: 256, 3: 256, 4: 256} | dict.fromkeys(range(5, 9), 512)
+
+_OPENING = threading.Lock()
+for _kind in Pixels, Fits:
+    export.register_namedtuple_serialization(
+        _kind, serialized_name=f"claran.{_kind.__name__}"
+    )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -57,8 +69,9 @@ def fit_problems(problems: Sequence[Problem]) -> list[Fit]:
     for index, problem in enumerate(problems):
         queues[_size(problem)].append(index)
     # The calls are asynchronous: the next batch is packed while the last one runs.
+    platform = str(accelerator.current_device().platform)
     running = [
-        (chosen, fit_gaussians(*_pack([problems[i] for i in chosen], size)))
+        (chosen, _program(size, platform)(*_pack([problems[i] for i in chosen], size)))
         for size, queue in queues.items()
         for chosen in (queue[k : k + size[2]] for k in range(0, len(queue), size[2]))
     ]
@@ -67,6 +80,20 @@ def fit_problems(problems: Sequence[Problem]) -> list[Fit]:
         for lane, index in enumerate(chosen):
             found[index] = _unpack(problems[index], arrays, lane)
     return [fit for fit in found if fit is not None]
+
+
+def _program(size: tuple[int, int, int], platform: str) -> Callable[..., Fits]:
+    """Returns `fit_gaussians` for batches of a size."""
+    with _OPENING:  # Two threads would compile it twice.
+        return _opened(size, platform)
+
+
+@functools.cache
+def _opened(size: tuple[int, int, int], _: str) -> Callable[..., Fits]:
+    nothing = _pack([], size)
+    program = open_program(fit_gaussians, nothing, {"function": "fit_gaussians"})
+    jax.block_until_ready(program(*nothing))
+    return program
 
 
 def _size(problem: Problem) -> tuple[int, int, int]:

@@ -119,7 +119,7 @@ def make_groups(index: int, cutout: IslandCutout, beam: PixelBeam) -> list[Group
     np.divide(cutout.values, cutout.noise, out=ratio, where=usable)
     seeds = find_seeds(ratio, cutout.flood, beam.to_sigmas)
     origin = seeds[0, ::-1].astype(float)
-    height, width = ratio.shape
+    height, width = cutout.flood.shape
     x, y = np.arange(width) - origin[0], (np.arange(height) - origin[1])[:, None]
     (xx, xy), (_, yy) = beam.to_sigmas
     points = np.stack([xx * x + xy * y, xy * x + yy * y])

@@ -8,11 +8,11 @@ import keras
 import numpy as np
 import pytest
 
-from claran.detection import kept_programs
+from claran import kept_programs
 from claran.detection.detector import Detector
-from claran.detection.kept_programs import open_program
 from claran.detection.loading import load_model, save_model
 from claran.detection.network_calls import CompiledNetwork
+from claran.kept_programs import open_program
 
 ROWS = np.arange(6, dtype=np.float32).reshape(2, 3)
 ABOUT = {"settings": [0.3, 0.7]}
