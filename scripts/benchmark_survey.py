@@ -10,7 +10,7 @@ are kept in --cache. A run on a mosaic of --small pixels comes first and is take
 the start: imports, the model, the first compilation. Speeds are without it. On a busy
 machine CPU seconds say more than those of the clock. Memory is that of the whole
 process tree: "private" is what no other process shares, "in all" has in addition the
-pages of the mosaic that are mapped, which the system may drop at any time.
+pages of programs and libraries that are mapped, which the system may drop at any time.
 
 What comes after "--" is given to the command.
 """
