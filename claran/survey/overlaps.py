@@ -8,8 +8,10 @@ one version remains:
 
 1. The best mosaic is the one that cuts the fewest of these sources at its edge or at
    blank pixels; of equal ones, the one that covers the most of their components; then
-   the one with the lowest noise, in steps of 5%; then the one in which they are
-   furthest from the edge; then the first one by name.
+   one in which there is a source among them, if its noise is at most 1.5 times the
+   lowest; then the one with the lowest noise, in steps of 5%; then the one with the
+   fewest components without a source; then the one in which they are furthest from the
+   edge; then the first one by name.
 2. Its sources are kept, and all that are the same emission are dropped.
 3. What is left is decided in the same way. So of each two that are the same emission
    at most one is kept, and none is dropped without such a one that is kept.
@@ -37,6 +39,7 @@ from claran.survey.sky_polygons import SkyPolygons, are_inside, sky_polygons
 __all__ = ["Kept", "MosaicCatalog", "merge_mosaics"]
 
 NOISE_STEP = 0.05  # Noise of mosaics that differs by less is as good.
+AS_DEEP = 1.5  # Times the noise; then a source is better than components in doubt.
 CUT_SOURCE = int(SourceFlag.AT_EDGE | SourceFlag.NEAR_BLANK)
 CUT_COMPONENT = int(FitFlag.AT_EDGE | FitFlag.NEAR_BLANK)
 
@@ -306,7 +309,15 @@ def _best_mosaics(
     np.minimum.at(nearest, which, edge)
     beyond = _beyond(nodes, groups, pairs, units, catalogs)
     steps = np.round(noise / NOISE_STEP)
-    order = np.lexsort((pairs[:, 1], -nearest, alone, steps, beyond, cut, pairs[:, 0]))
+    lowest = np.full(pairs[:, 0].max() + 1, np.inf)
+    np.minimum.at(lowest, pairs[:, 0], noise)
+    no_better = noise > lowest[pairs[:, 0]] + np.log(AS_DEEP)
+    no_better |= alone == np.bincount(which)
+    order = np.lexsort(
+        (
+            pairs[:, 1], -nearest, alone, steps, no_better, beyond, cut, pairs[:, 0],
+        )
+    )  # fmt: skip
     first = order[np.flatnonzero(np.diff(pairs[order, 0], prepend=-1))]
     return pairs[first, 1]
 

@@ -124,13 +124,22 @@ def test_as_good_mosaics_by_distance_from_the_edge_then_by_name():
     assert kept(nearer, twin) == {"x": [0], "y": []}
 
 
-@pytest.mark.parametrize("noise, sources", [(1.0, 1), (2.0, 0)])
+@pytest.mark.parametrize("noise, sources", [(1.0, 1), (1.4, 1), (2.0, 0)])
 def test_a_source_is_better_than_a_component_without(noise, sources):
     """As good data may show a source that the network doubts elsewhere."""
     place = around(0, 0, (100, 0))
     doubted = make_catalog("a", make_wcs(0.028, 0.0), [], alone=[place])
     believed = make_catalog("z", make_wcs(0.0, 0.0), [place], noise=noise)
     assert kept(doubted, believed) == {"a": [], "z": [0] * sources}
+
+
+def test_sources_are_not_lost_to_a_larger_beam():
+    """A component in doubt beside sources does not drop them for a blend of all."""
+    places = around(0, 0, (0, 0), (8, 0), (0, 8))
+    sharp = make_catalog("a", make_wcs(0, 0), [places[:1], places[1:2]],
+                         alone=[places[2:]])  # fmt: skip
+    blended = make_catalog("b", make_wcs(0, 0), [places[:1]], noise=1.2, beam=45.0)
+    assert kept(sharp, blended) == {"a": [0, 1], "b": []}
 
 
 def test_source_cut_by_an_edge_loses():
