@@ -41,7 +41,7 @@ def test_help(claran):
     assert (status, errors) == (0, "")
     for word in ("--tile_size", "--workers", "--scheduler", "--acronym", "overview"):
         assert word in page
-    assert "--ir" not in page
+    assert "--ir" in page and "--image" not in page
 
 
 def test_a_catalog(survey, tmp_path):
@@ -84,7 +84,8 @@ def test_dask_is_missing(survey, assert_fails, monkeypatch, flag):
     [
         ("--tile_size=10", "--tile_size"),
         ("--score_threshold=2", "--score_threshold"),
-        ("--ir=a.fits", "--ir is a flag of"),
+        ("--ir=gone.fits", "gone.fits"),
+        ("--image=a.png", "--image is a flag of"),
         ("--survey=nowhere", "nowhere"),
         ("--beam=0", "--beam"),
         ("--model=classical", "--model=classical is for --mode=eval"),
