@@ -51,7 +51,7 @@ def compare(
         f"- sources with a score of at least 0.5: {(groups['score'] >= 0.5).sum()}",
         *completeness(to_true, true),
         *reliability(found, parents, true),
-        *accuracy(found, true, to_true),
+        *accuracy(found, parents, true, to_true),
         *association(found, parents, true, to_true),
     ]
 
@@ -139,18 +139,31 @@ def reliability(found: Columns, true_sources: Columns, true: Columns) -> list[st
 
 def in_boxes(points: np.ndarray, true_sources: Columns) -> np.ndarray:
     """Returns which points lie within a beam of the box of a true source, (n,) bool."""
-    tree, inside = spatial.KDTree(points), np.zeros(len(points), bool)
+    inside = np.zeros(len(points), bool)
+    inside[np.concatenate([np.zeros(0, int), *of_boxes(points, true_sources)])] = True
+    return inside
+
+
+def of_boxes(points: np.ndarray, true_sources: Columns) -> list[np.ndarray]:
+    """Returns which points lie within a beam of the box of each true source."""
+    tree, found = spatial.KDTree(points), []
     names = ("x0", "y0", "x1", "y1")
     for box in np.stack([true_sources[name] for name in names], axis=1):
         low, high = box[:2] - BEAM, box[2:] + BEAM
         near = tree.query_ball_point((low + high) / 2, np.linalg.norm(high - low) / 2)
         within = (points[near] >= low) & (points[near] <= high)
-        inside[np.array(near, int)[within.all(axis=1)]] = True
-    return inside
+        found.append(np.array(near, int)[within.all(axis=1)])
+    return found
 
 
-def accuracy(found: Columns, true: Columns, to_true: np.ndarray) -> list[str]:
-    """Returns ratios of fluxes and errors of single bright components."""
+def accuracy(
+    found: Columns, true_sources: Columns, true: Columns, to_true: np.ndarray
+) -> list[str]:
+    """Returns ratios of fluxes and errors of single bright components.
+
+    Extended emission with one true peak may have several Gaussians: the flux is that of
+    all in its source.
+    """
     numbers = true["source"].astype(int)
     single = np.bincount(numbers)[numbers] == 1
     kept = (to_true >= 0) & single & (true["snr"] >= 10)
@@ -158,6 +171,17 @@ def accuracy(found: Columns, true: Columns, to_true: np.ndarray) -> list[str]:
         return []
     one = {name: values[kept] for name, values in true.items()}
     other = {name: values[to_true[kept]] for name, values in found.items()}
+    inside = dict(
+        zip(true_sources["source"], of_boxes(places(found), true_sources), strict=True)
+    )
+    several = [
+        np.union1d(index, inside[source])
+        for index, source in zip(to_true[kept], one["source"], strict=True)
+    ]
+    other["flux"] = np.array([found["flux"][rows].sum() for rows in several])
+    if "e_flux" in found:
+        squares = [(found["e_flux"][rows] ** 2).sum() for rows in several]
+        other["e_flux"] = np.sqrt(squares)
     shift = places(other) - places(one)
     lines = [
         f"- {kept.sum()} single components above 10 sigma: position rms "
