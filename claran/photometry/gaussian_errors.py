@@ -20,7 +20,7 @@ __all__ = ["GaussianErrors", "condon_errors"]
 # Variance of the peak of a fit with fixed shape, over that with a free one. Measured:
 # 1.1 in noise whose autocorrelation is the beam, 1.5 in white noise blurred by it.
 FIXED_SHAPE = 1.4
-# And of its flux: such a source may be larger than the beam by 0 to 1.5 errors.
+# And of its flux: such a source may be larger than the beam, within the errors.
 FIXED_SHAPE_FLUX = 1.75
 # Errors of positions over Condon's. Measured: 1.0 to 1.15 for point sources, 0.85 to
 # 1.05 for sources 1.5 beams long.
