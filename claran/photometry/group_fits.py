@@ -20,7 +20,7 @@ NEW_GAIN = 25.0  # Fall of chi2 that justifies a Gaussian more, of 6 parameters.
 NEW_PEAK, CLOSEST = 7.0, 1.8  # Sigmas of its peak; beam sigmas to the next one.
 FAINTEST_PEAK = 4.0  # Sigmas; fainter Gaussians are dropped.
 
-LONG, SHORT = 1.25, 1.3  # Axes, in beams, of a Gaussian that may be two beams.
+LONG, SHORT = 1.25, 1.5  # Axes, in beams, of a Gaussian that may be two beams.
 SPLIT_GAIN = 3.0  # Fall of chi2 by two beams, which have as many parameters.
 
 # A shape is that of the beam if its area is larger by less than so many errors. With
