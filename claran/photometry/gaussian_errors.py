@@ -22,8 +22,8 @@ __all__ = ["GaussianErrors", "condon_errors"]
 FIXED_SHAPE = 1.4
 # And of its flux: such a source may be larger than the beam, within the errors.
 FIXED_SHAPE_FLUX = 1.75
-# Errors of positions over Condon's. Measured: 1.0 to 1.15 for point sources, 0.85 to
-# 1.05 for sources 1.5 beams long.
+# Errors of positions over Condon's. Measured: 1.0 to 1.3 for point sources, 0.8 to
+# 1.15 for sources 1.5 beams long.
 POSITION = 1.06
 # Error of a perfect measurement, relative to peak and size: no beam is a Gaussian.
 # Without it, positions above a signal-to-noise of 60 in SDC1 are off by 1.35 errors.
