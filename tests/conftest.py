@@ -259,3 +259,16 @@ def assert_fails() -> Callable[[tuple[Any, str, str], str], None]:
         assert message in errors
 
     return check
+
+
+@pytest.fixture
+def program_folder(tmp_path):
+    """The folder in which JAX keeps programs."""
+    import jax  # noqa: PLC0415 - its settings come first
+
+    names = "jax_compilation_cache_dir", "jax_enable_compilation_cache"
+    before = {name: getattr(jax.config, name) for name in names}
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path / "jax"))
+    yield tmp_path / "jax"
+    for name, value in before.items():
+        jax.config.update(name, value)

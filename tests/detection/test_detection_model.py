@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from claran.detection.detection_model import DetectionModel
+from claran.detection.detector import Detector
 from claran.detection.finisher import IslandFinisher
-from claran.detection.loading import load_model
+from claran.detection.loading import load_model, save_model
+from claran.detection.network_calls import CompiledNetwork
 from claran.models.weights import WeightsError
 
 
@@ -178,3 +180,52 @@ def test_no_policy_of_keras_changes_a_model(model, images, policy, tmp_path):
             assert_same_detector(one, model, images)
     finally:
         keras.config.set_dtype_policy(before)
+
+
+@pytest.fixture
+def loaded(tiny_channels, tmp_path):
+    """A model that was loaded from a file."""
+    keras.utils.set_random_seed(1)  # With some weights thresholds change nothing.
+    save_model(tiny_channels(), tmp_path / "model.keras")
+    return load_model(tmp_path / "model.keras")
+
+
+def test_a_detector_finds_the_same_with_kept_programs(
+    loaded, program_folder, sky_fields, monkeypatch
+):
+    def detect(model):
+        """Returns what is found with three thresholds, the last as the first."""
+        detector, found = Detector(model), []
+        for threshold in (0.3, 0.05, 0.3):
+            model.set_thresholds(nms_threshold=threshold, rpn_nms_threshold=None)
+            table = detector.detect(sky_fields[0], score_threshold=0.0)
+            found.append([table[name].tolist() for name in ("score", "x0", "y1")])
+        assert found[0] == found[2]
+        return found
+
+    traced = detect(loaded.with_network(loaded.network))  # No file describes it.
+    assert traced[0] != traced[1] and not program_folder.exists()
+    assert detect(loaded) == traced
+    assert len(list((program_folder / "traced").iterdir())) == 2
+    monkeypatch.setattr(CompiledNetwork, "_detect", None)  # It is not traced again.
+    assert detect(loaded) == traced
+
+
+def test_a_change_of_a_loaded_model_counts(loaded):
+    before = loaded.traits()
+    assert before == loaded.traits()
+    loaded.network.proposals.max_outputs += 1
+    changed = loaded.traits()
+    assert changed not in (before, None)
+    loaded.set_thresholds(nms_threshold=0.123, rpn_nms_threshold=None)
+    assert loaded.traits() not in (before, changed, None)
+
+
+def test_models_that_no_file_describes_have_no_traits(loaded, tiny_channels):
+    class Foreign(keras.layers.Layer):
+        """Its code is not claran's, so that it may change unseen."""
+
+    assert tiny_channels().traits() is None
+    assert loaded.with_network(loaded.network).traits() is None
+    loaded.network.head = Foreign()
+    assert loaded.traits() is None
