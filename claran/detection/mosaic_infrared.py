@@ -26,7 +26,7 @@ from claran.sky.infrared_pictures import (
 from claran.sky.mesh import Part
 from claran.sky.mosaics import Mosaic
 from claran.sky.resampling import fine_places, finer_by, resample
-from claran.sky.sky_balls import Ball, ball_around, ball_of, grid_on_sky, touch
+from claran.sky.sky_balls import grid_on_sky
 
 __all__ = ["InfraredLayer", "MosaicInfrared", "WholeInfrared", "show_on"]
 
@@ -38,12 +38,12 @@ class InfraredLayer:
     Attributes:
         image: The image.
         stretch: Its levels on the mosaic, from which its colors follow.
-        ball: Where it is on the sky.
+        extent: Rows and columns of divided pixels, y up, that hold all that it shows.
     """
 
     image: Mosaic
     stretch: Stretch
-    ball: Ball
+    extent: Part
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -83,9 +83,10 @@ class MosaicInfrared:
         sky = places_on_sky(self.mosaic, self.zoom, (upward, columns))
         found = np.full(sky.shape, BLANK_HEAT, np.float32)
         blank = np.ones(sky.shape, bool)
-        here = ball_around(sky)
         for layer in self.layers:
-            if not touch(here, layer.ball):
+            if not blank.any():
+                break
+            if not _overlap(layer.extent, (upward, columns)):
                 continue
             values = _values(layer.image, sky)
             new = blank & np.isfinite(values)
@@ -134,11 +135,11 @@ def show_on(
     layers = []
     for image, levels in zip(images, found, strict=True):
         if len(levels["levels"]):
-            sky, top, sigma = levels["levels"]
-            stretch = Stretch(sky, top, float(sigma))
-            layers.append(
-                InfraredLayer(image, stretch, ball_of(_wcs(image), image.shape))
-            )
+            sky, bright, sigma = levels["levels"]
+            stretch = Stretch(sky, bright, float(sigma))
+            top, bottom, left, right = levels["extent"].tolist()
+            extent = slice(top, bottom), slice(left, right)
+            layers.append(InfraredLayer(image, stretch, extent))
     if not layers:
         return None
     return MosaicInfrared(mosaic=mosaic, layers=tuple(layers), zoom=zoom)
@@ -165,14 +166,18 @@ def _stretch_of(
     mosaic, images, zoom = context
     ny, nx = mosaic.shape
     step = sampling_step(zoom * ny * zoom * nx)
-    none = {"levels": np.zeros(0)}
+    none = {"levels": np.zeros(0), "extent": np.zeros(0, np.int64)}
     part = _extent(mosaic, images[number], zoom, step)
     if part is None:
         return none
     values = _values(images[number], places_on_sky(mosaic, zoom, part, step))
     if not np.isfinite(values).any():
         return none
-    return {"levels": np.array(measure_stretch(values))}
+    rows, columns = part
+    return {
+        "levels": np.array(measure_stretch(values)),
+        "extent": np.array([rows.start, rows.stop, columns.start, columns.stop]),
+    }
 
 
 def _extent(mosaic: Mosaic, image: Mosaic, zoom: int, step: int) -> Part | None:
@@ -200,6 +205,12 @@ def _extent(mosaic: Mosaic, image: Mosaic, zoom: int, step: int) -> Part | None:
             return None
         found.append(slice(low // step * step, high))
     return found[0], found[1]
+
+
+def _overlap(one: Part, other: Part) -> bool:
+    return all(
+        a.start < b.stop and b.start < a.stop for a, b in zip(one, other, strict=True)
+    )
 
 
 def _values(image: Mosaic, sky: Any) -> Float32[np.ndarray, "h w"]:
