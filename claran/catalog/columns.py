@@ -151,6 +151,10 @@ _SOURCES = (
     *_RADIO,
     _FLAGS,
     _Row(
+        "islands", "Numbers of its islands of emission in the image, from 1, with ; "
+        "between", "meta.id.part", "", "U", "s",
+    ),
+    _Row(
         "components", "Names of its components, with ; between", "meta.id.part", "",
         "U", "s",
     ),

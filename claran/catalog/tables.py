@@ -16,7 +16,7 @@ from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales
 from jaxtyping import Float
 
-from claran.catalog.columns import define_column, describe
+from claran.catalog.columns import define_column, describe, finish_table
 from claran.catalog.table_files import (
     require_parquet,
     write_ecsv,
@@ -47,6 +47,15 @@ FORMATS = {
     ".xml": "votable",
 }
 
+# Columns of measured sources that are printed.
+PLACE, EDGES = ("ra", "dec"), ("x0", "y0", "x1", "y1")
+SHOWN = "label", "score", "flux", "e_flux", "peak_flux", "las", "pa", "snr", "flags"
+MILLI = {"flux": "mJy", "e_flux": "mJy", "peak_flux": "mJy / beam"}
+DECIMALS = {
+    "score": ".3f", "ra": ".5f", "dec": ".5f", "flux": ".4g", "e_flux": ".2g",
+    "peak_flux": ".4g", "las": ".1f", "pa": ".0f", "snr": ".1f",
+} | dict.fromkeys(EDGES, ".1f")  # fmt: skip
+
 # Also after spaces, which some readers cut off, and in the wide forms of East Asia.
 # Quotes before are counted, so that every text comes back as it was.
 FORMULA = re.compile(r"'*\s*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
@@ -70,7 +79,8 @@ def detection_table(
         scores: Probability of that class.
         boxes: `(x0, y0, x1, y1)`, edges in pixels of the image, pixel i covers [i, i +
             1]: of the FITS array (y up), or of a picture (y down).
-        columns: Further columns, such as those of `sky_columns`.
+        columns: Further columns: those of `sky_columns`, or measured ones of a survey's
+            sources (`claran.catalog.columns`), in the units there.
         meta: Metadata of the table, with keys for a FITS header.
 
     Returns:
@@ -92,6 +102,9 @@ def detection_table(
         meta=dict(meta),
     )
     further = dict(columns)
+    if "position_kind" in further:
+        _add_measurements(table, further)
+        return table
     if "ra" in further:
         ra, dec = further.pop("ra"), further.pop("dec")
         table["center"] = SkyCoord(ra, dec, unit="deg", frame="icrs")
@@ -100,6 +113,23 @@ def detection_table(
     for name, column in further.items():
         table[name] = column
     return table
+
+
+def _add_measurements(table: QTable, columns: Mapping[str, np.ndarray]) -> None:
+    """Adds the columns of a survey's sources, and describes all; others go last."""
+    known = {
+        name: column
+        for name, column in columns.items()
+        if define_column(name, "sources") is not None
+    }
+    measured = finish_table(known, "sources")
+    for name in table.colnames:
+        describe(table[name], define_column(name, "sources"))
+    for name in measured.colnames:
+        table[name] = measured[name]
+    for name, column in columns.items():
+        if name not in known:
+            table[name] = column
 
 
 def sky_columns(
@@ -180,15 +210,22 @@ def _rotation_to_icrs(
 def format_table(table: QTable) -> str:
     """Returns a table as text: rounded, with the center in degrees.
 
+    Of measured sources the columns that people look at first are shown, which fit into
+    100 characters, with fluxes in mJy.
+
     Args:
         table: See `detection_table`.
     """
-    shown = _with_degrees(table) if "center" in table.colnames else table.copy()
-    decimals = {"score": ".3f", "ra": ".5f", "dec": ".5f"}
+    shown: Any = _with_degrees(table) if "center" in table.colnames else table.copy()
+    if "position_kind" in shown.colnames:
+        place = PLACE if "ra" in shown.colnames else EDGES
+        shown = shown[[name for name in (*place, *SHOWN) if name in shown.colnames]]
+        for name, unit in MILLI.items():
+            shown[name] = shown[name].to(unit)
     for name in shown.colnames:
         column: Any = shown[name]
         if column.dtype.kind == "f":
-            column.info.format = decimals.get(name) or column.info.format or ".1f"
+            column.info.format = DECIMALS.get(name) or column.info.format or ".1f"
     return "\n".join(shown.pformat(max_lines=-1, max_width=-1))
 
 

@@ -56,8 +56,8 @@ def demo() -> None:
     figure = detector.plot(field, table=table)
     replace_file(figure_path, lambda partial: figure.savefig(partial, format="png"))
     say(format_table(table))
-    for note in field.notes:
-        say(f"Note: {name}: {note}.")
+    if notes := table.meta.get("NOTES"):
+        say(f"Note: {name}: {notes}.")
     for assumed in detector.assumptions(field):
         say(assumption_note(f"{name}: {assumed}"))
     lowest = detector.lowest_score(FLAGS.score_threshold)

@@ -6,7 +6,8 @@ import numpy as np
 
 from claran.detection.classical_finder import find_sources
 from claran.detection.detections import Detections
-from claran.detection.engine import FieldResult, Item, load_item
+from claran.detection.engine import load_item
+from claran.detection.field_results import FieldResult, Item
 from claran.errors import ImageError
 from claran.fields.field import Field
 from claran.labels import RGZ_CLASSES

@@ -15,7 +15,7 @@ that a detection overlaps, and only groups that hang together
 (scripts/benchmark_counting.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain, pairwise
 from typing import NamedTuple
 
@@ -31,8 +31,10 @@ from claran.sky.islands import class_code
 
 __all__ = [
     "FAINT",
+    "GROUP",
     "FieldIslands",
     "Groups",
+    "SourceGroup",
     "count_groups",
     "network_threshold",
     "recount",
@@ -40,6 +42,8 @@ __all__ = [
 
 FAINT = 0.01
 """Score of the network's detections that enter: fainter ones add nothing to a sum."""
+GROUP = "group"
+"""Column of the `SourceGroup` that a detection is; not for tables."""
 TOUCHED = 0.1  # Part that it must hold of one it needs to be of its class.
 SEARCHED = 2**14  # Detections whose islands are searched at once, to save memory.
 
@@ -49,6 +53,18 @@ class FieldIslands(NamedTuple):
 
     boxes: Float[np.ndarray, "k 4"]  # Edges, pixels of the FITS array.
     peaks: Int[np.ndarray, "k"]
+    numbers: Int[np.ndarray, "k"] | None = None  # In the image; None for 0, 1 ...
+
+
+class SourceGroup(NamedTuple):
+    """A group of islands that is taken for one source."""
+
+    islands: Int[np.ndarray, "j"]
+    """Numbers of its islands, increasing."""
+    classes: Float[np.ndarray, "c"]
+    """Probability that it is one source and of each class."""
+    second: float
+    """Probability of the best other group that shares an island with it."""
 
 
 class Groups(NamedTuple):
@@ -67,6 +83,25 @@ class Groups(NamedTuple):
     alternative: Bool[np.ndarray, "g"]
     """Whether a group shares an island with a better one, that is one with a higher
     probability of its best class. Those that do not are a catalog."""
+
+    def sources(
+        self,
+        rows: Iterable[int],
+        numbers: Int[np.ndarray, "k"] | None = None,
+    ) -> list[SourceGroup]:
+        """Returns some groups one by one.
+
+        Args:
+            rows: Which ones.
+            numbers: Numbers of the islands in the image; None for 0, 1 ...
+        """
+        second = _second_best(self.members, self.classes.sum(axis=1)).tolist()
+        found = []
+        for row in rows:
+            islands = np.array(self.members[row], np.int64)
+            islands = islands if numbers is None else numbers[islands]
+            found.append(SourceGroup(islands, self.classes[row], second[row]))
+        return found
 
 
 def network_threshold(score_threshold: float, trust: float) -> float:
@@ -93,8 +128,8 @@ def recount(
     group may have. Arguments are those of `count_groups`.
 
     Returns:
-        The detections; those that share an island with one of a higher score are marked
-        as its alternatives.
+        The detections, each with its `GROUP`; those that share an island with one of a
+        higher score are marked as its alternatives.
     """
     groups = count_groups(boxes, labels, scores, islands, class_names, trust=trust)
     if not groups.members:
@@ -103,11 +138,16 @@ def recount(
     score = groups.classes[group, index]
     order = np.argsort(-score, kind="stable")
     group = group[order]
+    sources = np.empty(len(groups.members), object)
+    sources[:] = groups.sources(range(len(sources)), islands.numbers)
     return Detections(
         boxes=groups.boxes[group],
         labels=index[order] + 1,
         scores=score[order],
-        columns={ALTERNATIVE: sharing_islands(groups.members[g] for g in group)},
+        columns={
+            ALTERNATIVE: sharing_islands(groups.members[g] for g in group),
+            GROUP: sources[group],
+        },
     )
 
 
@@ -170,6 +210,30 @@ def count_groups(
     unions = union_boxes(islands.boxes[members], starts)
     found = tuple(groups[g] for g in kept)
     return Groups(found, unions[kept], classes[kept], alternative)
+
+
+def _second_best(
+    members: Sequence[Sequence[int]], totals: Float[np.ndarray, "g"]
+) -> Float[np.ndarray, "g"]:
+    """Returns the probability of the best other group that shares an island.
+
+    Args:
+        members: Islands of each group.
+        totals: Probability of each group.
+    """
+    found = np.zeros(len(members))
+    if not len(members):
+        return found
+    rows = np.repeat(np.arange(len(members)), [len(group) for group in members])
+    _, own = np.unique(np.concatenate(members), return_inverse=True)
+    order = np.lexsort((-totals[rows], own))
+    starts = np.flatnonzero(np.diff(own[order], prepend=-1))
+    best = rows[order[starts]]
+    others = np.append(totals[rows[order]], 0.0)[starts + 1]
+    others[np.diff(starts, append=len(own)) == 1] = 0.0
+    other = np.where(best[own] == rows, others[own], totals[best][own])
+    np.maximum.at(found, rows, other)
+    return found
 
 
 def _counted(

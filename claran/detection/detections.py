@@ -89,9 +89,12 @@ class Detections:
 
     def catalog(self) -> "Detections":
         """Returns the rows that are no alternatives, without that column."""
-        rows = self[~self.alternative]
-        further = {k: v for k, v in rows.columns.items() if k != ALTERNATIVE}
-        return dataclasses.replace(rows, columns=further)
+        return self[~self.alternative].without(ALTERNATIVE)
+
+    def without(self, name: str) -> "Detections":
+        """Returns the detections without a further column, if they have it."""
+        further = {k: v for k, v in self.columns.items() if k != name}
+        return dataclasses.replace(self, columns=further)
 
     def flip_y(self, rows: int) -> "Detections":
         """Returns the detections with the y axis of their boxes reversed.

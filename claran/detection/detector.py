@@ -156,9 +156,11 @@ class Detector:
         Returns:
             See `claran.catalog.tables.detection_table`. Boxes are in pixels of the FITS
             array, y up, pixel i covers [i, i + 1]; for a field that is only a picture,
-            in its pixels, y down. `meta` has the model, its thresholds, the
-            assumptions about the image, and notes on its header, which are given as an
-            `claran.errors.ImageWarning` too.
+            in its pixels, y down. A catalog of a radio image has the columns of a
+            survey's sources (`claran.catalog.columns`), if islands are counted:
+            positions, fluxes, sizes, errors, flags. `meta` has the model, its
+            thresholds, the assumptions about the image, and notes on it; those on its
+            header are given as an `claran.errors.ImageWarning` too.
 
         Raises:
             ImageError: A file cannot be read or used.
@@ -182,8 +184,8 @@ class Detector:
     ) -> Iterator[QTable]:
         """Yields the sources in each of many fields, in order; see `detect`.
 
-        The next fields are read while the network runs. If `fields` are paths or a
-        generator, only as many are in memory as keep all threads busy.
+        The next fields are read while the network runs, and some are measured at once.
+        If `fields` are paths or a generator, no more than that are in memory.
 
         Args:
             fields: Paths, HDUs, arrays or fields, see `claran.read_field`.
@@ -195,7 +197,9 @@ class Detector:
             ValueError: See `detect`.
         """
         lowest = self.lowest_score(score_threshold, all_hypotheses=all_hypotheses)
-        found = self.engine.detect(fields, read_field, score_threshold=lowest)
+        found = self.engine.detect(
+            fields, read_field, score_threshold=lowest, measured=not all_hypotheses
+        )
         for one in found:
             assert one.field is not None  # noqa: S101 - nothing is skipped.
             if one.field.notes:
@@ -249,7 +253,8 @@ class Detector:
 
         Args:
             field: The field.
-            found: Detections in it.
+            found: Detections in it, measured or not, see
+                `claran.detection.engine.Engine.detect`.
             score_threshold: Threshold of their scores, for the metadata.
             all_hypotheses: See `detect`.
         """

@@ -11,14 +11,17 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 import numpy as np
 from tqdm.auto import tqdm
 
 from claran import accelerator
+from claran.detection.counting import GROUP
 from claran.detection.detection_model import DetectionModel
 from claran.detection.detections import Detections
+from claran.detection.field_photometry import measured_results
+from claran.detection.field_results import FieldResult, Item, PreparedField
 from claran.detection.network_calls import CallQueue, CompiledNetwork, WindowOutput
 from claran.detection.windows import Window, find_windows
 from claran.errors import ImageError, unusable
@@ -28,51 +31,13 @@ from claran.io.parallel import cores
 
 __all__ = [
     "Engine",
-    "FieldResult",
-    "PreparedField",
     "load_item",
     "window_detections",
 ]
 
-Item = TypeVar("Item")
 PIXELS_AHEAD = 2**25  # Of the fields in memory: about 20 bytes a pixel, 0.7 GB.
 BATCHES_AHEAD = 2  # Batches of fields that are prepared in advance on accelerators.
 MANY_WINDOWS = 8  # Fields with as many windows have a progress bar of their own.
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class PreparedField:
-    """A field at the network's resolution, and the windows shown to the network.
-
-    Attributes:
-        field: The field.
-        scene: The field at the network's resolution.
-        windows: The windows; none for a field without islands, if a detection is a
-            group of islands.
-        cluster: `(k,)`, number of the cluster of each island.
-    """
-
-    field: Field
-    scene: Scene
-    windows: Sequence[Window]
-    cluster: np.ndarray
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class FieldResult(Generic[Item]):
-    """The detections in one of many fields.
-
-    Attributes:
-        item: The item that the field was loaded from.
-        field: The field; None if it cannot be used.
-        detections: Detections in the field.
-        error: The reason why it cannot be used; None if it can.
-    """
-
-    item: Item
-    field: Field | None
-    detections: Detections
-    error: ImageError | None = None
 
 
 class Engine:
@@ -119,6 +84,7 @@ class Engine:
         *,
         score_threshold: float,
         skip_unusable: bool = False,
+        measured: bool = False,
     ) -> Iterator[FieldResult[Item]]:
         """Yields the detections in each field, in order.
 
@@ -130,6 +96,10 @@ class Engine:
             score_threshold: Detections with a higher score are returned.
             skip_unusable: Whether an error of a field, of whatever kind, is returned as
                 its result instead of raised.
+            measured: Whether the sources of radio fields are measured, if detections
+                are groups of islands: see `measured_results`. Then there are no
+                alternatives. Fields are measured some at a time, so that results come
+                in bursts.
 
         Raises:
             ImageError: A field cannot be used; not with `skip_unusable`.
@@ -138,16 +108,27 @@ class Engine:
         if accelerator.is_forked():
             yield from _detect_in_fork(
                 self, items, load, score_threshold=score_threshold,
-                skip_unusable=skip_unusable,
+                skip_unusable=skip_unusable, measured=measured,
             )  # fmt: skip
             return
         outputs = self.network_outputs(items, load, skip_unusable=skip_unusable)
+        found = self._results(outputs, score_threshold)
+        if measured and self.model.finisher.counts_islands:
+            yield from measured_results(found, self.model.class_names)
+            return
+        for result, _ in found:
+            kept = result.detections.without(GROUP)
+            yield dataclasses.replace(result, detections=kept)
+
+    def _results(
+        self, outputs: Iterable[Any], score_threshold: float
+    ) -> Iterator[tuple[FieldResult[Any], PreparedField | None]]:
         for item, prepared, rows in outputs:
             if isinstance(prepared, ImageError):
-                yield FieldResult(item, None, Detections.none(), prepared)
+                yield FieldResult(item, None, Detections.none(), prepared), None
             else:
                 found = self.finish(prepared, rows, score_threshold=score_threshold)
-                yield FieldResult(item, prepared.field, found)
+                yield FieldResult(item, prepared.field, found), prepared
 
     def network_outputs(
         self,

@@ -153,6 +153,7 @@ class IslandFinisher:
             FieldIslands(
                 field.islands.boxes[islands].astype(np.float64),
                 field.island_peaks[islands],
+                islands,
             ),
             class_names,
             trust=self.count_trust,

@@ -24,7 +24,8 @@ from typing import Any
 
 from claran import accelerator
 from claran.detection.detections import Detections
-from claran.detection.engine import Engine, FieldResult, Item, load_item
+from claran.detection.engine import Engine, load_item
+from claran.detection.field_results import FieldResult, Item
 from claran.detection.packed_model import PackedModel
 from claran.errors import ImageError
 from claran.fields.field import Field
@@ -45,6 +46,7 @@ def detect_in_fork(
     *,
     score_threshold: float,
     skip_unusable: bool = False,
+    measured: bool = False,
 ) -> Iterator[FieldResult[Item]]:
     """Yields the detections in each field, in order, as `Engine.detect` does.
 
@@ -56,6 +58,7 @@ def detect_in_fork(
         load: See there.
         score_threshold: See there.
         skip_unusable: See there.
+        measured: See there.
 
     Raises:
         AcceleratorError: The engine does not run on a CPU, as two processes cannot
@@ -64,7 +67,10 @@ def detect_in_fork(
     """
     if not engine.compiled.on_cpu:
         accelerator.check_not_forked()
-    options = {"score_threshold": score_threshold, "skip_unusable": skip_unusable}
+    options = {
+        "score_threshold": score_threshold, "skip_unusable": skip_unusable,
+        "measured": measured,
+    }  # fmt: skip
     for item in items:
         try:
             field = load_item(item, load, skip_unusable=skip_unusable)
@@ -73,8 +79,8 @@ def detect_in_fork(
                 raise
             yield FieldResult(item, None, Detections.none(), error)
             continue
-        found, error, measured = _interpreter().ask(engine, field, options)
-        for name, value in measured.items():
+        found, error, known = _interpreter().ask(engine, field, options)
+        for name, value in known.items():
             vars(field).setdefault(name, value)
         yield FieldResult(item, None if error else field, found, error)
 

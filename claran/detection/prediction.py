@@ -213,8 +213,9 @@ def _detect(
     if done:
         tell(f"Resuming: {done} of {len(paths)} files are done.")
     found = detector.engine.detect(
-        paths[done:], load, score_threshold=score_threshold, skip_unusable=True
-    )
+        paths[done:], load, score_threshold=score_threshold, skip_unusable=True,
+        measured=not all_hypotheses,
+    )  # fmt: skip
     for one in tqdm(
         found, "Detecting", len(paths), initial=done, unit="field", disable=None
     ):

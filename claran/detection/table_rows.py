@@ -3,7 +3,9 @@
 import numpy as np
 
 from claran.catalog.tables import sky_columns
+from claran.detection.counting import GROUP
 from claran.detection.detections import ALTERNATIVE, Detections
+from claran.detection.field_photometry import MEASURED, brightness_note
 from claran.fields.field import Field
 
 __all__ = ["row_notes", "table_rows"]
@@ -16,9 +18,12 @@ def row_notes(field: Field, rows: Detections) -> tuple[str, ...]:
         field: The field.
         rows: Its detections, see `table_rows`.
     """
-    if not np.isnan(rows.columns.get("ra", 0.0)).any():
-        return field.notes
-    return (*field.notes, "sources off the edge of the sky have no position")
+    notes = field.notes
+    if MEASURED in rows.columns and len(rows) and (note := brightness_note(field)):
+        notes = (*notes, note)
+    if np.isnan(rows.columns.get("ra", 0.0)).any():
+        notes = (*notes, "sources off the edge of the sky have no position")
+    return notes
 
 
 def table_rows(
@@ -32,9 +37,13 @@ def table_rows(
         all_hypotheses: Whether to keep alternatives, and to mark them.
 
     Returns:
-        With the columns of `claran.catalog.tables.sky_columns` for a field with a WCS;
-        with y down for a field that is only a picture.
+        Measured sources as they are. Others with the columns of
+        `claran.catalog.tables.sky_columns` for a field with a WCS, and with y down for
+        a field that is only a picture.
     """
+    if MEASURED in found.columns:
+        return found
+    found = found.without(GROUP)
     if all_hypotheses:
         found = found.with_columns(**{ALTERNATIVE: found.alternative})
     else:

@@ -23,7 +23,7 @@ from scipy.sparse.csgraph import connected_components
 from claran.fields.preprocessing import Bounds
 from claran.sky.box_arrays import union_box, union_boxes
 
-__all__ = ["Window", "find_windows"]
+__all__ = ["Window", "find_windows", "seen_sides"]
 
 LINK = 64  # Largest gap between the boxes of neighboring islands in a cluster.
 MARGIN = 48  # Sky around a cluster; a point source is seen as in a field of 3'.
@@ -77,6 +77,19 @@ def find_windows(
     if area <= WHOLE and shown > SAVING * area:
         return [Window()], np.zeros(len(boxes), int)
     return windows, cluster
+
+
+def seen_sides(scale: float) -> tuple[float, float]:
+    """Returns up to which sides windows show clusters and sources as a whole.
+
+    Args:
+        scale: Pixels of the scene per pixel of the field.
+
+    Returns:
+        Longest side of a cluster that is seen at once, and of a source of a larger
+        cluster, which is whole in one of several windows; pixels of the field.
+    """
+    return (SIZES[-1] - 2 * MARGIN) / scale, 2 * MARGIN / scale
 
 
 def _full_area(window: Window) -> int:

@@ -14,6 +14,7 @@ from jaxtyping import Float32, Int, UInt8
 from claran.errors import ImageError
 from claran.fields.objects import Objects
 from claran.sky.background import background
+from claran.sky.brightness_units import jansky_per_beam
 from claran.sky.images import SkyImage
 from claran.sky.islands import (
     Islands,
@@ -30,7 +31,8 @@ from claran.sky.signal_to_noise import (
     one_window_start,
     raw_ratio,
 )
-from claran.sky.surveys import Survey, beam_assumptions, beam_in_pixels
+from claran.sky.surveys import FIRST, Survey, beam_assumptions, beam_in_pixels
+from claran.sky.zero_levels import zero_level
 
 __all__ = ["Field"]
 
@@ -172,14 +174,39 @@ class Field:
             )
         return sigma
 
-    @property
+    @functools.cached_property
     def noise_map(self) -> Float32[np.ndarray, "ny nx"] | float:
         """Noise about each pixel, in the image's unit; one number if it is the same.
 
         See `signal_to_noise`.
         """
-        sigma, _ = self._noise_and_ratio()
-        return sigma if isinstance(sigma, np.ndarray) else float(sigma)
+        return self._measure_noise()[0]
+
+    @property
+    def zero_level(self) -> Float32[np.ndarray, "ny nx"]:
+        """What photometry takes off beyond the background, see `sky.zero_levels`."""
+        whole = np.float32(self.noise)
+        return zero_level(self._above_background, self._noise_window, whole).pixels()
+
+    @property
+    def jansky(self) -> tuple[float, str]:
+        """What to multiply a value by for Jy/beam, and a note on it or "".
+
+        Raises:
+            ImageError: It does not follow from the unit, as the frequency of an image
+                in kelvin is unknown; the message is without the name.
+        """
+        if self.image is None:
+            raise ImageError("is a picture")
+        survey, image = self.survey, self.image
+        frequency = image.frequency_hz
+        if frequency is None and survey is not None:
+            frequency = survey.frequency_hz
+        pixel = self.pixel_arcsec
+        return jansky_per_beam(
+            image.unit, image.beam or (survey or FIRST).beam,
+            None if math.isnan(pixel) else pixel, frequency,
+        )  # fmt: skip
 
     @functools.cached_property
     def signal_to_noise(self) -> Float32[np.ndarray, "ny nx"]:
@@ -192,7 +219,7 @@ class Field:
         Where the noise changes within a window, it is measured in a smaller one, see
         `claran.sky.noise.noise_excess`.
         """
-        return self._noise_and_ratio()[1]
+        return self._measure_noise()[1]
 
     @functools.cached_property
     def islands(self) -> Islands:
@@ -249,7 +276,7 @@ class Field:
             return []
         valid = ["shape"] if "noise" in changed else ["shape", "noise"]
         if not {"image", "noise", "survey"} & set(changed):
-            valid += ["background", "signal_to_noise", "islands", "peaks"]
+            valid += ["background", "noise_map", "signal_to_noise", "islands", "peaks"]
         return valid
 
     def without_pixels(self) -> "Field":
@@ -267,7 +294,7 @@ class Field:
         empty = np.zeros((0, 0), np.float32)
         other.image = dataclasses.replace(self.image, values=empty)
         other.picture = None
-        for pixels in ("background", "signal_to_noise"):
+        for pixels in ("background", "noise_map", "signal_to_noise"):
             vars(other).pop(pixels, None)
         return other
 
@@ -275,10 +302,18 @@ class Field:
     def _noise_window(self) -> float:
         return noise_window(self.beam_pixels)
 
+    def _measure_noise(
+        self,
+    ) -> tuple[Float32[np.ndarray, "ny nx"] | float, Float32[np.ndarray, "ny nx"]]:
+        """Measures noise and signal-to-noise about each pixel at once; keeps both."""
+        sigma, ratio = self._noise_and_ratio()
+        vars(self).setdefault("noise_map", sigma)
+        vars(self).setdefault("signal_to_noise", ratio)
+        return sigma, ratio
+
     def _noise_and_ratio(
         self,
-    ) -> tuple[Float32[np.ndarray, "ny nx"] | np.float32, Float32[np.ndarray, "ny nx"]]:
-        """Returns the noise about each pixel, and the image in units of it."""
+    ) -> tuple[Float32[np.ndarray, "ny nx"] | float, Float32[np.ndarray, "ny nx"]]:
         values, whole = self._above_background, np.float32(self.noise)
         sigma = local_noise(values, self._noise_window)
         base = whole if sigma is None else sigma
@@ -286,7 +321,7 @@ class Field:
         start = one_window_start(ratio) if sigma is None else EVEN_START
         excess = noise_excess(ratio, self.beam_pixels, start=start)
         if excess is None:
-            return base, ratio
+            return base if isinstance(base, np.ndarray) else float(base), ratio
         ratio /= excess
         return base * excess, ratio
 

@@ -7,11 +7,18 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from claran.photometry.component_columns import component_columns
+from claran.photometry.fit_groups import Group
 from claran.photometry.flood import IslandCutout
 from claran.photometry.group_fits import fit_groups
 from claran.photometry.pixel_beams import PixelBeam
 
-__all__ = ["Components", "IslandCutout", "PixelBeam", "fit_components"]
+__all__ = [
+    "Components",
+    "IslandCutout",
+    "PixelBeam",
+    "fit_components",
+    "fit_images",
+]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -83,7 +90,30 @@ def fit_components(cutouts: Sequence[IslandCutout], beam: PixelBeam) -> Componen
         cutouts: One of each flood island.
         beam: The beam.
     """
-    columns = component_columns(fit_groups(cutouts, beam), cutouts, beam)
+    (found,) = fit_images([(cutouts, beam)])
+    return found
+
+
+def fit_images(
+    images: Sequence[tuple[Sequence[IslandCutout], PixelBeam]],
+) -> list[Components]:
+    """Returns the components of flood islands in several images, see `fit_components`.
+
+    They are packed into the same batches, which those of a small image would not fill.
+
+    Args:
+        images: Cutouts and beam of each.
+    """
+    return [
+        _components(groups, cutouts, beam)
+        for groups, (cutouts, beam) in zip(fit_groups(images), images, strict=True)
+    ]
+
+
+def _components(
+    groups: Sequence[Group], cutouts: Sequence[IslandCutout], beam: PixelBeam
+) -> Components:
+    columns = component_columns(groups, cutouts, beam)
     order = np.lexsort((-columns["peak"], columns["cutout"]))
     order = order[columns.pop("inside")[order]]
     return Components(**{name: column[order] for name, column in columns.items()})

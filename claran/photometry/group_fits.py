@@ -37,9 +37,19 @@ TAPER, LEAST_WEIGHT = 0.7, 0.01
 MISMATCH = 0.05
 
 
-def fit_groups(cutouts: Sequence[IslandCutout], beam: PixelBeam) -> list[Group]:
-    """Returns the fitted groups of all islands, in the order of the cutouts."""
-    per_cutout = [make_groups(k, cutout, beam) for k, cutout in enumerate(cutouts)]
+def fit_groups(
+    images: Sequence[tuple[Sequence[IslandCutout], PixelBeam]],
+) -> list[list[Group]]:
+    """Returns the fitted groups of each image, in the order of its cutouts.
+
+    Args:
+        images: Cutouts and beam of each.
+    """
+    per_image = [
+        [make_groups(k, cutout, beam) for k, cutout in enumerate(cutouts)]
+        for cutouts, beam in images
+    ]
+    per_cutout = [groups for image in per_image for groups in image]
     groups = [group for some in per_cutout for group in some]
     refit(groups)
     several = [some for some in per_cutout if len(some) > 1]
@@ -53,7 +63,7 @@ def fit_groups(cutouts: Sequence[IslandCutout], beam: PixelBeam) -> list[Group]:
     _split_long(groups)
     _fix_shapes(groups)
     _taper(groups)
-    return groups
+    return [[group for some in image for group in some] for image in per_image]
 
 
 def axes(

@@ -19,6 +19,7 @@ from claran.io.paths import require_file
 from claran.io.silencing import without_warnings
 from claran.sky.beams import Beam, beam_notes, read_beam
 from claran.sky.blanks import blank_pixels
+from claran.sky.brightness_units import observed_frequency
 from claran.sky.file_kinds import wrong_kind
 from claran.sky.fits_files import read_fits, read_hdus
 from claran.sky.hdu_choice import cube_message, wrong_shape
@@ -67,6 +68,7 @@ class SkyImage:
             `claran.sky.beams.read_beam`.
         infrared: What marks it as an infrared image, see
             `claran.sky.infrared_headers`; "" for a radio image.
+        frequency_hz: Of the header; None without.
         notes: What the user should know about the header and the choice of the HDU,
             each in a few words.
     """
@@ -79,6 +81,7 @@ class SkyImage:
     beam: Beam | None = None
     notes: tuple[str, ...] = ()
     infrared: str = ""
+    frequency_hz: float | None = None
 
     def __post_init__(self) -> None:
         if self.pixel_arcsec is None and self.wcs is not None:
@@ -155,6 +158,7 @@ def header_parts(
         "beam": read_beam(header),
         "notes": (*notes, *found.notes, *beam_notes(header)),
         "infrared": infrared_sign(header, name),
+        "frequency_hz": observed_frequency(header),
     }
 
 

@@ -28,7 +28,7 @@ from claran.sky.signal_to_noise import (
     one_window_start,
     raw_ratio,
 )
-from claran.sky.zero_levels import window_zeros, zero_image
+from claran.sky.zero_levels import window_zeros, zero_image, zero_level
 
 __all__ = ["MosaicMaps", "Region", "measure_maps", "write_maps"]
 
@@ -225,8 +225,7 @@ def _one_window(mosaic: Mosaic, background: MeshImage | None) -> MosaicMaps:
     values = above_background(mosaic, background, _whole(mosaic))
     sigma = np.float32(_positive(noise(values), mosaic))
     start = one_window_start(raw_ratio(values, sigma))
-    mesh = Mesh(mosaic.shape, max(mosaic.shape))
-    zero = zero_image(mesh, window_zeros(mesh, values, np.full(mesh.grid, sigma)))
+    zero = zero_level(values, noise_window(mosaic.beam_pixels), sigma)
     return MosaicMaps(mosaic, background, sigma, start, zero, confusion=1.0)
 
 

@@ -14,7 +14,7 @@ from claran.io.silencing import without_warnings
 from claran.sky.bands import around_part, crop
 from claran.sky.beams import Beam, round_beam
 from claran.sky.blanks import BlankRule
-from claran.sky.brightness_units import jansky_per_beam, observed_frequency
+from claran.sky.brightness_units import jansky_per_beam
 from claran.sky.fits_planes import FitsPlane, open_plane
 from claran.sky.header_wcs import header_wcs
 from claran.sky.images import header_parts
@@ -70,7 +70,7 @@ class Mosaic:
         if beam_arcsec is not None:
             self.beam = round_beam(beam_arcsec, self.pixel_arcsec, self.name)
         self.epoch = observation_epoch(header)
-        self.frequency_hz = observed_frequency(header)
+        self.frequency_hz: float | None = parts["frequency_hz"]
         if self.frequency_hz is None and survey is not None:
             self.frequency_hz = survey.frequency_hz
         beam = self.beam or (survey or FIRST).beam

@@ -13,9 +13,9 @@ from scipy import ndimage
 from claran.sky.background import SAMPLES
 from claran.sky.medians import count_in_rows
 from claran.sky.mesh import Mesh, MeshImage
-from claran.sky.noise import window_noises
+from claran.sky.noise import noise_mesh, window_noises
 
-__all__ = ["take_zero_off", "window_zeros", "zero_image"]
+__all__ = ["window_zeros", "zero_image", "zero_level"]
 
 # Sigmas beyond which pixels are sources. Fainter ones show in the mean, from which
 # the mode is known: with 3 sigma, the zero level of SDC1 is too high by 0.08 of them.
@@ -66,18 +66,23 @@ def zero_image(mesh: Mesh, zeros: Float[np.ndarray, "rows columns"]) -> MeshImag
     return MeshImage(mesh, (smooth,), extrapolate=False)
 
 
-def take_zero_off(
-    values: Float32[np.ndarray, "ny nx"], window: float
-) -> Float32[np.ndarray, "ny nx"]:
-    """Returns an image in one piece above its zero level.
+def zero_level(
+    values: Float32[np.ndarray, "ny nx"], window: float, whole: np.float32
+) -> MeshImage:
+    """Returns the zero level of an image in one piece.
 
     Args:
         values: Brightness above the background of the islands; NaN is blank.
         window: Side of a window, pixels, as for the noise.
+        whole: Noise of the whole image, for one of about one window.
     """
-    mesh = Mesh(values.shape, max(1, round(window)))
-    zeros = window_zeros(mesh, values, window_noises(mesh, values))
-    return values - zero_image(mesh, zeros).pixels()
+    mesh = noise_mesh(values.shape, window)
+    if mesh is None:
+        mesh = Mesh(values.shape, max(values.shape))
+        sigmas = np.full(mesh.grid, whole)
+    else:
+        sigmas = window_noises(mesh, values)
+    return zero_image(mesh, window_zeros(mesh, values, sigmas))
 
 
 def _modes(

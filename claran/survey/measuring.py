@@ -22,9 +22,9 @@ from claran.detection.mosaic_infrared import MosaicInfrared, WholeInfrared
 from claran.detection.mosaic_windows import MosaicFrame, MosaicScene
 from claran.detection.windows import Window
 from claran.fields.preprocessing import View
-from claran.photometry.components import PixelBeam, fit_components
-from claran.photometry.flood import MARGIN_BEAMS, IslandCutout
-from claran.photometry.island_measures import measure_islands
+from claran.photometry.emission_columns import component_rows, island_rows
+from claran.photometry.flood import MARGIN_BEAMS, IslandCutout, NumberedCutout
+from claran.photometry.pixel_beams import PixelBeam
 from claran.sky.bands import crop
 from claran.sky.islands import Islands, find_all_peaks
 from claran.sky.mosaic_maps import MosaicMaps, Region
@@ -36,11 +36,6 @@ from claran.survey.tiles import Tile
 
 __all__ = ["Measuring", "measure_tiles"]
 
-# A cutout without any island.
-NOTHING = IslandCutout(
-    0, 0, np.zeros((1, 1), np.float32), np.ones((1, 1), np.float32),
-    np.zeros((1, 1), bool), np.zeros((1, 1), bool), np.zeros((1, 1), np.int32),
-)  # fmt: skip
 NO_BOXES = np.zeros((0, 4), np.float32)
 
 Arrays = dict[str, np.ndarray]
@@ -109,10 +104,8 @@ def measure_tiles(measuring: Measuring, tiles: Sequence[Tile]) -> Arrays:
 
         - `detection_`: `boxes` (edges, pixels of the mosaic), `labels`, `scores`, and
           the number of the `window`;
-        - `component_`: the columns of `claran.photometry.components.Components`, with
-          the numbers of `flood` and `island` (-1 for none) in the mosaic;
-        - `island_`: the columns of `measure_islands`, `number` in the mosaic, and
-          `peaks`, the number of its peaks, as `Field.island_peaks`;
+        - `component_`: the columns of `component_rows`;
+        - `island_`: the columns of `island_rows`;
         - `outline_`: `x` and `y` of the corners of all outlines, by island.
     """
     detections, cutouts = [], []
@@ -124,12 +117,19 @@ def measure_tiles(measuring: Measuring, tiles: Sequence[Tile]) -> Arrays:
         name: np.concatenate([part[name] for part in detections])
         for name in detections[0]
     }
-    return found | _components(measuring, cutouts) | _islands(measuring, cutouts)
+    cutouts.sort(key=lambda one: one.number)
+    (components,) = component_rows([(cutouts, measuring.beam)])
+    islands = island_rows(cutouts, measuring.beam)
+    found |= {f"component_{name}": column for name, column in components.items()}
+    return found | {
+        name if name.startswith("outline_") else f"island_{name}": column
+        for name, column in islands.items()
+    }
 
 
 def _look(
     measuring: Measuring, tile: Tile
-) -> tuple[list[tuple[int, View]], list[tuple[int, Arrays, IslandCutout]]]:
+) -> tuple[list[tuple[int, View]], list[NumberedCutout]]:
     """Returns views of the windows and cutouts of the flood islands in a tile."""
     windows = np.flatnonzero(_inside(measuring.centers, tile))
     floods = np.flatnonzero(_inside(measuring.islands.flood_first, tile))
@@ -143,7 +143,7 @@ def _look(
     work = [(True, int(window)) for window in windows]
     work += [(False, int(flood)) for flood in floods]
     shown: list[tuple[int, View]] = []
-    cutouts: list[tuple[int, Arrays, IslandCutout]] = []
+    cutouts: list[NumberedCutout] = []
     for region, rows in _regions(measuring.maps, needs):
         chosen = [work[row] for row in rows]
         scene = MosaicScene(measuring.frame, region, measuring.infrared)
@@ -223,11 +223,11 @@ def _detections(measuring: Measuring, shown: Sequence[tuple[int, View]]) -> Arra
 
 def _cutouts(
     measuring: Measuring, region: Region, floods: Int[np.ndarray, "k"], margin: int
-) -> list[tuple[int, Arrays, IslandCutout]]:
-    """Returns flood islands in a region: number, islands and cutout.
+) -> list[NumberedCutout]:
+    """Returns flood islands in a region.
 
-    The islands have their numbers in the mosaic, and numbers of peaks. These are those
-    of the signal-to-noise, in which islands were found: they decide on classes.
+    Peaks are those of the signal-to-noise, in which islands were found, as those of
+    `Field.island_peaks`: they decide on classes.
     """
     if not len(floods):
         return []
@@ -246,45 +246,6 @@ def _cutouts(
         )  # fmt: skip
         inside = Islands(masks.islands, NO_BOXES)
         peaks = find_all_peaks(region.signal_to_noise[own], inside, 1.0)
-        islands = {
-            "number": numbers[masks.numbers], "peaks": peaks.counts(len(masks.numbers)),
-        }  # fmt: skip
-        found.append((flood, islands, cutout))
+        islands = numbers[masks.numbers]
+        found.append(NumberedCutout(flood, islands, peaks.counts(len(islands)), cutout))
     return found
-
-
-def _components(measuring: Measuring, cutouts: Sequence[Any]) -> Arrays:
-    """Returns the components of flood islands, by flood island."""
-    order = sorted(range(len(cutouts)), key=lambda place: cutouts[place][0])
-    found = fit_components([cutouts[place][2] for place in order], measuring.beam)
-    columns = {
-        f"component_{field.name}": getattr(found, field.name)
-        for field in dataclasses.fields(found)
-    }
-    cutout, island = columns.pop("component_cutout"), columns.pop("component_island")
-    floods = np.array([cutouts[place][0] for place in order], np.int64)
-    numbers = [cutouts[place][1]["number"] for place in order]
-    own = [
-        numbers[c][i] if i >= 0 else -1
-        for c, i in zip(cutout.tolist(), island.tolist(), strict=True)
-    ]
-    columns["component_flood"] = floods[cutout]
-    columns["component_island"] = np.array(own, np.int64)
-    return columns
-
-
-def _islands(measuring: Measuring, cutouts: Sequence[Any]) -> Arrays:
-    """Returns the measurements of islands; none for flood islands without any."""
-    # Also a tile without islands has the columns.
-    none = np.zeros(0, np.int64)
-    about = {"number": none, "peaks": none}
-    parts = [measure_islands(NOTHING, measuring.beam) | about]
-    for _, islands, cutout in sorted(cutouts, key=lambda one: one[0]):
-        if len(islands["number"]):
-            parts.append(measure_islands(cutout, measuring.beam) | islands)
-    return {
-        name if name.startswith("outline_") else f"island_{name}": np.concatenate(
-            [rows[name] for rows in parts]
-        )
-        for name in parts[0]
-    }

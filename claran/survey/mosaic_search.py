@@ -1,27 +1,21 @@
 """The search of one mosaic: from its pixels to its sources and components."""
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from astropy.wcs import WCS
 from jaxtyping import Float, Int
 
-from claran.detection.counting import FieldIslands, Groups, count_groups
+from claran.detection.counting import FieldIslands, count_groups
 from claran.detection.mosaic_infrared import MosaicInfrared, WholeInfrared
 from claran.detection.mosaic_windows import mosaic_frame
-from claran.detection.windows import MARGIN, SIZES, find_windows
+from claran.detection.source_columns import source_columns
+from claran.detection.windows import find_windows
 from claran.photometry.flood import FLOOD
-from claran.photometry.pixel_beams import PixelBeam, ellipse
-from claran.photometry.sky_measures import (
-    sky_components,
-    sky_places,
-    sky_sources,
-)
-from claran.photometry.source_measures import measure_sources
-from claran.sky.beams import fwhm_to_sigma
+from claran.photometry.image_beams import pixel_beam
+from claran.photometry.pixel_beams import PixelBeam
+from claran.photometry.sky_measures import sky_components
 from claran.sky.mosaic_maps import MosaicMaps, measure_maps
 from claran.sky.mosaics import Mosaic
 from claran.survey.coarse_maps import CoarseMap, look_at_tile
@@ -30,7 +24,7 @@ from claran.survey.mosaic_islands import MosaicIslands, find_mosaic_islands
 from claran.survey.survey_network import SurveyNetwork
 from claran.survey.tiles import Tile, make_tiles
 
-__all__ = ["MosaicSearch", "pixel_beam", "search_mosaic"]
+__all__ = ["MosaicSearch", "search_mosaic"]
 
 MOST_TILES, LEAST_JOBS = 16, 8  # Of a job, and of a mosaic.
 LARGEST = 2**24  # Pixels in the box of a flood island, each of which needs 40 bytes.
@@ -99,7 +93,7 @@ def search_mosaic(
     islands = find_mosaic_islands(maps, tiles, _with_blocks(run, coarse))
     islands, notes = _without_huge(islands)
     windows, cluster = find_windows(frame.shape, frame.scene_boxes(islands.boxes))
-    beam = pixel_beam(mosaic)
+    beam = pixel_beam(mosaic.beam, mosaic.wcs, mosaic.shape, mosaic.beam_pixels)
     measuring = Measuring(
         maps=maps, network=network, islands=islands, frame=frame, windows=windows,
         beam=beam, lowest=network.finisher.network_threshold(score_threshold),
@@ -124,19 +118,15 @@ def search_mosaic(
     chosen = np.flatnonzero(
         ~groups.alternative & (groups.classes.max(axis=1, initial=0) > score_threshold)
     )
-    members = [groups.members[group] for group in chosen]
-    flat = np.array([island for group in members for island in group], np.int64)
-    counts = np.array([len(group) for group in members], np.int64)
-    sources = measure_sources(
-        flat, counts, rows, components, beam,
-        second=_second_best(groups, chosen),
-        window=(SIZES[-1] - 2 * MARGIN) / frame.scale, overlap=2 * MARGIN / frame.scale,
+    taken = groups.sources(chosen.tolist())
+    sources = source_columns(
+        taken, rows, components, beam, wcs=mosaic.wcs,
+        class_names=model.class_names, scale=frame.scale,
     )  # fmt: skip
-    sources |= _classes(groups.classes[chosen], model.class_names)
-    sources |= sky_sources(sources, mosaic.wcs)
     components |= sky_components(components, mosaic.wcs)
     source_of = np.full(len(islands) + 1, -1)  # The last one for no island.
-    source_of[flat] = np.repeat(np.arange(len(counts)), counts)
+    for source, group in enumerate(taken):
+        source_of[group.islands] = source
     components["source"] = source_of[components["island"]]
     outlines, corners, owners = _outlines(found, rows, source_of[:-1])
     return MosaicSearch(
@@ -166,43 +156,6 @@ def _without_huge(islands: MosaicIslands) -> tuple[MosaicIslands, tuple[str, ...
     )
     more = int(huge.sum()) - 1
     return kept, (note + (f"; {more} more such areas are left out" if more else ""),)
-
-
-def pixel_beam(mosaic: Mosaic) -> PixelBeam:
-    """Returns the beam of a mosaic in pixels, as the array shows it at its center."""
-    if mosaic.beam is None:
-        return PixelBeam(mosaic.beam_pixels, mosaic.beam_pixels)
-    major, minor, angle = mosaic.beam
-    ny, nx = mosaic.shape
-    center = np.array([nx / 2]), np.array([ny / 2])
-    (to_sky,) = sky_places(_own_frame(mosaic.wcs), *center).matrix
-    if not np.isfinite(to_sky).all():  # There is no WCS, or the center is off the sky.
-        scale = mosaic.beam_pixels / math.sqrt(major * minor)
-        return PixelBeam(major * scale, minor * scale, angle)
-    turn = np.radians(angle)
-    axes = np.array([[-np.sin(turn), np.cos(turn)], [np.cos(turn), np.sin(turn)]])
-    squares = (axes.T * [fwhm_to_sigma(major) ** 2, fwhm_to_sigma(minor) ** 2]) @ axes
-    inverse = np.linalg.inv(to_sky)
-    found = ellipse((inverse @ squares @ inverse.T)[None])
-    return PixelBeam(*(float(value[0]) for value in found))
-
-
-def _own_frame(wcs: WCS | None) -> WCS | None:
-    """Returns a WCS whose longitude and latitude pass for those of the ICRS.
-
-    The angle of a beam counts from the north of the image's own frame: in a galactic
-    image, from the galactic one.
-    """
-    if wcs is None:
-        return None
-    names = {wcs.wcs.lng: "RA--", wcs.wcs.lat: "DEC-"}
-    own = wcs.deepcopy()
-    own.wcs.ctype = [
-        f"{names[axis]}{kind[4:]}" for axis, kind in enumerate(wcs.wcs.ctype)
-    ]
-    own.wcs.radesys = "ICRS"
-    own.wcs.set()
-    return own
 
 
 def _with_blocks(run: RunJobs, coarse: CoarseMap) -> RunJobs:
@@ -252,42 +205,6 @@ def _sorted(found: Mapping[str, np.ndarray], key: str) -> Columns:
         for name, column in found.items()
         if name.startswith(prefix)
     }
-
-
-def _second_best(
-    groups: Groups, chosen: Int[np.ndarray, "n"]
-) -> Float[np.ndarray, "n"]:
-    """Returns the probability of the best other group that shares an island."""
-    total = groups.classes.sum(axis=1).tolist()
-    holders: dict[int, list[int]] = {}
-    for group, members in enumerate(groups.members):
-        for island in members:
-            holders.setdefault(island, []).append(group)
-    return np.array(
-        [
-            max(
-                (
-                    total[other]
-                    for island in groups.members[group]
-                    for other in holders[island]
-                    if other != group
-                ),
-                default=0.0,
-            )
-            for group in chosen.tolist()
-        ],
-        float,
-    )
-
-
-def _classes(classes: Float[np.ndarray, "n c"], names: Sequence[str]) -> Columns:
-    """Returns label, score, probability and the whole class vector of sources."""
-    best = classes.argmax(axis=1) if len(classes) else np.zeros(0, int)
-    return {
-        "label": np.array(names, dtype=str)[best],
-        "score": classes.max(axis=1, initial=0),
-        "probability": classes.sum(axis=1),
-    } | {f"p_{name}": column for name, column in zip(names, classes.T, strict=True)}
 
 
 def _outlines(

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int32
 
-from claran.photometry.flood import FLOOD
+from claran.photometry.flood import FLOOD, number_islands
 from claran.sky.islands import THRESHOLD
 from claran.survey.mosaic_islands import MosaicIslands
 
@@ -69,14 +69,11 @@ class RegionLabels(NamedTuple):
             ),
         )
         inside = self.floods[part] == flood + 1
-        labels = np.where(inside, self.islands[part], 0)
-        numbers = np.unique(labels[labels > 0]).astype(np.int64)
-        places = np.searchsorted(numbers, labels) + 1
-        places[labels == 0] = 0
+        labels = np.where(inside, self.islands[part], np.int32(0))
+        places, numbers = number_islands(labels)
         return FloodMasks(
-            rows, columns, inside, self.above[part] & ~inside,
-            places.astype(np.int32), numbers - 1,
-        )  # fmt: skip
+            rows, columns, inside, self.above[part] & ~inside, places, numbers
+        )
 
 
 def label_region(region: Any, islands: MosaicIslands) -> RegionLabels:

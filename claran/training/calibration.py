@@ -18,7 +18,8 @@ from tqdm.auto import tqdm
 from claran.detection.counting import FAINT
 from claran.detection.detection_model import DetectionModel
 from claran.detection.detections import Detections
-from claran.detection.engine import Engine, PreparedField
+from claran.detection.engine import Engine
+from claran.detection.field_results import PreparedField
 from claran.detection.loading import load_model, save_model
 from claran.evaluation.metrics import class_matches
 from claran.evaluation.scores import pooled

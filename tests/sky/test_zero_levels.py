@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from claran.sky.mesh import Mesh
-from claran.sky.zero_levels import take_zero_off, window_zeros, zero_image
+from claran.sky.zero_levels import window_zeros, zero_image, zero_level
 
 
 def blurred_noise(rng, shape):
@@ -38,13 +38,15 @@ def test_windows_without_values():
     assert (zero_image(mesh, zeros).pixels() == 0.25).all()
 
 
-def test_taking_it_off(rng):
-    image = 3 * blurred_noise(rng, (180, 240)) + np.float32(2.0)
+@pytest.mark.parametrize("shape", [(180, 240), (100, 150)])
+def test_of_an_image_in_one_piece(rng, shape):
+    """Also of about one window."""
+    image = 3 * blurred_noise(rng, shape) + np.float32(2.0)
     image[50, 60] = np.nan
-    found = take_zero_off(image, 100.0)
-    assert found.dtype == np.float32 and np.isnan(found[50, 60])
-    assert np.nanmedian(found) == pytest.approx(0, abs=0.3)
-    assert np.nanstd(image - found) < 0.3
+    found = zero_level(image, 100.0, np.float32(3.0)).pixels()
+    assert found.shape == shape and found.dtype == np.float32
+    assert np.nanmedian(image - found) == pytest.approx(0, abs=0.3)
+    assert found.std() < 0.3
 
 
 def test_parts_of_an_image_have_its_zero_level(rng):
