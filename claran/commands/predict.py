@@ -56,7 +56,7 @@ def demo() -> None:
     figure = detector.plot(field, table=table)
     replace_file(figure_path, lambda partial: figure.savefig(partial, format="png"))
     say(format_table(table))
-    if notes := table.meta.get("NOTES"):
+    if notes := (table.meta or {}).get("NOTES"):
         say(f"Note: {name}: {notes}.")
     for assumed in detector.assumptions(field):
         say(assumption_note(f"{name}: {assumed}"))
