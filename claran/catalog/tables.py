@@ -124,12 +124,14 @@ def _add_measurements(table: QTable, columns: Mapping[str, np.ndarray]) -> None:
     }
     measured = finish_table(known, "sources")
     for name in table.colnames:
-        describe(table[name], define_column(name, "sources"))
+        column: Any = table[name]
+        describe(column, define_column(name, "sources"))
+        column.info.format = None  # In text, all digits of what was not rounded.
     for name in measured.colnames:
         table[name] = measured[name]
-    for name, column in columns.items():
+    for name in columns:
         if name not in known:
-            table[name] = column
+            table[name] = columns[name]
 
 
 def sky_columns(
