@@ -83,8 +83,8 @@ def crowding(groups: Sequence[Group]) -> Float[np.ndarray, "n 6"]:
     none = np.zeros((0, 6))
     joint = np.concatenate([none, *(group.fit.joint for group in groups)])
     alone = np.concatenate([none, *(group.fit.alone for group in groups)])
-    known = alone > 0
-    ratio = np.where(known, joint / np.where(known, alone, 1), 1)
+    known = (alone > 0) & np.isfinite(alone)  # Fixed ones have 0, lost ones infinity.
+    ratio = np.divide(joint, alone, np.ones_like(alone), where=known)
     return np.sqrt(ratio.clip(1, 1e4))
 
 
