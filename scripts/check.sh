@@ -29,7 +29,7 @@ step ruff format --check
 step codespell_lib
 # Last, so that a good run ends with pytest's summary. A file's tests mostly stay with one
 # process, which has compiled their programs.
-step pytest -n auto --dist worksteal "$@"
+step pytest -n auto --dist worksteal --durations=30 "$@"
 
 if ! wait "$pyright"; then
     printf '\n== pyright\n'

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["beside", "flush", "remove_unfinished", "replace_file"]
+__all__ = ["beside", "flush", "remove_partials", "remove_unfinished", "replace_file"]
 
 ABANDONED = 3600.0  # Seconds without a change; its process was killed.
 _unfinished: set[Path] = set()
@@ -42,10 +42,9 @@ def beside(path: Path, *, folder: bool = False) -> Iterator[Path]:
         path: The path; its folder is created if it does not exist.
         folder: Whether to make a folder.
     """
-    # File systems take 255 bytes, and a character has up to four.
-    start, end = f".{path.stem[:40]}.", f".partial{path.suffix}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(path.parent, start, end)
+    start, end = _partial_name(path)
+    _remove_partials(path, ABANDONED)
     partial = path.with_name(f"{start}{secrets.token_hex(8)}{end}")
     _unfinished.add(partial)
     try:
@@ -59,6 +58,15 @@ def beside(path: Path, *, folder: bool = False) -> Iterator[Path]:
     finally:
         _remove(partial)
         _unfinished.discard(partial)
+
+
+def remove_partials(path: Path) -> None:
+    """Removes what killed processes have left of a path that none is writing now.
+
+    Args:
+        path: The path, in a folder that exists.
+    """
+    _remove_partials(path, 0.0)
 
 
 def remove_unfinished() -> None:
@@ -89,14 +97,22 @@ def _named(error: OSError, path: Path) -> OSError:
     return OSError(error.errno, error.strerror, str(path))
 
 
-def _remove_abandoned(folder: Path, start: str, end: str) -> None:
+def _partial_name(path: Path) -> tuple[str, str]:
+    """Returns the start and the end of the names of unfinished files."""
+    # File systems take 255 bytes, and a character has up to four.
+    return f".{path.stem[:40]}.", f".partial{path.suffix}"
+
+
+def _remove_partials(path: Path, seconds: float) -> None:
+    """Removes unfinished files that have not changed for some time."""
+    start, end = _partial_name(path)
     now = time.time()
-    for entry in os.scandir(folder):
+    for entry in os.scandir(path.parent):
         if not (entry.name.startswith(start) and entry.name.endswith(end)):
             continue
         with contextlib.suppress(OSError):  # Another process was faster.
-            if now - entry.stat(follow_symlinks=False).st_mtime > ABANDONED:
-                _remove(folder / entry.name)
+            if now - entry.stat(follow_symlinks=False).st_mtime >= seconds:
+                _remove(path.parent / entry.name)
 
 
 def _remove(partial: Path) -> None:

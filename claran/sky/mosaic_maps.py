@@ -30,7 +30,7 @@ from claran.sky.signal_to_noise import (
 )
 from claran.sky.zero_levels import window_zeros, zero_image, zero_level
 
-__all__ = ["MosaicMaps", "Region", "measure_maps", "write_maps"]
+__all__ = ["MosaicMaps", "Region", "map_paths", "measure_maps", "write_maps"]
 
 MOST_LEFT = 2**26  # Pixels; of an image without a window that has enough of them.
 
@@ -167,14 +167,16 @@ def write_maps(maps: MosaicMaps, folder: str | os.PathLike) -> tuple[Path, Path]
         OSError: A file cannot be written.
         ImageError: The mosaic cannot be read any more.
     """
-    name = bare_name(Path(maps.mosaic.name))
-    kinds = {"background": _background_part, "noise": _noise_part}
-    paths = []
-    for kind, pixels in kinds.items():
-        path = Path(folder) / f"{name}_{kind}.fits"
+    paths = map_paths(maps.mosaic, folder)
+    for path, pixels in zip(paths, (_background_part, _noise_part), strict=True):
         replace_file(path, lambda partial, of=pixels: _write(partial, maps, of))
-        paths.append(path)
-    return paths[0], paths[1]
+    return paths
+
+
+def map_paths(mosaic: Mosaic, folder: str | os.PathLike) -> tuple[Path, Path]:
+    """Returns the files that `write_maps` writes for a mosaic."""
+    name = bare_name(Path(mosaic.name))
+    return Path(folder, f"{name}_background.fits"), Path(folder, f"{name}_noise.fits")
 
 
 def _write(

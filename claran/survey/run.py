@@ -19,8 +19,9 @@ from tqdm.auto import tqdm
 from claran.catalog.provenance import write_provenance
 from claran.detection.detector import Detector
 from claran.errors import ImageError, unusable
+from claran.io.atomic import remove_partials
 from claran.io.paths import split_hdu, table_names
-from claran.sky.mosaic_maps import write_maps
+from claran.sky.mosaic_maps import map_paths, write_maps
 from claran.sky.mosaics import Mosaic, open_mosaic
 from claran.sky.surveys import Survey
 from claran.survey.catalog_tables import make_tables
@@ -28,7 +29,7 @@ from claran.survey.infrared_images import InfraredImages
 from claran.survey.jobs import Jobs
 from claran.survey.mosaic_search import MosaicSearch, RunJobs, search_mosaic
 from claran.survey.overlaps import Kept, MosaicCatalog, merge_mosaics
-from claran.survey.products import write_products
+from claran.survey.products import PRODUCTS, write_products
 from claran.survey.summary import summarize
 from claran.survey.survey_metadata import survey_metadata, survey_notes
 from claran.survey.survey_network import SurveyNetwork
@@ -153,6 +154,8 @@ def run_survey(
         if images.used:
             about["INFRARED"] = "; ".join(sorted(path.name for path in images.used))
         tables = make_tables(found, kept, options.acronym, about)
+        for name in PRODUCTS:
+            remove_partials(folder / name)
         written, missing = write_products(folder, tables, found)
         write_provenance(
             folder / "provenance.json",
@@ -248,6 +251,8 @@ class _Search:
                 infrared=self.infrared.of(path, mosaic, scene, run),
             )  # fmt: skip
             if options.write_maps:
+                for one in map_paths(mosaic, jobs.folder.parent):
+                    remove_partials(one)
                 write_maps(found.maps, jobs.folder.parent)
         return found
 

@@ -105,6 +105,7 @@ def test_interrupted(survey, mosaic, expected, tmp_path):
             tile.unlink()
             kept -= 1
     tile.with_name(f".{tile.stem}.{'0' * 16}.partial.npz").write_bytes(b"begun")
+    (folder / f".overview.{'0' * 16}.partial.png").write_bytes(b"begun")
     left = sorted(stage.glob("*/[!.]*.npz"))[-1]
     left.write_bytes(left.read_bytes()[:-100])
     lines = []

@@ -84,7 +84,7 @@ def simulated(tmp_path_factory):
 @pytest.mark.parametrize(
     "data, image_size, steps",
     [
-        ("rgz_first_dev", 112, 100),
+        ("rgz_first_dev", 112, 50),
         ("radiogalaxynet_dev/annotations.json", 224, 50),  # Pictures alone.
     ],
     ids=["FIRST", "EMU"],
