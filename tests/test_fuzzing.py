@@ -47,8 +47,8 @@ def test_planted_faults_are_found(tmp_path):
     drawn = {trials.make_case(0, "planted", n).how: n for n in range(60)}
     assert set(drawn) == set(FAULTS)
     only = ",".join(f"planted:{number}" for number in drawn.values())
-    command = [sys.executable, SCRIPTS / "fuzz.py", f"--only={only}", "--seconds=4",
-               "--memory_gb=1.2", f"--keep={tmp_path}"]  # fmt: skip
+    command = [sys.executable, SCRIPTS / "fuzz.py", f"--only={only}", "--seconds=10",
+               "--memory_gb=1", f"--keep={tmp_path}"]  # fmt: skip
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 1, ended.stderr
     assert f"{len(FAULTS)} inputs, {len(FAULTS) - 1} failures" in ended.stdout
