@@ -157,11 +157,16 @@ def _refuse_mosaics(files: Sequence[Path], radio: Sequence[Path]) -> None:
 
 def _open(path: Path, scratch: Path) -> Mosaic | None:
     """Returns an infrared FITS image; None for a picture, which is looked at."""
-    shown = split_hdu(path)[0].name.lower()
-    if shown.endswith(FITS_ENDINGS) or is_fits_file(path):
+    if _is_fits(path):
         return open_mosaic(path, scratch=scratch)
     read_picture(path)
     return None
+
+
+def _is_fits(path: Path) -> bool:
+    """Returns whether a file is one of FITS by its name or content."""
+    name = split_hdu(path)[0].name.lower()
+    return name.endswith(FITS_ENDINGS) or is_fits_file(path)
 
 
 def _shown_whole(path: Path, mosaic: Mosaic, scene: tuple[int, int]) -> WholeInfrared:
@@ -173,11 +178,10 @@ def _shown_whole(path: Path, mosaic: Mosaic, scene: tuple[int, int]) -> WholeInf
             "for an infrared image that is not read by parts; give FITS images with a "
             "WCS."
         )
-    shown = split_hdu(path)[0].name.lower()
-    is_fits = shown.endswith(FITS_ENDINGS) or is_fits_file(path)
-    picture = (
-        infrared_picture(read_sky_image(path).values) if is_fits else read_picture(path)
-    )
+    if _is_fits(path):
+        picture = infrared_picture(read_sky_image(path).values)
+    else:
+        picture = read_picture(path)
     channel = infrared_channel(picture, np.zeros(scene, np.float32))
     assert channel is not None  # noqa: S101 - there is a picture.
     return WholeInfrared(channel)
