@@ -32,7 +32,7 @@ def replace_file(path: Path, write: Callable[[Path], Any]) -> None:
 
 
 @contextlib.contextmanager
-def beside(path: Path, *, folder: bool = False) -> Iterator[Path]:
+def beside(path: Path, *, folder: bool = False, parents: bool = True) -> Iterator[Path]:
     """Context with a new file or folder beside a path, to be renamed to it.
 
     Nobody can guess its name and put a link there. It is removed at the end of the
@@ -41,8 +41,10 @@ def beside(path: Path, *, folder: bool = False) -> Iterator[Path]:
     Args:
         path: The path; its folder is created if it does not exist.
         folder: Whether to make a folder.
+        parents: Whether the parents of its folder are created too. If not, and they
+            do not exist, `FileNotFoundError` is raised.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=parents, exist_ok=True)
     start, end = _partial_name(path)
     _remove_partials(path, ABANDONED)
     partial = path.with_name(f"{start}{secrets.token_hex(8)}{end}")

@@ -1,9 +1,7 @@
 """The files of results of tiles: whole or not there, without pickles, known by name."""
 
 import contextlib
-import errno
 import io
-import os
 import re
 import zipfile
 from collections.abc import Callable, Mapping
@@ -51,10 +49,9 @@ def make_tile(
     except Exception as error:
         error.add_note(f"This was item {item!r} of {path.parents[1].name}.")
         raise
-    if not path.parents[1].is_dir():  # Or a disk that is no longer there.
-        reason = os.strerror(errno.ENOENT)
-        raise FileNotFoundError(errno.ENOENT, reason, str(path.parents[1]))
-    with beside(path) as partial:
+    # Without parents: a folder that was removed, or a disk that is no longer there, is
+    # not made anew.
+    with beside(path, parents=False) as partial:
         _write(partial, arrays, path.stem)
         # Without a wait for the disk, which took 0.6 s a tile on a busy one. What a
         # power failure damages is found by its checksums, and made again.
