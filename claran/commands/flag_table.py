@@ -39,8 +39,9 @@ OWN_DATA = (
     f"folder; or a data set: {DATA_SETS}"
 )
 SIMULATED = (
-    "; or simulated, simulated/balanced or simulated/first, whose fields are made when "
-    "they are needed."
+    "; or simulated, simulated/balanced, simulated/surveys, or simulated/NAME with the "
+    f"name of a survey ({', '.join(SURVEYS)}), whose fields are made when they are "
+    "needed."
 )
 FIELDS_CLASSES = (
     "Names of the classes, in the order of the labels; default: those of --data. "
@@ -223,7 +224,7 @@ _define("validate_every", Integer(1), 2,
     train="Number of checkpoints between validations.")
 _define("validation_fields", Integer(0), 500,
     train="Number of fields to validate on; 0 for none.")
-_define("slots", Integer(1), 32, train="Largest number of objects in a field.")
+_define("slots", Integer(1), 64, train="Largest number of objects in a field.")
 _define("image_size", Integer(16, 10_000), 600,
     convert="Side of the network's input, pixels.")
 _define("fusion", Choice(("D1", "D3", "D4")), "D4",

@@ -1,5 +1,7 @@
 """The modes simulate, prepare and preview: make training data, and check them."""
 
+import dataclasses
+
 import numpy as np
 from absl import flags
 from tqdm.auto import tqdm
@@ -32,6 +34,8 @@ def simulate() -> None:
     population = {"catalogue": CATALOG, "balanced": BALANCED}[FLAGS.population]
     survey = survey_flags.survey()
     observed = FIRST if survey is None else SimulatedSurvey.of(survey)
+    if observed.name != FIRST.name:  # As many neighbors as its depth shows.
+        population = dataclasses.replace(population, crowding=(1.0, 1.0))
     output = output_folder("fields")
     make_room(output, overwrite=FLAGS.overwrite)
     root = np.random.SeedSequence(FLAGS.seed)

@@ -11,11 +11,15 @@ from absl import flags
 
 from claran.commands.common import UsageError
 from claran.commands.flag_table import MEANINGS, flags_of, modes_of
+from claran.sky.surveys import SURVEYS
 
 __all__ = ["refuse_flags", "unknown_flag"]
 
 FLAGS = flags.FLAGS
-SIMULATED = ("simulated", "simulated/balanced", "simulated/first")
+SIMULATED = (
+    "simulated", "simulated/balanced", "simulated/surveys",
+    *(f"simulated/{name}" for name in SURVEYS),
+)  # fmt: skip
 """Values of `--data` whose fields are made when needed."""
 
 

@@ -1,5 +1,6 @@
 """Simulated fields by number, made when needed: unlimited training data."""
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Sequence
@@ -15,13 +16,62 @@ from claran.simulation.observation import (
     FIRST,
     FIRST_NATIVE,
     FIRST_WIDE,
+    SIMULATED_SURVEYS,
     SimulatedSurvey,
 )
-from claran.simulation.populations import BALANCED, CATALOG, Population
+from claran.simulation.populations import BALANCED, CATALOG, SURVEYS, Population
 from claran.simulation.simulated_field import simulate
 from claran.sky.images import SkyImage
 
 __all__ = ["SIMULATED", "SimulatedFields"]
+
+INFRARED_BEAM = 10.0  # Arcsec; in fields of wider beams W1 shows a crowd.
+
+
+def _seen(
+    name: str, *, pixels: float, beams: float, ratio: float = 1.0, angle: float = 0.0
+) -> SimulatedSurvey:
+    """Returns a survey with other pixels, fields and beams of the same area.
+
+    Args:
+        name: One of `SIMULATED_SURVEYS`.
+        pixels: Pixels in a beam.
+        beams: Side of a field, beams.
+        ratio: Major over minor axis of the beam.
+        angle: Position angle of the beam, degrees.
+    """
+    survey = SIMULATED_SURVEYS[name]
+    beam = survey.beam_arcsec
+    return dataclasses.replace(
+        survey, size=round(beams * pixels), pixel_arcsec=beam / pixels,
+        beam_major_arcsec=beam * ratio**0.5, beam_minor_arcsec=beam / ratio**0.5,
+        beam_angle_deg=angle, edges=0.06,
+    )  # fmt: skip
+
+
+_FIELD, _WIDE = 100 / 3, 128 / 3  # Beams; the wider one fills a network's input.
+# One in three is FIRST. Pixels matter little, as fields are scaled to one beam.
+_TRAINING = (
+    FIRST_WIDE,
+    _seen("emu", pixels=3.0, beams=_WIDE),
+    _seen("vlass", pixels=2.5, beams=_WIDE),
+    FIRST_NATIVE,
+    _seen("lotss", pixels=3.0, beams=_WIDE),
+    _seen("meerkat", pixels=3.5, beams=_FIELD, ratio=1.2, angle=0.0),
+    FIRST_WIDE,
+    _seen("racs", pixels=3.0, beams=_WIDE),
+    _seen("vlass", pixels=3.0, beams=_WIDE, ratio=1.6, angle=60.0),
+    FIRST,
+    _seen("lotss", pixels=4.0, beams=_FIELD),
+    _seen("sdc1", pixels=2.5, beams=_WIDE),
+    FIRST_WIDE,
+    _seen("emu", pixels=3.5, beams=_FIELD, ratio=1.3, angle=-35.0),
+    _seen("meerkat", pixels=3.0, beams=_WIDE),
+)
+_OF_A_SURVEY = dataclasses.replace(
+    SURVEYS, crowding=(1.0, 1.0), chance_pairs=0.05, bright=0.03, diffuse=0.02,
+    giants=0.2,
+)  # fmt: skip
 
 SIMULATED: dict[str, dict[str, Any]] = {
     "simulated": {"population": CATALOG},
@@ -32,6 +82,11 @@ SIMULATED: dict[str, dict[str, Any]] = {
         "population": BALANCED,
         "surveys": (FIRST_WIDE, FIRST_NATIVE, FIRST_WIDE, FIRST),
     },
+    "simulated/surveys": {"population": SURVEYS, "surveys": _TRAINING},
+} | {
+    # In its own pixels, with as many neighbors as its counts give.
+    f"simulated/{name}": {"population": _OF_A_SURVEY, "surveys": (survey,)}
+    for name, survey in SIMULATED_SURVEYS.items() if name != "first"
 }  # fmt: skip
 """Arguments of `SimulatedFields` by the name for `--data`."""
 
@@ -86,11 +141,13 @@ class SimulatedFields:
             np.random.default_rng([self.seed, index]),
             population=self.population,
             survey=survey,
+            infrared=survey.beam_arcsec <= INFRARED_BEAM,
         )
         codes = {code: label for label, code in enumerate(self.class_names, start=1)}
         boxes = np.array([source.box for source in made.sources], np.float32)
         labels = [codes.get(source.code, 0) for source in made.sources]
         name = f"SIM{self.seed:04d}_{index:09d}"
+        sky = made.infrared
         return Field(
             name,
             image=SkyImage(
@@ -100,7 +157,7 @@ class SimulatedFields:
                 unit="Jy/beam",
                 beam=survey.beam,
             ),
-            picture=np.ascontiguousarray(picture(made.infrared)[::-1]),
+            picture=np.ascontiguousarray(picture(sky)[::-1]) if sky.size else None,
             objects=Objects(
                 boxes=boxes.reshape(-1, 4),
                 labels=np.array(labels, np.int32),

@@ -129,7 +129,7 @@ def _stripes(survey: SimulatedSurvey) -> np.ndarray:
         for _ in range(rng.poisson(count)):
             wave = 1 / (longest * 10 ** rng.uniform(-1.4, -0.6))
             angle = rng.uniform(0, np.pi)
-            if survey.snapshot:
+            if survey.array.snapshot:
                 angle = rng.choice(radio.ARM_WAVES) + rng.normal(0, 0.06)
             amplitude = rng.gamma(2, survey.stripes / 2)
             width = min(rng.uniform(0.6, 1.5) * wave, SIDE / 5)

@@ -2,13 +2,26 @@
 
 import dataclasses
 
+from claran.simulation.arrays import ASKAP, LOFAR, MEERKAT, SKA, VLA, Array
 from claran.sky import surveys
 from claran.sky.beams import beam_area_pixels
 from claran.sky.surveys import Survey
 
-__all__ = ["FIRST", "FIRST_NATIVE", "FIRST_WIDE", "SimulatedSurvey"]
+__all__ = [
+    "FIELD_BEAMS",
+    "FIRST",
+    "FIRST_NATIVE",
+    "FIRST_WIDE",
+    "SIMULATED_SURVEYS",
+    "SimulatedSurvey",
+]
 
-FIELD_ARCSEC = 180.0  # Side of a field of Radio Galaxy Zoo.
+FIELD_BEAMS = 100 / 3  # Side of a field: 3' of FIRST, as in Radio Galaxy Zoo.
+LARGEST_BEAMS = 120 / 5.4  # Largest angular scale, as of FIRST.
+_ARRAYS = {
+    "VLASS": VLA, "RACS": ASKAP, "EMU": ASKAP, "LoTSS": LOFAR, "MeerKAT": MEERKAT,
+    "SDC1": SKA,
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,12 +41,18 @@ class SimulatedSurvey(Survey):
         frequency_hz: Center of the band, Hz. Fluxes are drawn at 1.4 GHz and scaled by
             the spectral index.
         size: Rows and columns of a field.
-        snapshot: Whether a Y-shaped array observed at few hour angles, as the VLA did.
-            Noise and sidelobes then have six arms; otherwise they are round.
+        array: The array of antennas, whose baselines give noise and sidelobes their
+            pattern.
         stripes: Mean amplitude of the stripes of gain errors far from sources, in units
             of the noise.
         sidelobes: Median peak of the residual sidelobes of a source, as a fraction of
             its peak.
+        spokes: Mean number of stripes through a source of a hundred times the noise and
+            more, which errors of calibration leave; their amplitude is 0.1% to 0.2% of
+            the peak.
+        uneven: Fraction of fields in which the noise changes: it rises to one side, as
+            toward the edge of a primary beam, or has a step, as at the seam of two
+            images.
         largest_arcsec: Largest angular scale of the array, arcsec. Flux on larger
             scales is missing, which leaves a negative bowl of that FWHM at a source.
         bowl: Flux of the bowl as a fraction of the flux of the source.
@@ -57,9 +76,11 @@ class SimulatedSurvey(Survey):
     noise_scatter: float = 0.11
     frequency_hz: float = surveys.FIRST.frequency_hz
     size: int = 132
-    snapshot: bool = True
+    array: Array = VLA
     stripes: float = 0.4
     sidelobes: float = 0.004
+    spokes: float = 0.0
+    uneven: float = 0.0
     largest_arcsec: float = 120.0
     # With this, the median source-free pixel is as negative as in the cutouts.
     bowl: float = 0.33
@@ -72,20 +93,20 @@ class SimulatedSurvey(Survey):
             if not getattr(self, name) > 0:
                 raise ValueError(f"`{name}` must be > 0, got {getattr(self, name)}.")
         for name in (
-            "noise_scatter", "stripes", "sidelobes", "bowl", "min_beams", "edges",
+            "noise_scatter", "stripes", "sidelobes", "spokes", "uneven", "bowl",
+            "min_beams", "edges",
         ):  # fmt: skip
             if not getattr(self, name) >= 0:
                 raise ValueError(f"`{name}` must be >= 0, got {getattr(self, name)}.")
 
     @classmethod
     def of(cls, survey: Survey) -> "SimulatedSurvey":
-        """Returns what imitates a survey in fields of 3', with FIRST's artifacts.
+        """Returns what imitates a survey in fields of 33 beams.
 
-        Its noise and sidelobes are round, as those of long tracks. The stripes, the
-        strength of the sidelobes, the bowl and the scatter of the noise were measured
-        on FIRST alone; give others with `dataclasses.replace` where they are known.
-        Sources are as bright as in FIRST: the faint ones of a deep survey are missing.
-        FIRST itself is `FIRST_NATIVE`, the snapshots that all this was measured on.
+        Stripes, sidelobes and bowls were measured on FIRST alone. Others get the same
+        in units of beam and noise, and the faults that images of long tracks have:
+        stripes through bright sources and noise that changes. The array is that of a
+        survey claran knows, else ASKAP's. FIRST itself is `FIRST_NATIVE`.
 
         Args:
             survey: Sets name, beam, pixels, noise and frequency.
@@ -93,8 +114,11 @@ class SimulatedSurvey(Survey):
         if survey == surveys.FIRST:
             return FIRST_NATIVE
         known = {f.name: getattr(survey, f.name) for f in dataclasses.fields(Survey)}
-        size = max(1, round(FIELD_ARCSEC / survey.pixel_arcsec))
-        return cls(**known, size=size, snapshot=False)
+        size = max(1, round(FIELD_BEAMS * survey.beam_arcsec / survey.pixel_arcsec))
+        return cls(
+            **known, size=size, array=_ARRAYS.get(survey.name, ASKAP), spokes=2.0,
+            uneven=0.25, largest_arcsec=LARGEST_BEAMS * survey.beam_arcsec,
+        )  # fmt: skip
 
     @property
     def field_arcsec(self) -> float:
@@ -125,3 +149,8 @@ FIRST_NATIVE = SimulatedSurvey(size=100, pixel_arcsec=1.8)
 # For giants. Sources as bright as FIRST J151227.2+454026 have residual sidelobes of
 # 0.9% of their peak, and a wider field contains more of these.
 FIRST_WIDE = SimulatedSurvey(size=128, pixel_arcsec=1.8, sidelobes=0.008)
+
+SIMULATED_SURVEYS = {
+    name: SimulatedSurvey.of(survey) for name, survey in surveys.SURVEYS.items()
+}
+"""What imitates each survey that claran knows, by its name."""

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from scipy import fft
 
+from claran.simulation.arrays import uv_counts
 from claran.simulation.grid import pixel_axis, sum_products
 from claran.simulation.observation import SimulatedSurvey
 from claran.sky.beams import fwhm_to_sigma
@@ -26,7 +27,9 @@ __all__ = [
     "draw_blank",
     "draw_noise",
     "draw_sidelobes",
+    "draw_spokes",
     "draw_stripes",
+    "draw_unevenness",
     "noise_powers",
     "peak_brightness",
     "render",
@@ -41,12 +44,15 @@ LONGEST = 1.388
 # belong to baselines within one arm of the VLA.
 ARM_WAVES = np.radians([-32.0, 27.0, 90.0])
 
+_SIDES = np.array([-1.0, 1.0])
+_SPOKED = 100.0  # Sigma from which a source has spokes.
 _PER_WAVE = 64  # Samples per wavelength at which a stripe is computed.
 
 # Number of pointings for which noise spectra are computed, and fraction of the power
 # that is specific to the pointing; the rest is the mean over the pointings.
 _POINTINGS, _OWN_POWER = 40, 0.9
 _HOUR_ANGLE = -0.15  # Mean over the pointings, radians.
+_TRACKS = 6  # Pointings of a survey of long tracks; they are much alike.
 
 
 @functools.lru_cache(maxsize=32)
@@ -82,9 +88,7 @@ def render(
     beam = beam_covariance(survey)
     axis = pixel_axis(survey, size)
     if abs(beam[0, 1]) > 1e-6 * beam[0, 0]:
-        x, y = np.meshgrid(axis, axis)
-        flat = _evaluate(blobs, survey, x.ravel(), y.ravel())
-        return flat.reshape(x.shape).astype(np.float32)
+        return _render_slanted(blobs, beam, axis)
     x, y, flux, sigma = blobs.T.astype(np.float32)
     across, along = np.diag(beam).astype(np.float32)
     wide, high = sigma**2 + across, sigma**2 + along
@@ -164,19 +168,99 @@ def draw_stripes(
         amplitude = rng.gamma(2, (survey.stripes * sigma + 0.001 * peak) / 2)
         spacing = longest * 10 ** rng.uniform(-1.4, -0.6)
         angle = rng.uniform(0, np.pi)
-        if survey.snapshot:
+        if survey.array.snapshot:
             angle = rng.choice(ARM_WAVES) + rng.normal(0, 0.06)
         width = rng.uniform(0.3, 1.0)
-        x = (math.cos(angle) * (axis - anchor[0])).astype(np.float32)
-        y = (math.sin(angle) * (axis - anchor[1])).astype(np.float32)
-        across = (x + y[:, None]) * np.float32(spacing * _PER_WAVE)
-        # The brightness depends on one coordinate only: it is tabulated.
-        index = (across - across.min()).astype(np.intp)
-        waves = (np.arange(index.max() + 1) + float(across.min())) / _PER_WAVE
-        stripe = amplitude * np.cos(2 * np.pi * waves + phase)
-        stripe *= np.exp(-((waves / width) ** 2))
-        image += stripe.astype(np.float32)[index]
+        image += _stripe(
+            axis, anchor, angle=angle, spacing=spacing, amplitude=amplitude,
+            phase=phase, width=width,
+        )  # fmt: skip
     return image
+
+
+def _stripe(
+    axis: np.ndarray,
+    anchor: np.ndarray,
+    *,
+    angle: float,
+    spacing: float,
+    amplitude: float,
+    phase: float,
+    width: float,
+) -> np.ndarray:
+    """Returns a wave packet that runs across the whole field, float32 Jy/beam.
+
+    Args:
+        axis: Pixel centers along an axis, arcsec.
+        anchor: (2,) place that it goes through, arcsec.
+        angle: Direction of the wave, radians.
+        spacing: Waves per arcsec.
+        amplitude: Its height, Jy/beam.
+        phase: Phase at the anchor, radians.
+        width: Half width of the packet at 1/e, waves.
+    """
+    x = (math.cos(angle) * (axis - anchor[0])).astype(np.float32)
+    y = (math.sin(angle) * (axis - anchor[1])).astype(np.float32)
+    across = (x + y[:, None]) * np.float32(spacing * _PER_WAVE)
+    # The brightness depends on one coordinate only: it is tabulated.
+    index = (across - across.min()).astype(np.intp)
+    waves = (np.arange(index.max() + 1) + float(across.min())) / _PER_WAVE
+    stripe = amplitude * np.cos(2 * np.pi * waves + phase)
+    stripe *= np.exp(-((waves / width) ** 2))
+    return stripe.astype(np.float32)[index]
+
+
+def draw_spokes(
+    rng: np.random.Generator,
+    survey: SimulatedSurvey,
+    centers: np.ndarray,
+    peaks: np.ndarray,
+    sigma: float,
+) -> np.ndarray:
+    """Returns stripes through very bright sources, (size, size) float32, Jy/beam.
+
+    Errors of calibration that differ from that of the field leave them in images of
+    all arrays. They fade with the distance from the source.
+
+    Args:
+        rng: Random generator.
+        survey: Sets beam, pixels and how many there are.
+        centers: (n, 2) positions of the sources, arcsec from the center of the field.
+        peaks: (n,) peak brightness of the sources, Jy/beam.
+        sigma: Noise, Jy/beam.
+    """
+    axis = pixel_axis(survey)
+    image = np.zeros((survey.size, survey.size), np.float32)
+    longest = LONGEST / survey.beam_arcsec
+    for center, peak in zip(centers, peaks.tolist(), strict=True):
+        if peak < _SPOKED * sigma:
+            continue
+        spokes = np.zeros_like(image)
+        for _ in range(rng.poisson(survey.spokes)):
+            spokes += _stripe(
+                axis, center, angle=rng.uniform(0, np.pi),
+                spacing=longest * 10 ** rng.uniform(-1.2, -0.2),
+                amplitude=peak * rng.uniform(0.001, 0.002),
+                phase=rng.uniform(0, 2 * np.pi), width=rng.uniform(0.3, 1.0),
+            )  # fmt: skip
+        reach = np.float32(rng.uniform(8, 30) * survey.beam_arcsec)
+        distance = np.hypot(axis - center[0], (axis - center[1])[:, None])
+        image += spokes * np.exp(-distance.astype(np.float32) / reach)
+    return image
+
+
+def draw_unevenness(rng: np.random.Generator, survey: SimulatedSurvey) -> np.ndarray:
+    """Returns factors on the noise that change over a field, (size, size) float32.
+
+    Either a rise to one side, by up to a factor of two, or a step of up to 1.6.
+    """
+    angle = rng.uniform(0, 2 * np.pi)
+    axis = (pixel_axis(survey) / survey.field_arcsec).astype(np.float32)
+    along = math.cos(angle) * axis + math.sin(angle) * axis[:, None]
+    if rng.random() < 0.5:
+        return np.exp(rng.uniform(0, math.log(2)) * (along + 0.5)).astype(np.float32)
+    step = rng.uniform(1.1, 1.6)
+    return np.where(along > rng.uniform(-0.4, 0.4), step, 1.0).astype(np.float32)
 
 
 def draw_sidelobes(
@@ -226,6 +310,29 @@ def draw_blank(rng: np.random.Generator, survey: SimulatedSurvey) -> np.ndarray:
     return blank
 
 
+def _render_slanted(
+    blobs: np.ndarray, beam: np.ndarray, axis: np.ndarray
+) -> np.ndarray:
+    """Returns the image for a beam that is not aligned with the axes; see `render`.
+
+    Gaussians end at 5.5 sigma, where they have 3e-7 of their peak.
+    """
+    image = np.zeros((len(axis), len(axis)), np.float32)
+    beam_determinant = beam[0, 0] * beam[1, 1] - beam[0, 1] ** 2
+    for x, y, flux, sigma in blobs.tolist():
+        xx, yy, xy = beam[0, 0] + sigma**2, beam[1, 1] + sigma**2, beam[0, 1]
+        determinant = xx * yy - xy**2
+        columns = slice(*np.searchsorted(axis, x + 5.5 * math.sqrt(xx) * _SIDES))
+        rows = slice(*np.searchsorted(axis, y + 5.5 * math.sqrt(yy) * _SIDES))
+        dx, dy = axis[columns] - np.float32(x), axis[rows] - np.float32(y)
+        exponent = np.multiply.outer(dy, dx * np.float32(xy / determinant))
+        exponent -= dx**2 * np.float32(0.5 * yy / determinant)
+        exponent -= (dy**2 * np.float32(0.5 * xx / determinant))[:, None]
+        peak = flux * math.sqrt(beam_determinant / determinant)
+        image[rows, columns] += np.float32(peak) * np.exp(exponent)
+    return image
+
+
 def _evaluate(
     blobs: np.ndarray, survey: SimulatedSurvey, x: np.ndarray, y: np.ndarray
 ) -> np.ndarray:
@@ -241,41 +348,20 @@ def _evaluate(
     return np.exp(-distance / 2) @ peak
 
 
-def _baselines() -> np.ndarray:
-    """Returns the VLA's baselines, east and north, in units of the longest, (b, 2).
-
-    Antenna `n` of an arm is at a distance proportional to `n ** 1.716`. The arms have
-    azimuths of -5, 115 and 236 degrees (Thompson et al. 1980, ApJS 44, 151).
-    """
-    radius = np.arange(1, 10) ** 1.716
-    azimuth = np.radians([-5.0, 115.0, 236.0])[:, None]
-    east, north = radius * np.sin(azimuth), radius * np.cos(azimuth)
-    stations = np.stack([east.ravel(), north.ravel()], axis=1)
-    pairs = (stations[:, None] - stations).reshape(-1, 2)
-    length = np.hypot(*pairs.T)
-    return pairs[length > 0] / length.max()
-
-
 def _coverage(
     survey: SimulatedSurvey, side: int, hour_angle: float, dec: float
 ) -> np.ndarray:
-    """Returns the uv coverage of a snapshot, as counts per cell, (side, side).
+    """Returns the uv coverage of a field, as counts per cell, (side, side).
 
     Zero frequency is at `[side // 2, side // 2]`. Hour angle and declination are in
     radians.
     """
-    east, north = _baselines().T
-    latitude = math.radians(34.08)
-    bx, by, bz = -north * math.sin(latitude), east, north * math.cos(latitude)
-    u = math.sin(hour_angle) * bx + math.cos(hour_angle) * by
-    v = math.sin(dec) * (math.sin(hour_angle) * by - math.cos(hour_angle) * bx)
-    v += math.cos(dec) * bz
-    scale = LONGEST / survey.beam_arcsec * survey.pixel_arcsec * side
-    cells = np.rint(np.stack([v, u]) * scale).astype(int) + side // 2
-    inside = ((cells >= 0) & (cells < side)).all(axis=0)
-    counts = np.zeros((side, side), np.float32)
-    np.add.at(counts, tuple(cells[:, inside]), 1)
-    return counts
+    cell = LONGEST / survey.beam_arcsec * survey.pixel_arcsec * side
+    return uv_counts(survey.array, side=side, cell=cell, hour_angle=hour_angle, dec=dec)
+
+
+def _random_dec(rng: np.random.Generator, survey: SimulatedSurvey) -> float:
+    return math.radians(rng.uniform(*survey.array.dec_deg))
 
 
 def _fast_length(minimum: int) -> int:
@@ -300,7 +386,7 @@ class _Spectra:
     amplitudes: np.ndarray
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=32)
 def _noise_spectra(survey: SimulatedSurvey) -> _Spectra:
     """Returns the amplitude spectra of noise of unit variance.
 
@@ -334,10 +420,10 @@ def noise_powers(survey: SimulatedSurvey, side: int) -> np.ndarray:
     """
     frequency = fft.fftshift(fft.fftfreq(side, survey.pixel_arcsec))
     radius = np.hypot(frequency[:, None], frequency) * survey.beam_arcsec
-    if survey.snapshot:
+    if survey.array.snapshot:
         power = _snapshot_powers(survey, side)
     else:
-        power = np.maximum(1 - radius / LONGEST, 0)[None]
+        power = _track_powers(survey, side)
     power = power * np.exp(-((radius / 1.25) ** 6))
     power *= 1 + 1.0 * np.exp(-((radius / 0.16) ** 2))
     power = fft.ifftshift(power, axes=(1, 2))
@@ -351,7 +437,7 @@ def _snapshot_powers(survey: SimulatedSurvey, side: int) -> np.ndarray:
     rng = np.random.default_rng(0)  # A fixed set of pointings, one of which is drawn.
     own = []
     for _ in range(_POINTINGS):
-        dec = math.radians(rng.uniform(0, 60))
+        dec = _random_dec(rng, survey)
         # A field lies in several pointings, observed at about the same hour angle.
         hours = rng.normal(_HOUR_ANGLE, 0.25) + rng.normal(0, 0.05, 3)
         counts = sum(_coverage(survey, side, hour_angle, dec) for hour_angle in hours)
@@ -360,11 +446,32 @@ def _snapshot_powers(survey: SimulatedSurvey, side: int) -> np.ndarray:
     return _OWN_POWER * np.array(own) + (1 - _OWN_POWER) * mean
 
 
-@functools.lru_cache(maxsize=8)
+def _track_powers(survey: SimulatedSurvey, side: int) -> np.ndarray:
+    """Returns noise power spectra of a survey of long tracks, (n, side, side).
+
+    Images are made with weights between natural and uniform ones, so that the beam is
+    nearly a Gaussian in spite of the many short baselines.
+    """
+    rng = np.random.default_rng(0)
+    powers = []
+    for _ in range(_TRACKS):
+        counts = _coverage(survey, side, rng.normal(0, 0.3), _random_dec(rng, survey))
+        smooth = cv2.GaussianBlur(counts, (0, 0), 1.0)
+        powers.append(smooth * _robust_weights(smooth) ** 2)
+    return np.array(powers)
+
+
+def _robust_weights(density: np.ndarray) -> np.ndarray:
+    """Returns the imaging weights of robustness 0.6 (Briggs 1995, PhD thesis)."""
+    mean = (density**2).sum() / density.sum()
+    return 1 / (1 + 1.6 * density / mean)
+
+
+@functools.lru_cache(maxsize=32)
 def _sidelobe_kernels(survey: SimulatedSurvey) -> np.ndarray:
     """Returns sidelobe patterns of unit peak, (16, 2 size + 1, 2 size + 1) float32.
 
-    A pattern is the dirty beam of a snapshot with random declination and hour angle,
+    A pattern is the dirty beam of a field with random declination and hour angle,
     without its main lobe, which cleaning removes.
     """
     rng = np.random.default_rng(1)  # A fixed set of patterns, one of which is drawn.
@@ -374,14 +481,10 @@ def _sidelobe_kernels(survey: SimulatedSurvey) -> np.ndarray:
     radius = np.hypot(axis[:, None], axis) * survey.pixel_arcsec / survey.beam_arcsec
     kernels = []
     for _ in range(16):
-        if survey.snapshot:
-            dec = math.radians(rng.uniform(0, 60))
-            sampled = _coverage(survey, padded, rng.normal(0, 0.5), dec)
-        else:
-            frequency = fft.fftshift(fft.fftfreq(padded, survey.pixel_arcsec))
-            spacing = np.hypot(frequency[:, None], frequency) * survey.beam_arcsec
-            ring = rng.uniform(0.2, 0.9) * LONGEST
-            sampled = (np.abs(spacing - ring) < 0.05).astype(np.float32)
+        dec, hour_angle = _random_dec(rng, survey), rng.normal(0, 0.5)
+        sampled = _coverage(survey, padded, hour_angle, dec)
+        if not survey.array.snapshot:
+            sampled = sampled * _robust_weights(sampled)
         dirty = fft.fftshift(fft.ifft2(fft.ifftshift(sampled))).real
         start = padded // 2 - survey.size
         dirty = dirty[start : start + side, start : start + side]

@@ -153,10 +153,12 @@ def _describe_faint(
     source: Source, model: np.ndarray, survey: SimulatedSurvey, sigma: float
 ) -> LabeledSource | None:
     """Returns an ignored label for a source above three sigma; None below that."""
-    rows, columns = np.nonzero(model > max(3 * sigma, 0.3 * float(model.max())))
-    if not rows.size:
+    highest = float(model.max())
+    if not highest > 3 * sigma:
         return None
-    box = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+    seen = model > max(3 * sigma, 0.3 * highest)
+    rows, columns = (np.flatnonzero(seen.any(axis=axis)) for axis in (1, 0))
+    box = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
     return LabeledSource(
         box=np.array(box, np.float32), code="0_0",
         component_boxes=np.empty((0, 4), np.float32),

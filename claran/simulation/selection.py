@@ -73,10 +73,10 @@ def draw_of_class(
         # noise is therefore skipped.
         if len(tops) < peaks:
             continue
-        bins = _flux_bins(code, model, components, sigma)
+        bins = _flux_bins(code, model, components, sigma, survey)
         for _ in range(_FLUXES if bins else 0):
             share = (bins[rng.integers(len(bins))] + rng.random()) / _BINS
-            peak = populations.peak_at(code, share)
+            peak = populations.peak_at(code, share, survey)
             if (peak * heights > THRESHOLD * sigma).sum() < peaks:
                 continue
             tall = tops[peak * heights > _CATALOGED * sigma]
@@ -103,7 +103,11 @@ def _find_tops(model: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _flux_bins(
-    code: str, model: np.ndarray, components: int, sigma: float
+    code: str,
+    model: np.ndarray,
+    components: int,
+    sigma: float,
+    survey: SimulatedSurvey,
 ) -> list[int]:
     """Returns the flux bins in which a source has the right number of islands.
 
@@ -115,10 +119,12 @@ def _flux_bins(
         model: Noise-free image, which is multiplied by the peak brightness in Jy/beam.
         components: Number of islands wanted.
         sigma: Noise, Jy/beam.
+        survey: The survey, which scales the fluxes.
     """
     bins = []
     for index in range(_BINS):
-        level = THRESHOLD * sigma / populations.peak_at(code, (index + 0.5) / _BINS)
+        peak = populations.peak_at(code, (index + 0.5) / _BINS, survey)
+        level = THRESHOLD * sigma / peak
         above = (model > level).view(np.uint8)
         if cv2.connectedComponents(above, connectivity=8)[0] == components + 1:
             bins.append(index)

@@ -79,7 +79,7 @@ class TrainingSession:
     seed: int = 0
     save_every: int = 500
     validate_every: int = 2
-    slots: int = 32
+    slots: int = 64
     workers: int | None = None
     one_device: bool = False
 

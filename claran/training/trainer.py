@@ -57,7 +57,7 @@ class TrainingOptions:
     seed: int = 0
     save_every: int = 500
     validate_every: int = 1
-    slots: int = 32
+    slots: int = 64
     workers: int = 0
     size: tuple[int, int] = (128, 128)
 

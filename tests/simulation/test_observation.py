@@ -10,7 +10,13 @@ from astropy.io import fits
 
 from claran import main
 from claran.simulation import observation
-from claran.simulation.observation import FIRST, FIRST_NATIVE, SimulatedSurvey
+from claran.simulation.arrays import ASKAP
+from claran.simulation.observation import (
+    FIRST,
+    FIRST_NATIVE,
+    SIMULATED_SURVEYS,
+    SimulatedSurvey,
+)
 from claran.simulation.simulated_field import simulate
 from claran.sky import surveys
 from claran.sky.surveys import SURVEYS, Survey
@@ -31,31 +37,37 @@ def test_no_attribute_is_listed_twice():
 
 
 @pytest.mark.parametrize("name", SURVEYS)
-def test_a_field_of_any_survey_covers_three_arcmin(name):
+def test_a_field_of_any_survey_covers_33_beams(name):
     survey = SURVEYS[name]
     made = SimulatedSurvey.of(survey)
-    assert made.field_arcsec == pytest.approx(180, abs=survey.pixel_arcsec / 2)
+    beams = made.field_arcsec / survey.beam_arcsec
+    slack = survey.pixel_arcsec / survey.beam_arcsec / 2
+    assert beams == pytest.approx(100 / 3, abs=slack)
+    assert SIMULATED_SURVEYS[name] == made
     assert (made.beam, made.name) == (survey.beam, survey.name)
     one = simulate(np.random.default_rng(1), survey=made)
     assert one.radio.shape == (made.size, made.size)
     assert np.isfinite(one.sigma) and one.sigma > 0.5 * survey.noise_jy
 
 
-def test_another_survey_has_firsts_artifacts_but_is_no_snapshot():
+def test_an_unknown_survey_has_firsts_artifacts_in_beams_and_faults_of_tracks():
     survey = Survey(
         name="MINE", beam_major_arcsec=9.0, beam_minor_arcsec=6.0, beam_angle_deg=20.0,
         pixel_arcsec=2.0, noise_jy=5e-5, frequency_hz=9e8,
     )  # fmt: skip
     made = SimulatedSurvey.of(survey)
-    assert not made.snapshot
+    assert made.array == ASKAP and not made.array.snapshot
+    beam = np.sqrt(54)
     assert made == dataclasses.replace(
-        FIRST, **dataclasses.asdict(survey), size=90, snapshot=False
-    )
+        FIRST, **dataclasses.asdict(survey), size=round(beam / 2 * 100 / 3),
+        array=ASKAP, largest_arcsec=120 / 5.4 * made.beam_arcsec, spokes=2.0,
+        uneven=0.25,
+    )  # fmt: skip
 
 
 def test_first_itself_stays_a_snapshot():
     assert SimulatedSurvey.of(surveys.FIRST) is FIRST_NATIVE
-    assert FIRST_NATIVE.snapshot
+    assert FIRST_NATIVE.array.snapshot
 
 
 def test_a_coarse_survey_has_a_pixel():
@@ -111,7 +123,7 @@ def test_the_command_imitates_a_survey(tmp_path, monkeypatch, asked, name, beam,
     assert header["SURVEY"] == f"{name} (simulated)"
     assert 3600 * header["BMAJ"] == pytest.approx(beam)
     assert 3600 * header["CDELT2"] == pytest.approx(pixel)
-    side = observation.FIELD_ARCSEC / pixel
+    side = 180 / pixel if name == "FIRST" else observation.FIELD_BEAMS * beam / pixel
     assert header["NAXIS1"] == pytest.approx(side, abs=1.5)
 
 

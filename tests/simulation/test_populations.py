@@ -13,8 +13,10 @@ from claran.simulation.observation import (
     FIRST,
     FIRST_NATIVE,
     FIRST_WIDE,
+    SIMULATED_SURVEYS,
     SimulatedSurvey,
 )
+from claran.simulation.source_counts import draw_flux_densities, sources_per_deg2
 
 
 @pytest.mark.parametrize("family", sorted(morphology._FAMILIES))
@@ -98,6 +100,7 @@ def test_unknown_family(rng):
             {"empty": 1.5}, r"`empty` must be in \[0, 1\], got 1.5", id="empty"
         ),
         pytest.param({"neighbors": -1}, "`neighbors` must be >= 0", id="negative"),
+        pytest.param({"crowding": (2, 1)}, "`crowding` must be a range", id="crowd"),
         pytest.param({"sizes": (0, 1)}, "`sizes` must be a range above 0", id="sizes"),
         pytest.param(
             {"brightness": (2, 1)},
@@ -151,12 +154,65 @@ def test_lobes_are_brighter_at_low_frequency():
     fluxes = []
     for frequency in (1.5e8, 1.4e9):
         rng = np.random.default_rng(0)
-        source = populations.draw_source(
-            rng, "3_3", SimulatedSurvey(frequency_hz=frequency)
-        )
-        fluxes.append(source.blobs[:, 2])
-    assert fluxes[0][0] == pytest.approx(fluxes[1][0])  # The core has a flat spectrum.
-    np.testing.assert_allclose(fluxes[0][1:] / fluxes[1][1:], (150 / 1400) ** -0.7)
+        survey = SimulatedSurvey(frequency_hz=frequency)
+        source = populations.draw_source(rng, "3_3", survey, peak=0.01)
+        assert radio.peak_brightness(source.blobs, survey) == pytest.approx(0.01)
+        # Relative to the core, which has a flat spectrum.
+        fluxes.append(source.blobs[1:, 2] / source.blobs[0, 2])
+    np.testing.assert_allclose(fluxes[0] / fluxes[1], (150 / 1400) ** -0.7)
+
+
+def test_sources_scale_with_the_beam_and_the_noise():
+    found = []
+    low = dataclasses.replace(SIMULATED_SURVEYS["racs"], frequency_hz=1.4e9)
+    for survey in (FIRST, low):
+        rng = np.random.default_rng(0)
+        source = populations.draw_source(rng, "2_3", survey)
+        peak = radio.peak_brightness(source.blobs, survey)
+        found.append((source.blobs / survey.beam_arcsec, peak / survey.noise_jy))
+    (first, first_snr), (racs, racs_snr) = found
+    np.testing.assert_allclose(racs[:, [0, 1, 3]], first[:, [0, 1, 3]])
+    assert racs_snr == pytest.approx(first_snr)
+
+
+def test_compact_sources_are_drawn_together(rng):
+    survey = SIMULATED_SURVEYS["emu"]
+    peaks = np.geomspace(1e-4, 1e-2, 50)
+    sources = populations.draw_compact(rng, survey, peaks)
+    heights = [radio.peak_brightness(one.blobs, survey) for one in sources]
+    np.testing.assert_allclose(heights, peaks, rtol=0.02)
+    # A width of 1.6" in FIRST, with the factor of the beam.
+    widths = [one.blobs[1, 3] for one in sources]
+    assert np.median(widths) == pytest.approx(1.6 * 15 / 5.4, rel=0.25)
+    assert populations.draw_compact(rng, survey, np.zeros(0)) == []
+
+
+@pytest.mark.parametrize("family", morphology.DIFFUSE)
+def test_diffuse_sources(family, rng):
+    for _ in range(5):
+        blobs = morphology.build_diffuse(rng, family, 60.0)
+        assert blobs[:, 2].sum() == pytest.approx(1)
+        assert (blobs[:, 2:] >= 0).all()
+        assert 5 < np.hypot(*blobs[:, :2].T).max() < 90
+    survey = SIMULATED_SURVEYS["lotss"]
+    source = populations.draw_diffuse(rng, survey, peak=0.02)
+    assert radio.peak_brightness(source.blobs, survey) == pytest.approx(0.02)
+    assert np.isnan(source.host).all()
+
+
+def test_counts_agree_with_surveys():
+    """Sources per square degree above five sigma, as published."""
+    published = {"racs": 75, "emu": 815, "lotss": 781}
+    for name, density in published.items():
+        survey = SIMULATED_SURVEYS[name]
+        found = sources_per_deg2(5 * survey.noise_jy, survey.frequency_hz)
+        assert found == pytest.approx(density, rel=0.25), name
+    rng = np.random.default_rng(0)
+    fluxes = draw_flux_densities(rng, 20000, faintest_jy=1e-4, frequency_hz=7e8)
+    assert fluxes.min() == pytest.approx(1e-4, rel=1e-3)
+    for flux in (3e-4, 1e-2):
+        share = sources_per_deg2(flux, 7e8) / sources_per_deg2(1e-4, 7e8)
+        assert (fluxes > flux).mean() == pytest.approx(share, rel=0.15)
 
 
 def test_moving_a_source_moves_its_host(rng):

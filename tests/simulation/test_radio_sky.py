@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from claran.simulation import radio_sky as radio
+from claran.simulation.arrays import ASKAP, LOFAR, MEERKAT, VLA, uv_counts
 from claran.simulation.observation import FIRST, FIRST_NATIVE, SimulatedSurvey
 
 TILTED = SimulatedSurvey(
@@ -60,9 +61,9 @@ def test_no_blobs():
     assert not radio.render(np.empty((0, 4)), FIRST).any()
 
 
-@pytest.mark.parametrize("snapshot", [True, False], ids=["arms", "round"])
-def test_noise_has_the_given_standard_deviation(snapshot, rng):
-    survey = SimulatedSurvey(snapshot=snapshot)
+@pytest.mark.parametrize("array", [VLA, ASKAP, LOFAR], ids=lambda a: a.name)
+def test_noise_has_the_given_standard_deviation(array, rng):
+    survey = SimulatedSurvey(array=array)
     noise = [radio.draw_noise(rng, survey, 2e-4) for _ in range(60)]
     assert np.std(noise) == pytest.approx(2e-4, rel=0.02)
     assert np.mean(noise) == pytest.approx(0, abs=1e-5)
@@ -107,7 +108,7 @@ def test_no_sidelobes_of_a_faint_source_or_in_a_survey_without_them(rng):
 
 
 def test_sidelobes_of_another_array(rng):
-    survey = SimulatedSurvey(snapshot=False)
+    survey = SimulatedSurvey(array=MEERKAT)
     image = radio.draw_sidelobes(rng, survey, np.zeros((1, 2)), np.array([10.0]), 1e-4)
     assert np.abs(image).max() > 1e-3
 
@@ -129,3 +130,36 @@ def test_blank_strips(rng):
     assert not any(
         radio.draw_blank(rng, SimulatedSurvey(edges=0.0)).any() for _ in "abc"
     )
+
+
+def test_spokes_of_bright_sources_alone(rng):
+    survey = SimulatedSurvey(array=ASKAP, spokes=5.0)
+    centers, peaks = np.array([[20.0, -30.0], [0.0, 0.0]]), np.array([0.1, 1e-3])
+    faint = radio.draw_spokes(rng, survey, centers[1:], peaks[1:], 1e-4)
+    assert not faint.any()
+    image = radio.draw_spokes(rng, survey, centers, peaks, 1e-4)
+    assert 1e-4 < np.abs(image).max() < 2e-3
+    row, column = np.unravel_index(np.abs(image).argmax(), image.shape)
+    x, y = (np.array([column, row]) - 65.5) * survey.pixel_arcsec
+    assert np.hypot(x - 20, y + 30) < 60
+
+
+def test_uneven_noise_rises_or_steps(rng):
+    maps = [radio.draw_unevenness(rng, FIRST) for _ in range(30)]
+    steps = [len(np.unique(one)) == 2 for one in maps]
+    assert 5 < sum(steps) < 25
+    assert all(0.8 < one.min() and one.max() < 2.7 for one in maps)
+
+
+@pytest.mark.parametrize("array", [VLA, ASKAP, LOFAR, MEERKAT], ids=lambda a: a.name)
+def test_uv_coverage(array):
+    counts = uv_counts(array, side=65, cell=24.0, hour_angle=0.0, dec=0.5)
+    antennas = 27 if array is VLA else array.antennas
+    samples = 1 if array.snapshot else 25
+    assert counts.sum() == samples * antennas * (antennas - 1)
+    # Each baseline counts from both of its ends.
+    np.testing.assert_array_equal(counts, counts[::-1, ::-1])
+    radius = np.hypot(*(np.argwhere(counts) - 32).T)
+    assert 20 < radius.max() < 25
+    filled = (counts > 0).mean()
+    assert filled < 0.115 if array is VLA else filled > 0.12

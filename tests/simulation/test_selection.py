@@ -35,8 +35,8 @@ def test_source_has_its_class_on_the_noise(code, rng):
 def test_flux_bins_in_which_two_points_are_separate():
     blobs = np.array([[-5.5, 0.0, 1.0, 0.0], [5.5, 0.0, 1.0, 0.0]])
     model = radio.render(blobs, FIRST, size=60)
-    bins = selection._flux_bins("2_2", model, 2, 1.6e-4)
-    joined = selection._flux_bins("2_2", model, 1, 1.6e-4)
+    bins = selection._flux_bins("2_2", model, 2, 1.6e-4, FIRST)
+    joined = selection._flux_bins("2_2", model, 1, 1.6e-4, FIRST)
     assert bins and joined and max(bins) < min(joined)
     assert sorted(bins + joined) == list(range(min(bins), selection._BINS))
 

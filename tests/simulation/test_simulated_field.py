@@ -7,16 +7,22 @@ import pytest
 from astropy.coordinates import SkyCoord
 
 from claran.labels import RGZ_CLASSES
-from claran.simulation import populations
+from claran.simulation import arrays, morphology, populations
+from claran.simulation import radio_sky as radio
 from claran.simulation import simulated_field as field
-from claran.simulation.observation import FIRST, FIRST_NATIVE, SimulatedSurvey
+from claran.simulation.observation import (
+    FIRST,
+    FIRST_NATIVE,
+    SIMULATED_SURVEYS,
+    SimulatedSurvey,
+)
 
 NOTHING = dataclasses.replace(populations.CATALOG, empty=1.0, neighbors=0.0)
 CROWDED = dataclasses.replace(populations.BALANCED, neighbors=12.0)
-ASKAP = SimulatedSurvey(
+DEEP = SimulatedSurvey(
     name="EMU", size=90, pixel_arcsec=2.0, beam_major_arcsec=13.0,
     beam_minor_arcsec=11.0, beam_angle_deg=70.0, noise_jy=2.5e-5,
-    frequency_hz=9.44e8, snapshot=False,
+    frequency_hz=9.44e8, array=arrays.ASKAP, uneven=1.0, spokes=3.0,
 )  # fmt: skip
 
 
@@ -36,8 +42,10 @@ def test_seed_decides_the_field():
     assert first.shape != other.shape or not np.array_equal(first, other)
 
 
-@pytest.mark.parametrize("survey", [FIRST, FIRST_NATIVE, ASKAP], ids=lambda s: s.name)
-@pytest.mark.parametrize("population", [populations.BALANCED, CROWDED, NOTHING])
+@pytest.mark.parametrize("survey", [FIRST, FIRST_NATIVE, DEEP], ids=lambda s: s.name)
+@pytest.mark.parametrize(
+    "population", [populations.BALANCED, CROWDED, NOTHING, populations.SURVEYS]
+)
 def test_contract(survey, population):
     rng = np.random.default_rng(8)
     for _ in range(5):
@@ -104,6 +112,47 @@ def test_chance_pair_is_two_sources():
     for first, second in pairs:
         apart = np.hypot(*(first.blobs[0, :2] - second.blobs[0, :2]))
         assert 12 <= apart <= 45
+
+
+def test_a_chance_pair_may_be_of_galaxies_and_scales_with_the_beam():
+    population = dataclasses.replace(NOTHING, chance_pairs=1.0, pair_compact=0.0)
+    wide = dataclasses.replace(
+        FIRST, beam_major_arcsec=27.0, beam_minor_arcsec=27.0, pixel_arcsec=9.0
+    )
+    rng = np.random.default_rng(2)
+    quiet = np.zeros((FIRST.size, FIRST.size), np.float32)
+    pairs = [field._draw_sources(rng, population, wide, quiet, 1e-4) for _ in range(20)]
+    assert {one.family for pair in pairs for one in pair} != {"compact"}
+    apart = [np.hypot(*(a.blobs[0, :2] - b.blobs[0, :2])) for a, b in pairs]
+    assert min(apart) > 40 and 150 < max(apart) < 600
+
+
+def test_neighbors_follow_the_counts():
+    population = dataclasses.replace(NOTHING, crowding=(1.0, 1.0), neighbor_compact=1.0)
+    rng = np.random.default_rng(3)
+    deep = dataclasses.replace(SIMULATED_SURVEYS["emu"], size=100, pixel_arcsec=5.0)
+    quiet = np.zeros((100, 100), np.float32)
+    drawn = [
+        field._draw_sources(rng, population, deep, quiet, 2.5e-5) for _ in range(40)
+    ]
+    # In the square that is 1.15 times as wide; 815 a square degree above 5 sigma.
+    area = 40 * (1.15 * 500 / 3600) ** 2
+    peaks = [radio.peak_brightness(one.blobs, deep) for found in drawn for one in found]
+    bright = sum(peak > 1.25e-4 for peak in peaks)
+    assert bright / area == pytest.approx(815, rel=0.25)
+    assert min(peaks) > 0.9 * 4 * 2.5e-5
+
+
+def test_bright_and_diffuse_sources():
+    population = dataclasses.replace(NOTHING, bright=1.0, diffuse=1.0)
+    rng = np.random.default_rng(6)
+    quiet = np.zeros((FIRST.size, FIRST.size), np.float32)
+    drawn = [
+        field._draw_sources(rng, population, FIRST, quiet, 1e-4) for _ in range(20)
+    ]
+    assert {found[0].family for found in drawn} == set(morphology.DIFFUSE)
+    peaks = [radio.peak_brightness(found[1].blobs, FIRST) for found in drawn]
+    assert 0.01 < min(peaks) < 0.02 and 0.1 < max(peaks) < 0.33
 
 
 def test_a_main_source_peaks_in_the_four_central_pixels():
