@@ -28,6 +28,7 @@ else
 fi
 
 python=${PYTHON:-python3}
+[ -z "${PYTHON:-}" ] && [ -x .venv/bin/python ] && python=.venv/bin/python
 if compgen -G '.wheels/*.whl' > /dev/null; then
     python3 -m venv --system-site-packages "$folder/venv"
     python="$folder/venv/bin/python"
