@@ -27,7 +27,7 @@ from fuzzing.failures import place_in  # noqa: E402
 from fuzzing.planted_cases import FAULTS  # noqa: E402
 
 SEED = 2019
-COUNT = 300  # About 40 s.
+COUNT = 100  # Each kind has its share.
 LIGHT = sorted(trials.KINDS.keys() - {"models"})  # A model takes seconds to make.
 
 
@@ -46,9 +46,11 @@ def test_no_damaged_input_breaks_claran():
 def test_planted_faults_are_found(tmp_path):
     drawn = {trials.make_case(0, "planted", n).how: n for n in range(60)}
     assert set(drawn) == set(FAULTS)
-    only = ",".join(f"planted:{number}" for number in drawn.values())
+    # What ends its process comes last, as another takes seconds to start.
+    last = sorted(drawn, key=("crash", "memory", "hang").__contains__)
+    only = ",".join(f"planted:{drawn[fault]}" for fault in last)
     command = [sys.executable, SCRIPTS / "fuzz.py", f"--only={only}", "--seconds=10",
-               "--memory_gb=1", f"--keep={tmp_path}"]  # fmt: skip
+               "--memory_gb=1", f"--keep={tmp_path}", "--workers=1"]  # fmt: skip
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 1, ended.stderr
     assert f"{len(FAULTS)} inputs, {len(FAULTS) - 1} failures" in ended.stdout

@@ -48,13 +48,10 @@ def test_detecting_loads_no_data_set_library(loaded):
     assert modules & OURS == set()
 
 
-@pytest.mark.parametrize(
-    "module",
-    ["claran.fields.field", "claran.sky.images", "claran.sky.beams"],
-)
-def test_fields_and_images_load_neither_jax_nor_keras(loaded, module):
-    modules = loaded(f"import {module}")
-    assert module in modules
+def test_fields_and_images_load_neither_jax_nor_keras(loaded):
+    names = "claran.fields.field", "claran.sky.images", "claran.sky.beams"
+    modules = loaded(f"import {', '.join(names)}")
+    assert modules >= set(names)
     assert modules & {"jax", "jaxlib", "keras"} == set()
     assert modules & (DATA_SETS | OURS) == set()
 
