@@ -194,6 +194,11 @@ _define("batch_size", Integer(1), None,
     demo_predict_survey_eval="Fields in a call of the network, on GPUs and TPUs. "
         "Default: depends on their size. On a CPU it has no effect.",
     train="Fields in a batch. Default: the recipe's.")
+_define("average", Boolean(), False,
+    demo_predict_survey_eval="Let the network look at each source in the eight "
+        "symmetries of the square, and average the probabilities: more sources are "
+        "right, but the network takes eight times as long. For models that count "
+        "islands, such as claran_first.")
 _define("ignore_unlabelled", Boolean(), False,
     eval="Detections that overlap no labelled source are no false alarms; for fields "
         "in which not all sources are labelled.")

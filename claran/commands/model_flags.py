@@ -21,6 +21,7 @@ def load_detector() -> Detector:
             nms_threshold=FLAGS.nms_threshold,
             rpn_nms_threshold=FLAGS.rpn_nms_threshold,
             batch_size=FLAGS.batch_size,
+            average=FLAGS.average,
         )
     for warning in caught:
         say(f"Note: {warning.message}")

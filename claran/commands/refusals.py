@@ -51,12 +51,12 @@ IDLE = (
     ),
     Idle(
         "eval", lambda: _given("predictions"),
-        "model nms_threshold rpn_nms_threshold batch_size",
+        "model nms_threshold rpn_nms_threshold batch_size average",
         "--predictions are evaluated without a model; give one or the other.",
     ),
     Idle(
         "eval", lambda: FLAGS.model == "classical",
-        "nms_threshold rpn_nms_threshold batch_size",
+        "nms_threshold rpn_nms_threshold batch_size average",
         "--model=classical has no network; leave it out.",
     ),
     Idle(

@@ -26,6 +26,7 @@ from scipy.spatial import KDTree
 from claran.detection.alternatives import INSIDE, sharing_islands
 from claran.detection.detections import ALTERNATIVE, Detections
 from claran.detection.groupings import group_probabilities
+from claran.detection.symmetries import SYMMETRIES
 from claran.sky.box_arrays import area, intersection, union_boxes
 from claran.sky.islands import class_code
 
@@ -121,6 +122,7 @@ def recount(
     class_names: Sequence[str],
     *,
     trust: float,
+    looks: Int[np.ndarray, "n"] | None = None,
 ) -> Detections:
     """Returns detections with counted boxes and classes, by falling score.
 
@@ -131,7 +133,9 @@ def recount(
         The detections, each with its `GROUP`; those that share an island with one of a
         higher score are marked as its alternatives.
     """
-    groups = count_groups(boxes, labels, scores, islands, class_names, trust=trust)
+    groups = count_groups(
+        boxes, labels, scores, islands, class_names, trust=trust, looks=looks
+    )
     if not groups.members:
         return Detections.none()
     group, index = np.nonzero(groups.classes)
@@ -160,6 +164,7 @@ def count_groups(
     *,
     trust: float,
     clusters: tuple[Int[np.ndarray, "n"], Int[np.ndarray, "k"]] | None = None,
+    looks: Int[np.ndarray, "n"] | None = None,
 ) -> Groups:
     """Returns the groups of islands that detections are taken for.
 
@@ -180,6 +185,9 @@ def count_groups(
         clusters: Cluster of each detection and of each island; detections hold islands
             of their own cluster. None if all are in one. Those of many clusters at once
             are the same as one after the other, and take a third of the time.
+        looks: Symmetry in which the network saw each, of `SYMMETRIES`; None if it
+            looked once. A group has the mean of its probabilities in all of them, 0
+            where it was not seen.
     """
     components = np.array([_components(name) for name in class_names], np.int64)
     rows, held = _held(boxes, islands.boxes, components[labels - 1], clusters)
@@ -189,8 +197,10 @@ def count_groups(
         none = np.zeros((0, len(class_names)))
         return Groups((), np.zeros((0, 4)), none, np.zeros(0, bool))
     groups, rows, which = _group(rows, held)
-    shares = np.zeros((len(groups), len(class_names)))
-    np.maximum.at(shares, (which, labels[rows] - 1), scores[rows])
+    shares = _shares(
+        which, labels[rows] - 1, scores[rows], None if looks is None else looks[rows],
+        shape=(len(groups), len(class_names)),
+    )  # fmt: skip
     totals = shares.sum(axis=1, keepdims=True)
     probabilities = group_probabilities(groups, np.minimum(totals[:, 0], 1.0))
     sizes = np.array([len(group) for group in groups])
@@ -210,6 +220,34 @@ def count_groups(
     unions = union_boxes(islands.boxes[members], starts)
     found = tuple(groups[g] for g in kept)
     return Groups(found, unions[kept], classes[kept], alternative)
+
+
+def _shares(
+    which: Int[np.ndarray, "d"],
+    classes: Int[np.ndarray, "d"],
+    scores: Float[np.ndarray, "d"],
+    looks: Int[np.ndarray, "d"] | None,
+    *,
+    shape: tuple[int, int],
+) -> Float[np.ndarray, "g c"]:
+    """Returns the network's probability of each class of each group.
+
+    Args:
+        which: Group of each detection.
+        classes: Its class, from 0.
+        scores: Its probability.
+        looks: See `count_groups`.
+        shape: Number of groups and of classes.
+    """
+    if looks is None:
+        shares = np.zeros(shape)
+        np.maximum.at(shares, (which, classes), scores)
+        return shares
+    total = np.zeros(shape)
+    for look in range(SYMMETRIES):
+        own = looks == look
+        total += _shares(which[own], classes[own], scores[own], None, shape=shape)
+    return total / SYMMETRIES
 
 
 def _second_best(

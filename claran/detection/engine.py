@@ -22,7 +22,8 @@ from claran.detection.detection_model import DetectionModel
 from claran.detection.detections import Detections
 from claran.detection.field_photometry import measured_results
 from claran.detection.field_results import FieldResult, Item, PreparedField
-from claran.detection.network_calls import CallQueue, CompiledNetwork, WindowOutput
+from claran.detection.network_calls import CallQueue, CompiledNetwork, FutureOutput
+from claran.detection.symmetries import LOOK, Looks
 from claran.detection.windows import Window, find_windows
 from claran.errors import ImageError, unusable
 from claran.fields.field import Field
@@ -48,9 +49,12 @@ class Engine:
         function: See `claran.detection.network_calls.CompiledNetwork`.
         batch_size: Windows in a call of the network; None for one on a CPU, and for a
             number that depends on their size on other devices. A CPU ignores it.
+        average: Whether the network looks at each window in all symmetries, and the
+            probabilities are averaged: see `claran.detection.counting`.
 
     Raises:
-        ValueError: `batch_size` is not positive.
+        ValueError: `batch_size` is not positive, or `average` is for a model that does
+            not count islands.
     """
 
     def __init__(
@@ -59,20 +63,29 @@ class Engine:
         *,
         function: Callable[..., Any] | None = None,
         batch_size: int | None = None,
+        average: bool = False,
     ) -> None:
+        if average and not model.finisher.counts_islands:
+            raise ValueError(
+                "`average` (--average) is for models that count islands, such as "
+                "claran_first; leave it out for others, such as claran_v0.1."
+            )
         self.model = model
+        self.average = average
         self.compiled = CompiledNetwork(model, function=function, batch_size=batch_size)
 
     def __repr__(self) -> str:
         return f"<Engine of {self.model.name!r}, {self.model.preprocessor}>"
 
     @property
-    def hardware_settings(self) -> dict[str, Any]:
-        """Device, and batch size where it can change the last bits of results.
+    def settings(self) -> dict[str, Any]:
+        """Device, averaging, and batch size where it can change the last bits.
 
         An interrupted run resumes only with the same.
         """
-        settings: dict[str, Any] = {"device": self.compiled.device_kind}
+        settings: dict[str, Any] = {
+            "device": self.compiled.device_kind, "--average": self.average,
+        }  # fmt: skip
         if not self.compiled.on_cpu:
             settings["--batch_size"] = self.compiled.batch_size
         return settings
@@ -145,7 +158,7 @@ class Engine:
         # One more than there are cores: one of them waits for Python's lock at times.
         # On two cores 9.0 ms for a file of 100 pixels, 10.4 with as many as cores.
         pool = ThreadPoolExecutor(cores() + 1, thread_name_prefix="claran")
-        queue = CallQueue(self.compiled, pool)
+        queue = CallQueue(self.compiled, pool, average=self.average)
         preparing: collections.deque[tuple[Item, Future[Any]]] = collections.deque()
         waiting: collections.deque[_Waiting] = collections.deque()
         try:
@@ -252,7 +265,7 @@ class _Waiting(Generic[Item]):
 
     item: Item
     prepared: PreparedField | BaseException
-    outputs: list[WindowOutput]
+    outputs: list[FutureOutput]
 
     @property
     def pixels(self) -> int:
@@ -342,4 +355,5 @@ def window_detections(
         boxes=field_boxes(boxes, scene, field)[inside],
         labels=found.labels[keep][inside].astype(np.int64),
         scores=found.scores[keep][inside].astype(np.float64),
+        columns={LOOK: found.look[keep][inside]} if isinstance(found, Looks) else {},
     )

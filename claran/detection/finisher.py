@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from claran.detection.alternatives import sharing_places
 from claran.detection.counting import FAINT, FieldIslands, recount
 from claran.detection.detections import ALTERNATIVE, Detections
+from claran.detection.symmetries import LOOK
 from claran.errors import ImageError
 from claran.fields.field import Field
 from claran.labels import RGZ_CLASSES
@@ -157,6 +158,7 @@ class IslandFinisher:
             ),
             class_names,
             trust=self.count_trust,
+            looks=found.columns.get(LOOK),
         )
 
     def for_classes(self, class_names: Sequence[str]) -> "IslandFinisher":

@@ -134,7 +134,10 @@ class _Interpreter:
     def _known(self, engine: Engine) -> tuple[int, Engine | None]:
         """Returns the number of an engine, and itself if it is new or has changed."""
         model = engine.model
-        settings = (engine.compiled.settings(), model.preprocessor, model.finisher)
+        settings = (
+            engine.compiled.settings(), model.preprocessor, model.finisher,
+            engine.average,
+        )  # fmt: skip
         weights = _weights(engine)
         for number, (other, arrays) in self._sent.items():
             same = len(weights) == len(arrays) and all(

@@ -17,12 +17,19 @@ from jax import export
 
 from claran import accelerator
 from claran.detection.detection_model import DetectionModel
+from claran.detection.symmetries import (
+    SYMMETRIES,
+    Looks,
+    in_all_looks,
+    turned,
+    turned_shape,
+)
 from claran.detection.windows import Window
 from claran.fields.preprocessing import Scene, padded
 from claran.kept_programs import open_program
 from claran.layers.box_decoder import RawDetections
 
-__all__ = ["CallQueue", "CompiledNetwork", "WindowOutput"]
+__all__ = ["CallQueue", "CompiledNetwork", "FutureOutput"]
 
 CALL_PIXELS = 2**22  # Of a call on an accelerator: 256 windows of 128 x 128 pixels.
 MAX_WINDOWS = 256  # Windows in a call.
@@ -152,25 +159,46 @@ class CallQueue:
     Args:
         network: The network; its weights are read once, now.
         pool: Runs the calls.
+        average: Whether the network looks at a window in all symmetries.
     """
 
-    def __init__(self, network: CompiledNetwork, pool: ThreadPoolExecutor) -> None:
+    def __init__(
+        self,
+        network: CompiledNetwork,
+        pool: ThreadPoolExecutor,
+        *,
+        average: bool = False,
+    ) -> None:
         self._network = network
         self._pool = pool
+        self._average = average
         self._weights = network.weights()
         self._open: dict[tuple[int, int], _Call] = {}
 
-    def submit(self, scene: Scene, windows: Sequence[Window]) -> list["WindowOutput"]:
+    def submit(self, scene: Scene, windows: Sequence[Window]) -> list["FutureOutput"]:
         """Returns the future output of the network for each window of a scene."""
         outputs = []
         for window in windows:
             x0, y0, x1, y1 = window.bounds or (0, 0, *scene.shape[::-1])
-            shape = self._network.model.preprocessor.size(y1 - y0, x1 - x0)
-            call = self._open.get(shape)
-            if call is None or call.future is not None:
-                call = self._open[shape] = _Call(self, shape)
-            outputs.append(call.add(scene, window))
+            shape = y1 - y0, x1 - x0
+            if not self._average:
+                outputs.append(self._add(scene, window, shape, 0))
+                continue
+            looks = [
+                self._add(scene, window, turned_shape(shape, symmetry), symmetry)
+                for symmetry in range(SYMMETRIES)
+            ]
+            outputs.append(AllLooks(looks, (*shape, scene.scale)))
         return outputs
+
+    def _add(
+        self, scene: Scene, window: Window, shape: tuple[int, int], symmetry: int
+    ) -> "WindowOutput":
+        size = self._network.model.preprocessor.size(*shape)
+        call = self._open.get(size)
+        if call is None or call.future is not None:
+            call = self._open[size] = _Call(self, size)
+        return call.add(scene, window, symmetry)
 
     def start(self, call: "_Call") -> Future[Any]:
         """Starts a call, which need not be full."""
@@ -182,7 +210,10 @@ class CallQueue:
 
     def _run(self, call: "_Call") -> Any:
         blank = self._network.model.preprocessor.blank
-        views = [scene.view(window.bounds) for scene, window in call.windows]
+        views = [
+            turned(scene.view(window.bounds), symmetry)
+            for scene, window, symmetry in call.windows
+        ]
         views += [views[0]] * (self.capacity(call.shape) - len(views))
         images = np.stack([padded(view, call.shape, blank) for view in views])
         info = np.stack([view.image_info for view in views])
@@ -202,17 +233,33 @@ class WindowOutput:
         return jax.tree.map(lambda array: array[self.row], arrays)
 
 
+@dataclasses.dataclass(frozen=True)
+class AllLooks:
+    """The outputs of the network for one window in all symmetries."""
+
+    outputs: Sequence[WindowOutput]
+    info: tuple[int, int, float]  # See `View.image_info`.
+
+    def result(self) -> Looks:
+        """Returns what was found, turned back; starts calls that are not full yet."""
+        info = np.array(self.info, np.float32)
+        return in_all_looks([one.result() for one in self.outputs], info)
+
+
+FutureOutput = WindowOutput | AllLooks
+
+
 class _Call:
     """One call of the network; it starts when full, or when a result is asked for."""
 
     def __init__(self, queue: CallQueue, shape: tuple[int, int]) -> None:
         self.shape = shape
-        self.windows: list[tuple[Scene, Window]] = []
+        self.windows: list[tuple[Scene, Window, int]] = []
         self.future: Future[Any] | None = None
         self._queue = queue
 
-    def add(self, scene: Scene, window: Window) -> WindowOutput:
-        self.windows.append((scene, window))
+    def add(self, scene: Scene, window: Window, symmetry: int) -> WindowOutput:
+        self.windows.append((scene, window, symmetry))
         output = WindowOutput(self, len(self.windows) - 1)
         if len(self.windows) == self._queue.capacity(self.shape):
             self.start()

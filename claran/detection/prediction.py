@@ -177,7 +177,7 @@ def _detector_settings(detector: Detector) -> dict[str, Any]:
         "--nms_threshold": detector.model.network.decoder.iou_threshold,
         "--rpn_nms_threshold": detector.model.network.proposals.iou_threshold,
         "version of claran": code_fingerprint(),
-        **detector.engine.hardware_settings,
+        **detector.engine.settings,
     }
 
 

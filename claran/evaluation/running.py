@@ -117,9 +117,11 @@ def evaluate_detector(
     facts = _about(source, about)
     if partial is None or isinstance(engine, ClassicalEngine):
         return _evaluate(shown, output, options, facts, tell)
+    if engine.average:
+        facts["average"] = "over the eight symmetries of the square"
     speed = len(source) / partial.seconds
     facts |= {
-        "device": engine.hardware_settings["device"],
+        "device": engine.settings["device"],
         "time": f"{partial.seconds:.1f} s, {speed:.1f} fields/s",
     }
     evaluation = _evaluate(shown, output, options, facts, tell)
@@ -303,7 +305,7 @@ def _partial(
         "model": engine.model.model_hash(),
         "data": source.fingerprint,
         "lowest score": lowest,
-        **engine.hardware_settings,
+        **engine.settings,
         "version of claran": code_fingerprint(),
     }
     return PartialResults(

@@ -20,6 +20,7 @@ from claran.detection.detections import Detections
 from claran.detection.engine import window_detections
 from claran.detection.mosaic_infrared import MosaicInfrared, WholeInfrared
 from claran.detection.mosaic_windows import MosaicFrame, MosaicScene
+from claran.detection.symmetries import LOOK
 from claran.detection.windows import Window
 from claran.fields.preprocessing import View
 from claran.photometry.emission_columns import component_rows, island_rows
@@ -103,7 +104,8 @@ def measure_tiles(measuring: Measuring, tiles: Sequence[Tile]) -> Arrays:
         Arrays by names that begin with what a row is:
 
         - `detection_`: `boxes` (edges, pixels of the mosaic), `labels`, `scores`, and
-          the number of the `window`;
+          the `look` (0 unless the network looked in all symmetries) and the number of
+          the `window`;
         - `component_`: the columns of `component_rows`;
         - `island_`: the columns of `island_rows`;
         - `outline_`: `x` and `y` of the corners of all outlines, by island.
@@ -214,6 +216,7 @@ def _detections(measuring: Measuring, shown: Sequence[tuple[int, View]]) -> Arra
     every = Detections.concatenate(parts)
     counts = [len(part) for part in parts]
     return {
+        "detection_look": every.columns.get(LOOK, np.zeros(len(every), np.int64)),
         "detection_boxes": every.boxes,
         "detection_labels": every.labels,
         "detection_scores": every.scores,

@@ -114,6 +114,7 @@ def search_mosaic(
         model.class_names,
         trust=network.finisher.count_trust,
         clusters=(window_clusters[detections["window"]], cluster),
+        looks=detections["look"] if network.average else None,
     )
     chosen = np.flatnonzero(
         ~groups.alternative & (groups.classes.max(axis=1, initial=0) > score_threshold)

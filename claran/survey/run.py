@@ -316,7 +316,7 @@ def _settings(detector: Detector, options: SurveyOptions) -> dict[str, Any]:
     return {
         "--model": detector.fingerprint,
         "--score_threshold": options.score_threshold,
-        **detector.engine.hardware_settings,
+        **detector.engine.settings,
     }
 
 

@@ -13,6 +13,12 @@ from claran.detection.detection_model import DetectionModel
 from claran.detection.detector import Detector
 from claran.detection.finisher import IslandFinisher
 from claran.detection.network_calls import CompiledNetwork
+from claran.detection.symmetries import (
+    SYMMETRIES,
+    in_all_looks,
+    turned,
+    turned_shape,
+)
 from claran.errors import ImageError
 from claran.fields.channels import Channels
 from claran.fields.preprocessing import View, padded
@@ -50,11 +56,12 @@ class SurveyNetwork:
         self._file = detector.file
         self._hash = detector.fingerprint
         self._batch_size = detector.engine.compiled.batch_size
+        self.average = detector.engine.average
 
     @property
     def fingerprint(self) -> str:
         """What stands for the network in `claran.survey.fingerprints`."""
-        return f"{self._hash} {self._thresholds()}"
+        return f"{self._hash} {self._choices()}"
 
     @functools.cached_property
     def _compiled(self) -> CompiledNetwork:
@@ -71,6 +78,18 @@ class SurveyNetwork:
             views: Views that fit into one size.
             size: Rows and columns of the network's input.
         """
+        if not self.average:
+            return self._look(views, size)
+        looks = [
+            self._look([turned(one, k) for one in views], turned_shape(size, k))
+            for k in range(SYMMETRIES)
+        ]
+        return [
+            in_all_looks(outputs, view.image_info)
+            for view, *outputs in zip(views, *looks, strict=True)
+        ]
+
+    def _look(self, views: Sequence[View], size: tuple[int, int]) -> list[Any]:
         outputs: list[Any] = []
         capacity = self._compiled.capacity(*size)
         blank = self.model.preprocessor.blank
@@ -86,16 +105,17 @@ class SurveyNetwork:
             ]
         return outputs
 
-    def _thresholds(self) -> dict[str, float]:
+    def _choices(self) -> dict[str, Any]:
         network = self.model.network
         return {
             "nms_threshold": network.decoder.iou_threshold,
             "rpn_nms_threshold": network.proposals.iou_threshold,
+            "average": self.average,
         }
 
     def __reduce__(self) -> tuple[Any, ...]:
         model = self.model if self._file is None else None
-        options = {"batch_size": self._batch_size, **self._thresholds()}
+        options = {"batch_size": self._batch_size, **self._choices()}
         return _open_again, (model, self._file, self._hash, options)
 
 
@@ -119,6 +139,7 @@ def _open_again(
                 f"{file}: is another model on a worker; all need the same files."
             )
         return SurveyNetwork(detector)
-    copy = SurveyNetwork(Detector(model, batch_size=options["batch_size"]))
+    kept = {name: options[name] for name in ("batch_size", "average")}
+    copy = SurveyNetwork(Detector(model, **kept))
     copy._hash = fingerprint
     return copy

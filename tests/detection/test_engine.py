@@ -300,9 +300,9 @@ def test_an_error_comes_when_it_is_the_turn_of_the_field(channels_detector, sky_
 def test_hardware_settings(channels_detector, monkeypatch):
     """A batch size changes results where batches are made, and so not on a CPU."""
     engine = Engine(channels_detector.model, batch_size=3)
-    assert list(engine.hardware_settings) == ["device"]
+    assert list(engine.settings) == ["device", "--average"]
     monkeypatch.setattr(engine.compiled, "on_cpu", False)
-    assert engine.hardware_settings["--batch_size"] == 3
+    assert engine.settings["--batch_size"] == 3
     assert "claran_first" in repr(engine) and "Channels(" in repr(engine)
 
 
