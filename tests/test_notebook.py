@@ -11,7 +11,7 @@ nbformat = pytest.importorskip("nbformat", reason="needs nbformat (extra test-al
 nbclient = pytest.importorskip("nbclient", reason="needs nbclient (extra test-all)")
 SETTINGS = {
     "CLARAN_NOTEBOOK_FIELDS": "16",  # The fewest that fall into all three splits.
-    "CLARAN_NOTEBOOK_STEPS": "4",
+    "CLARAN_NOTEBOOK_STEPS": "2",
     "CLARAN_NOTEBOOK_BATCH": "2",
     "JAX_PLATFORMS": "cpu",
 }
@@ -61,7 +61,7 @@ def test_runs_from_top_to_bottom(notebook, tmp_path, monkeypatch):
     shown = text(notebook)
     assert "16 fields, and annotations.csv" in shown
     assert shown.count("mean AP at IoU 0.5 of") == 3  # Preset, fine-tuned, classical.
-    assert "4 steps; mAP" in shown and "1 steps; mAP" in shown
+    assert "2 steps; mAP" in shown and "1 steps; mAP" in shown
     pictures = [
         output
         for kind in ("display_data", "execute_result")
