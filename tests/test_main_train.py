@@ -1,6 +1,5 @@
 """The command's mode train."""
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -104,7 +103,7 @@ def test_a_field_with_too_many_objects_is_named_before(claran, d1_path, assert_f
 
 @pytest.fixture
 def tiny_preset(tiny_channels, tmp_path, monkeypatch):
-    """Makes claran_first small, with weights that come with it, and never trains it."""
+    """Makes claran_first small, with weights that come with it; returns its model."""
     keras.utils.set_random_seed(1)
     model = tiny_channels()
     model.network.decoder.temperature = 1.5
@@ -114,23 +113,12 @@ def tiny_preset(tiny_channels, tmp_path, monkeypatch):
         weights = {"claran_first": path}
         monkeypatch.setattr(f"{module}.preset_weights", weights.get)
     monkeypatch.setitem(PRESETS, "claran_first", tiny_channels)
-
-    def save(model, *_, options, recipe, settings, **__):
-        """Writes what a training of no step would."""
-        options.output.mkdir()
-        model.save(options.output / "best.keras")
-        settings |= {"rpn": dataclasses.asdict(recipe.rpn)}
-        (options.output / "run.json").write_text(json.dumps({"settings": settings}))
-        return {"step": 4, "best": None}
-
-    # The notebook's test trains this preset in earnest.
-    monkeypatch.setattr("claran.training.session.train", save)
     return model
 
 
 def trained_preset(claran, *arguments):
-    """Returns the model of a training of no step, its settings, and what is said."""
-    arguments = on_fields("--model=claran_first", *arguments)
+    """Returns the model of a training that changes nothing, and its settings."""
+    arguments = on_fields("--model=claran_first", "--learning_rate=1e-9", *arguments)
     status, printed, errors = claran(*arguments, model=None)
     assert status == 0, errors
     settings = json.loads(Path("run/run.json").read_text())["settings"]
@@ -151,7 +139,16 @@ def test_a_preset_starts_at_random(claran, tiny_preset):
     assert settings["rpn"]["positive"] == 0.5  # As its recipe has it.
 
 
-def test_a_preset_is_fine_tuned_for_other_classes(claran, tiny_preset):
+def test_a_preset_is_fine_tuned_for_other_classes(claran, tiny_preset, monkeypatch):
+    def save(model, *_, options, settings, **__):
+        """Writes what a training of no step would."""
+        options.output.mkdir()
+        model.save(options.output / "best.keras")
+        text = json.dumps({"settings": settings})
+        (options.output / "run.json").write_text(text)
+        return {"step": 4, "best": None}
+
+    monkeypatch.setattr("claran.training.session.train", save)
     claran("--mode=simulate", "--num=6", "--population=balanced", "--output=fields")
     table = Path("fields/annotations.csv")
     table.write_text(table.read_text().replace("1_1", "compact"))
