@@ -50,7 +50,7 @@ def test_planted_faults_are_found(tmp_path):
     last = sorted(drawn, key=("crash", "memory", "hang").__contains__)
     only = ",".join(f"planted:{drawn[fault]}" for fault in last)
     command = [sys.executable, SCRIPTS / "fuzz.py", f"--only={only}", "--seconds=10",
-               "--memory_gb=1", f"--keep={tmp_path}", "--workers=1"]  # fmt: skip
+               "--memory_gb=1", f"--keep={tmp_path}"]  # fmt: skip
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 1, ended.stderr
     assert f"{len(FAULTS)} inputs, {len(FAULTS) - 1} failures" in ended.stdout
