@@ -171,7 +171,8 @@ class Detector:
             survey's sources (`claran.catalog.columns`), if islands are counted:
             positions, fluxes, sizes, errors, flags. `meta` has the model, its
             thresholds, the assumptions about the image, and notes on it; those on its
-            header are given as an `claran.errors.ImageWarning` too.
+            header, and that scores are not calibrated for such images, are given as an
+            `claran.errors.ImageWarning` too.
 
         Raises:
             ImageError: A file cannot be read or used.
@@ -213,9 +214,9 @@ class Detector:
         )
         for one in found:
             assert one.field is not None  # noqa: S101 - nothing is skipped.
-            if one.field.notes:
+            if notes := (*one.field.notes, *one.field.domain_notes):
                 warnings.warn(
-                    f"{one.field.name}: {'; '.join(one.field.notes)}.",
+                    f"{one.field.name}: {'; '.join(notes)}.",
                     ImageWarning,
                     stacklevel=3,
                 )

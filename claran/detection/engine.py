@@ -195,6 +195,7 @@ class Engine:
                 scene.shape, network_boxes(boxes, scene, field)
             )
             field.measure()  # Here, in a thread.
+            _ = field.domain_notes
         return PreparedField(field, scene, windows, islands)
 
     def finish(

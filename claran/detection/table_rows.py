@@ -18,7 +18,7 @@ def row_notes(field: Field, rows: Detections) -> tuple[str, ...]:
         field: The field.
         rows: Its detections, see `table_rows`.
     """
-    notes = field.notes
+    notes = (*field.notes, *field.domain_notes)
     if MEASURED in rows.columns and len(rows) and (note := brightness_note(field)):
         notes = (*notes, note)
     if np.isnan(rows.columns.get("ra", 0.0)).any():

@@ -211,12 +211,14 @@ def _evaluate(
     counts = collections.Counter(
         what for one in shown.fields for what in one.assumptions
     )
-    noted = collections.Counter(what for one in shown.fields for what in one.notes)
+    noted = collections.Counter(
+        what for one in shown.fields for what in (*one.notes, *one.domain_notes)
+    )
     total = len(shown.fields)
     first = {
         what: one.name
         for one in reversed(shown.fields)
-        for what in (*one.assumptions, *one.notes)
+        for what in (*one.assumptions, *one.notes, *one.domain_notes)
     }
     assumed = describe_assumptions(counts, total, first)
     if assumed:

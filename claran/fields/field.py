@@ -15,6 +15,7 @@ from claran.errors import ImageError
 from claran.fields.objects import Objects
 from claran.sky.background import background
 from claran.sky.brightness_units import jansky_per_beam
+from claran.sky.domain import domain_notes, has_gaussian_noise
 from claran.sky.images import SkyImage
 from claran.sky.islands import (
     Islands,
@@ -31,7 +32,13 @@ from claran.sky.signal_to_noise import (
     one_window_start,
     raw_ratio,
 )
-from claran.sky.surveys import FIRST, Survey, beam_assumptions, beam_in_pixels
+from claran.sky.surveys import (
+    FIRST,
+    Survey,
+    beam_assumptions,
+    beam_in_pixels,
+    beam_ratio,
+)
 from claran.sky.zero_levels import zero_level
 
 __all__ = ["Field"]
@@ -150,6 +157,21 @@ class Field:
     def notes(self) -> tuple[str, ...]:
         """What the user should know about the image, see `SkyImage`."""
         return () if self.image is None else self.image.notes
+
+    @functools.cached_property
+    def domain_notes(self) -> tuple[str, ...]:
+        """A note if scores are not calibrated for such images, see `sky.domain`."""
+        if self.image is None:
+            return ()
+        try:
+            ratio = self.signal_to_noise
+        except ImageError:  # Pictures of D1 need no noise.
+            return ()
+        beam = self.beam_pixels
+        return domain_notes(
+            beam, beam_ratio(self.image.beam, self.survey),
+            gaussian=has_gaussian_noise(ratio, beam),
+        )  # fmt: skip
 
     @functools.cached_property
     def background(self) -> Float32[np.ndarray, "ny nx"] | None:
@@ -277,6 +299,7 @@ class Field:
         valid = ["shape"] if "noise" in changed else ["shape", "noise"]
         if not {"image", "noise", "survey"} & set(changed):
             valid += ["background", "noise_map", "signal_to_noise", "islands", "peaks"]
+            valid += ["domain_notes"]
         return valid
 
     def without_pixels(self) -> "Field":
@@ -290,6 +313,7 @@ class Field:
             other.picture = np.zeros((0, 0, 3), np.uint8)
             return other
         other.noise, other.peaks = self.noise, self.peaks
+        other.domain_notes = self.domain_notes
         other.islands = Islands(np.zeros((0, 0), np.int32), self.islands.boxes)
         empty = np.zeros((0, 0), np.float32)
         other.image = dataclasses.replace(self.image, values=empty)

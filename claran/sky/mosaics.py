@@ -19,7 +19,13 @@ from claran.sky.fits_planes import FitsPlane, open_plane
 from claran.sky.header_wcs import header_wcs
 from claran.sky.images import header_parts
 from claran.sky.observation_dates import observation_epoch
-from claran.sky.surveys import FIRST, Survey, beam_assumptions, beam_in_pixels
+from claran.sky.surveys import (
+    FIRST,
+    Survey,
+    beam_assumptions,
+    beam_in_pixels,
+    beam_ratio,
+)
 
 __all__ = ["Mosaic", "open_mosaic"]
 
@@ -101,6 +107,11 @@ class Mosaic:
     def beam_pixels(self) -> float:
         """Full width at half maximum of the beam in pixels, as `Field.beam_pixels`."""
         return beam_in_pixels(self.beam, self.pixel_arcsec, self._survey)
+
+    @property
+    def beam_ratio(self) -> float:
+        """Major over minor axis of the beam of the header, the survey or FIRST."""
+        return beam_ratio(self.beam, self._survey)
 
     @property
     def assumptions(self) -> tuple[str, ...]:

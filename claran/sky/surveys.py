@@ -114,6 +114,17 @@ FIRST_BEAM_PIXELS = FIRST.beam_arcsec / FIRST.pixel_arcsec
 """Width of FIRST's beam in its pixels, for images with unknown pixels."""
 
 
+def beam_ratio(beam: tuple[float, float, float] | None, survey: Survey | None) -> float:
+    """Returns the major over the minor axis of a beam, else the survey's, else FIRST's.
+
+    Args:
+        beam: Widths, and the angle; None if unknown.
+        survey: The survey; None if unknown.
+    """
+    major, minor, _ = beam or (survey or FIRST).beam
+    return major / minor
+
+
 def beam_in_pixels(
     beam: tuple[float, float, float] | None,
     pixel_arcsec: float | None,

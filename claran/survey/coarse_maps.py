@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float32, Int
 
+from claran.sky.domain import DEPTHS, count_depths, is_gaussian, sampled
 from claran.survey.mosaic_islands import label_tile
 from claran.survey.tiles import Tile
 
@@ -33,6 +34,7 @@ class CoarseMap:
         block: Side of a block, pixels.
         brightest: Largest signal-to-noise of each block, y up; NaN is blank.
         measured: Number of pixels with a value in each block.
+        depths: See `claran.sky.domain.count_depths`.
     """
 
     def __init__(self, shape: tuple[int, int]) -> None:
@@ -45,14 +47,26 @@ class CoarseMap:
         self.measured: Int[np.ndarray, "rows columns"] = np.zeros(
             (rows, columns), np.int64
         )
+        self.depths: Int[np.ndarray, n] = np.zeros(DEPTHS, np.int64)
 
     def add(self, tile: Tile, found: dict[str, np.ndarray]) -> None:
         """Takes what `look_at_tile` found of the map out of its results."""
         brightest, measured = found.pop("coarse_max"), found.pop("coarse_count")
+        self.depths += found.pop("coarse_depths")
         y, x = tile.y0 // self.block, tile.x0 // self.block
         part = slice(y, y + len(measured)), slice(x, x + measured.shape[1])
         self.brightest[part] = np.fmax(self.brightest[part], brightest)
         self.measured[part] += measured
+
+    def has_gaussian_noise(self, beam_pixels: float) -> bool:
+        """Returns whether the noise is Gaussian, see `claran.sky.domain.is_gaussian`.
+
+        Args:
+            beam_pixels: Width of the beam, pixels.
+        """
+        peak = float(np.fmax.reduce(self.brightest, None))
+        pixels = int(self.measured.sum())
+        return is_gaussian(self.depths, beam_pixels, pixels=pixels, peak=peak)
 
 
 class _Read(NamedTuple):
@@ -83,8 +97,10 @@ def look_at_tile(maps: Any, tile: Tile) -> dict[str, np.ndarray]:
     ratio = region.signal_to_noise
     filled = np.pad(ratio, margins, constant_values=np.nan) if block > 1 else ratio
     known = np.isfinite(filled).astype(np.int32)
+    depths = count_depths(sampled(ratio, maps.mosaic.shape, (tile.y0, tile.x0)))
     return label_tile(_Read(maps.mosaic, region), tile) | {
         "coarse_max": _blocks(np.fmax, filled, block),
+        "coarse_depths": depths,
         "coarse_count": _blocks(np.add, known, block).astype(np.int64),
     }
 

@@ -10,6 +10,7 @@ import numpy as np
 from claran.detection.detector import Detector
 from claran.fields.notes import notes_for_user
 from claran.photometry.flood import FLOOD, SEED
+from claran.sky.domain import domain_notes
 from claran.sky.islands import THRESHOLD
 from claran.sky.surveys import Survey
 from claran.survey.mosaic_search import MosaicSearch
@@ -75,7 +76,15 @@ def survey_metadata(
 def _notes(search: MosaicSearch) -> tuple[str, ...]:
     """Returns the notes on a mosaic, its header, and what does not go with it."""
     doubtful = _median_noise(search) > NOISIEST
-    return (*search.mosaic.notes, *search.notes, *([DOUBTFUL_UNIT] if doubtful else []))
+    unit = [DOUBTFUL_UNIT] if doubtful else []
+    return (*search.mosaic.notes, *search.notes, *unit, *_domain_notes(search))
+
+
+def _domain_notes(search: MosaicSearch) -> tuple[str, ...]:
+    mosaic = search.mosaic
+    beam = mosaic.beam_pixels
+    gaussian = search.coarse.has_gaussian_noise(beam)
+    return domain_notes(beam, mosaic.beam_ratio, gaussian=gaussian)
 
 
 def _median_noise(search: MosaicSearch) -> float:

@@ -165,3 +165,19 @@ def test_positions_off_the_sky_are_not_written(channels_detector, make_sky_field
     table = channels_detector.table(field, found, score_threshold=0.5)
     assert np.isnan(table["center"].ra).tolist() == [True, False]
     assert "off the edge of the sky have no position" in table.meta["NOTES"]
+
+
+def test_images_that_scores_are_not_calibrated_for_are_said(
+    channels_detector, make_sky_field, write_field, tmp_path
+):
+    field = make_sky_field("f", (60, 64), [(20, 30, 60)])
+    paths = [write_field(field.replace(name=name)) for name in ("a", "b")]
+    for path in paths:
+        fits.setval(path, "BMAJ", value=3.0 / 3600)
+    said = "scores are not calibrated for images with a beam of less than 2 pixels"
+    with pytest.warns(ImageWarning, match=said):
+        table = channels_detector.detect(paths[0])
+    assert said in table.meta["NOTES"]
+    found = predict_files(channels_detector, paths, tmp_path / "t.ecsv", tell=list)
+    assert sum(count for note, count in found.noted.items() if said in note) == 2
+    assert said in found.table.meta["NOTES"]

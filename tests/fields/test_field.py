@@ -297,6 +297,7 @@ def test_another_picture_has_its_own_shape():
 
 def test_the_field_itself_is_not_changed(field, image):
     look_at_all(field)
+    assert field.domain_notes == ()
     before = dict(vars(field))
     field.replace(image=dataclasses.replace(image, name="other"), name="g", noise=1.0)
     field.without_pixels()

@@ -15,6 +15,7 @@ from claran.simulation.simulated_field import simulate
 from claran.simulation.simulated_files import write_field
 from claran.simulation.simulated_mosaic import write_mosaic
 from claran.sky.surveys import SURVEYS
+from claran.survey.survey_metadata import survey_notes
 
 EXAMPLE = Path(claran.__file__).parent / "examples" / "simulated_radio.fits"
 EDGES = ("x0", "y0", "x1", "y1")
@@ -172,3 +173,20 @@ def test_components_without_islands(search, sky, tmp_path):
     assert len(found.sources["x"]) == 0
     assert found.components["island"].tolist() == [-1]
     assert found.components["source"].tolist() == [-1]
+
+
+def test_mosaics_that_scores_are_not_calibrated_for_are_said(search, sky, tmp_path):
+    """As of a field, whatever the tiles, also where not all pixels count."""
+    noise = np.random.default_rng(1).uniform(-1, 1, (530, 500)).astype(np.float32)
+    header = fits.Header({"BMAJ": 0.0015, "BMIN": 0.0005, "BUNIT": "Jy/beam"})
+    path = tmp_path / "m.fits"
+    fits.writeto(path, noise, sky.wcs(noise.shape).to_header() + header)
+    found, tiles = search(path), search(path, 111)
+    assert found.coarse.depths.tolist() == tiles.coarse.depths.tolist()
+    field = claran.read_field(path)
+    (note,) = field.domain_notes
+    assert note.endswith(
+        "less than 2 pixels and a beam more than 2 times as long as wide and noise "
+        "that is not Gaussian"
+    )
+    assert any(note in line for line in survey_notes({"m": found}))
