@@ -2,7 +2,9 @@
 
 Main sources of other surveys are those of FIRST in units of the beam and of the noise:
 what an image shows of a source, and so its class, depends on nothing else. Unrelated
-neighbors follow the number counts (`source_counts`) at the survey's depth, if wanted.
+neighbors have the sizes they have on the sky, so that a survey with a wide beam
+resolves few of them. If wanted, their number and fluxes follow the number counts
+(`source_counts`) at the survey's depth.
 
 The numbers come from the 6,978 training sources of Radio Galaxy Zoo that ClaRAN used
 ("the catalog") and from the 168 of them with a real FIRST cutout ("the cutouts"),
@@ -227,14 +229,14 @@ BALANCED = Population(
     giants=0.4,
     whole=True,
 )
-# For a network for all surveys: as many neighbors as the counts give, up to five times
+# For a network for all surveys: as many neighbors as the counts give, up to four times
 # as many as in the Galactic plane, and pairs of unrelated sources as often as some of
 # the classes. Joined pairs were the most frequent mistake of networks that had learned
 # from `BALANCED`.
 SURVEYS = dataclasses.replace(
     BALANCED,
-    crowding=(0.5, 5.0),
-    chance_pairs=0.12,
+    crowding=(0.5, 4.0),
+    chance_pairs=0.08,
     pair_compact=0.4,
     bright=0.08,
     diffuse=0.06,
@@ -277,6 +279,7 @@ def draw_source(
     *,
     size: float = 1.0,
     peak: float | None = None,
+    in_beams: bool = False,
 ) -> Source:
     """Returns a random source, with its core at the origin, that may have a class.
 
@@ -285,15 +288,19 @@ def draw_source(
     Args:
         rng: Random generator.
         code: One of the six classes, or "compact" for a neighbor.
-        survey: The survey: its beam scales the sizes, and its frequency the lobes.
+        survey: The survey, whose frequency scales the lobes.
         size: Factor on the size of the source, unless it is compact.
         peak: Peak brightness in the survey's beam, Jy/beam; random if None.
+        in_beams: Whether sizes are those of FIRST in units of the beam; otherwise they
+            are those on the sky.
     """
     family = "compact" if code == "compact" else _choose(rng, _FAMILIES[code])
     shape = morphology.draw_shape(rng, family, _draw_size(rng, code, family, size))
     blobs = morphology.build(rng, shape)
     peak = peak_at(code, rng.random(), survey) if peak is None else peak
-    return _observed(family, blobs, _draw_host(rng, family), survey, peak)
+    scale = survey.beam_arcsec / FIRST.beam_arcsec if in_beams else 1.0
+    host = _draw_host(rng, family)
+    return _observed(family, blobs * (scale, scale, 1, scale), host, survey, peak)
 
 
 def draw_compact(
@@ -305,13 +312,12 @@ def draw_compact(
 
     Args:
         rng: Random generator.
-        survey: The survey, whose beam scales the sizes.
+        survey: The survey, in whose beam the peaks are.
         peaks: (n,) peak brightness in the survey's beam, Jy/beam.
     """
     count = len(peaks)
     median, scatter = _COMPACT_SIGMA
-    scale = survey.beam_arcsec / FIRST.beam_arcsec
-    width = scale * rng.lognormal(math.log(median), scatter, count)
+    width = rng.lognormal(math.log(median), scatter, count)
     angle, core = rng.uniform(0, 2 * np.pi, count), rng.uniform(0.3, 0.9, count)
     reach = width * rng.uniform(0, 0.75, (2, count))
     blobs = np.zeros((3, count, 4))
@@ -341,7 +347,7 @@ def draw_diffuse(
         peak: Peak brightness in the survey's beam, Jy/beam.
     """
     family = morphology.DIFFUSE[rng.integers(len(morphology.DIFFUSE))]
-    size = FIRST.beam_arcsec * 5 * 4 ** rng.random()
+    size = survey.beam_arcsec * 5 * 4 ** rng.random()
     blobs = morphology.build_diffuse(rng, family, size)
     return _observed(family, blobs, np.full(3, np.nan), survey, peak)
 
@@ -353,14 +359,12 @@ def _observed(
     survey: SimulatedSurvey,
     peak: float,
 ) -> Source:
-    """Returns a source of FIRST in the beam and at the frequency of a survey."""
+    """Returns a source as a survey sees it: its lobes, and its peak."""
     if survey.frequency_hz != REFERENCE_HZ:
         # Cores have flat spectra, lobes steep ones.
         core = (blobs[:, :2] == 0).all(axis=1)
         ratio = (survey.frequency_hz / REFERENCE_HZ) ** SPECTRAL_INDEX
         blobs[~core, 2] *= ratio
-    scale = survey.beam_arcsec / FIRST.beam_arcsec
-    blobs *= (scale, scale, 1, scale)
     blobs[:, 2] *= peak / radio.peak_brightness(blobs, survey)
     return Source(family, blobs, host)
 

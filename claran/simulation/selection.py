@@ -65,7 +65,9 @@ def draw_of_class(
     size, brightness = factors
     components, peaks = map(int, code.split("_"))
     for _ in range(_SHAPES):
-        shape = populations.draw_source(rng, code, survey, size=size, peak=brightness)
+        shape = populations.draw_source(
+            rng, code, survey, size=size, peak=brightness, in_beams=True
+        )
         shape = shape.moved(*(rng.uniform(-0.5, 0.5, 2) * pixel))
         model = _render_window(shape, survey)
         tops, heights = _find_tops(model)
@@ -93,7 +95,8 @@ def draw_of_class(
                 return shape.scaled(peak).moved(*(shift * pixel))
             if found[0] == components and abs(min(found[1], MOST_PEAKS) - peaks) > 1:
                 break  # Another flux is unlikely to give the class.
-    return populations.draw_source(rng, code, survey, size=size).scaled(brightness)
+    last = populations.draw_source(rng, code, survey, size=size, in_beams=True)
+    return last.scaled(brightness)
 
 
 def _find_tops(model: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -255,7 +255,7 @@ def _draw_chance_pair(
     """Returns two unrelated sources, placed like the lobes of a double."""
     if population.pair_compact == 1:
         angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(12, 45) / 2
-        pair = [populations.draw_source(rng, "compact", survey) for _ in "ab"]
+        pair = [_draw_in_beams(rng, "compact", survey) for _ in "ab"]
     else:
         angle, distance = rng.uniform(0, 2 * np.pi), 6 * 8 ** rng.random()
         pair = [_draw_of_pair(rng, population, survey) for _ in "ab"]
@@ -268,6 +268,12 @@ def _draw_of_pair(
     rng: np.random.Generator, population: Population, survey: SimulatedSurvey
 ) -> Source:
     if rng.random() < population.pair_compact:
-        return populations.draw_source(rng, "compact", survey)
+        return _draw_in_beams(rng, "compact", survey)
     code = _ONE_COMPONENT[rng.integers(len(_ONE_COMPONENT))]
-    return populations.draw_source(rng, code, survey)
+    return _draw_in_beams(rng, code, survey)
+
+
+def _draw_in_beams(
+    rng: np.random.Generator, code: str, survey: SimulatedSurvey
+) -> Source:
+    return populations.draw_source(rng, code, survey, in_beams=True)

@@ -167,7 +167,7 @@ def test_sources_scale_with_the_beam_and_the_noise():
     low = dataclasses.replace(SIMULATED_SURVEYS["racs"], frequency_hz=1.4e9)
     for survey in (FIRST, low):
         rng = np.random.default_rng(0)
-        source = populations.draw_source(rng, "2_3", survey)
+        source = populations.draw_source(rng, "2_3", survey, in_beams=True)
         peak = radio.peak_brightness(source.blobs, survey)
         found.append((source.blobs / survey.beam_arcsec, peak / survey.noise_jy))
     (first, first_snr), (racs, racs_snr) = found
@@ -181,9 +181,8 @@ def test_compact_sources_are_drawn_together(rng):
     sources = populations.draw_compact(rng, survey, peaks)
     heights = [radio.peak_brightness(one.blobs, survey) for one in sources]
     np.testing.assert_allclose(heights, peaks, rtol=0.02)
-    # A width of 1.6" in FIRST, with the factor of the beam.
     widths = [one.blobs[1, 3] for one in sources]
-    assert np.median(widths) == pytest.approx(1.6 * 15 / 5.4, rel=0.25)
+    assert np.median(widths) == pytest.approx(1.6, rel=0.25)
     assert populations.draw_compact(rng, survey, np.zeros(0)) == []
 
 
