@@ -114,19 +114,26 @@ def narrow_path(
     return path
 
 
+TINY = {
+    "widths": (4, 4, 8, 8), "depths": (1, 1, 1, 1), "features": 8, "rpn_width": 8,
+    "head_width": 8,
+}  # fmt: skip
+
+
 @pytest.fixture(scope="session")
 def tiny_channels() -> Callable[..., Any]:
     """Builds the detector claran_first, with so few channels that it is fast."""
     from claran.detection.presets import claran_first  # noqa: PLC0415 - as above
 
-    sizes = {
-        "widths": (4, 4, 8, 8),
-        "depths": (1, 1, 1, 1),
-        "features": 8,
-        "rpn_width": 8,
-        "head_width": 8,
-    }
-    return lambda **options: claran_first(**(sizes | options))
+    return lambda **options: claran_first(**(TINY | options))
+
+
+@pytest.fixture(scope="session")
+def tiny_groups() -> Callable[..., Any]:
+    """Builds the detector claran_v1, with so few channels that it is fast."""
+    from claran.detection.presets import claran_v1  # noqa: PLC0415 - as above
+
+    return lambda **options: claran_v1(**(TINY | options))
 
 
 @pytest.fixture(scope="session")

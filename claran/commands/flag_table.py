@@ -135,8 +135,8 @@ _define("model", Path(), "claran_first",
         ".keras file.",
     eval="Detector to evaluate: a preset (claran_first, claran_v0.1), the path of a "
         ".keras file, or classical, a finder without a network.",
-    train="Network to train: a preset (claran_first, claran_v0.1), or the path of a "
-        ".keras file, to fine-tune it.")
+    train="Network to train: a preset (claran_first, claran_v1, claran_v0.1), or the "
+        "path of a .keras file, to fine-tune it.")
 _define("predictions", Path(), None,
     eval="Detections to evaluate, instead of a model: a table of --mode=predict "
         "--all_hypotheses, a folder of VOC's CLASS.txt, or a .json of COCO results.")
@@ -223,7 +223,7 @@ _define("start", Choice(("auto", "pretrained", "imagenet", "random")), "auto",
     train="Initial weights of a preset. pretrained: the trained weights that come "
         "with it, to fine-tune them; imagenet: only for claran_v0.1, whose recipe "
         "needs them, a download of 59 MB; auto: imagenet for claran_v0.1, random for "
-        "claran_first. A .keras file has its own weights.")
+        "the others. A .keras file has its own weights.")
 _define("save_every", Integer(1), 500, train="Number of steps between checkpoints.")
 _define("validate_every", Integer(1), 2,
     train="Number of checkpoints between validations.")

@@ -123,6 +123,7 @@ def recount(
     *,
     trust: float,
     looks: Int[np.ndarray, "n"] | None = None,
+    members: Int[np.ndarray, "n m"] | None = None,
 ) -> Detections:
     """Returns detections with counted boxes and classes, by falling score.
 
@@ -134,7 +135,14 @@ def recount(
         higher score are marked as its alternatives.
     """
     groups = count_groups(
-        boxes, labels, scores, islands, class_names, trust=trust, looks=looks
+        boxes,
+        labels,
+        scores,
+        islands,
+        class_names,
+        trust=trust,
+        looks=looks,
+        members=members,
     )
     if not groups.members:
         return Detections.none()
@@ -165,6 +173,7 @@ def count_groups(
     trust: float,
     clusters: tuple[Int[np.ndarray, "n"], Int[np.ndarray, "k"]] | None = None,
     looks: Int[np.ndarray, "n"] | None = None,
+    members: Int[np.ndarray, "n m"] | None = None,
 ) -> Groups:
     """Returns the groups of islands that detections are taken for.
 
@@ -188,9 +197,15 @@ def count_groups(
         looks: Symmetry in which the network saw each, of `SYMMETRIES`; None if it
             looked once. A group has the mean of its probabilities in all of them, 0
             where it was not seen.
+        members: The islands of each detection, from 0, with -1 in empty places, if the
+            network has said so; None to find what its box holds.
     """
     components = np.array([_components(name) for name in class_names], np.int64)
-    rows, held = _held(boxes, islands.boxes, components[labels - 1], clusters)
+    if members is None:
+        rows, held = _held(boxes, islands.boxes, components[labels - 1], clusters)
+    else:
+        rows, places = np.nonzero(members >= 0)
+        held = members[rows, places].astype(np.int64)
     own = scores[rows] > 0
     rows, held = rows[own], held[own]
     if not len(rows):

@@ -129,10 +129,16 @@ class DetectionModel(keras.Model):
             rpn_nms_threshold: The same for proposals.
 
         Raises:
-            ValueError: A threshold is not in [0, 1].
+            ValueError: A threshold is not in [0, 1], or the network suppresses no
+                detections.
         """
         check_thresholds(nms_threshold, rpn_nms_threshold)
         if nms_threshold is not None:
+            if self.network.decoder.iou_threshold is None:
+                raise ValueError(
+                    f"`nms_threshold` is {nms_threshold}, but {self.name} judges "
+                    "groups of islands, of which none are suppressed; leave it out."
+                )
             self.network.decoder.iou_threshold = nms_threshold
         if rpn_nms_threshold is not None:
             self.network.proposals.iou_threshold = rpn_nms_threshold

@@ -322,7 +322,9 @@ class Detector:
             "CATSCORE": self.model.finisher.catalog_threshold,
             "CLASSES": ",".join(self.model.class_names),
             "INCLBOX": network.decoder.offset == 1 or "",
-            "NMSIOU": network.decoder.iou_threshold,
+            "NMSIOU": ""
+            if network.decoder.iou_threshold is None
+            else network.decoder.iou_threshold,
             "RPNIOU": network.proposals.iou_threshold,
             "AVERAGE": self.engine.average or "",
             "SURVEY": "" if survey is None else survey.name,

@@ -22,9 +22,10 @@ from claran.detection.detection_model import DetectionModel
 from claran.detection.detections import Detections
 from claran.detection.field_photometry import measured_results
 from claran.detection.field_results import FieldResult, Item, PreparedField
+from claran.detection.group_members import MEMBERS, member_numbers
 from claran.detection.network_calls import CallQueue, CompiledNetwork, FutureOutput
 from claran.detection.symmetries import LOOK, Looks
-from claran.detection.windows import Window, find_windows
+from claran.detection.windows import Window, find_windows, with_islands
 from claran.errors import ImageError, unusable
 from claran.fields.field import Field
 from claran.fields.preprocessing import Grid, Scene, field_boxes, network_boxes
@@ -191,9 +192,10 @@ class Engine:
         if self.model.finisher.counts_islands and field.has_radio:
             boxes = field.islands.boxes.astype(np.float64)
             # None without islands: a detection is a group of them.
-            windows, islands = find_windows(
-                scene.shape, network_boxes(boxes, scene, field)
-            )
+            boxes = network_boxes(boxes, scene, field)
+            windows, islands = find_windows(scene.shape, boxes)
+            if self.model.network.sees_islands:
+                windows = with_islands(windows, islands, boxes)
             field.measure()  # Here, in a thread.
             _ = field.domain_notes
         return PreparedField(field, scene, windows, islands)
@@ -352,9 +354,13 @@ def window_detections(
     center = (boxes[:, :2] + boxes[:, 2:]) / 2
     low, high = np.array(window.core[:2]), np.array(window.core[2:])
     inside = ((low <= center) & (center < high)).all(axis=1)
+    columns = {LOOK: found.look[keep][inside]} if isinstance(found, Looks) else {}
+    if window.islands is not None:
+        members: Any = found.members
+        columns[MEMBERS] = member_numbers(members[keep][inside], window.islands)
     return Detections(
         boxes=field_boxes(boxes, scene, field)[inside],
         labels=found.labels[keep][inside].astype(np.int64),
         scores=found.scores[keep][inside].astype(np.float64),
-        columns={LOOK: found.look[keep][inside]} if isinstance(found, Looks) else {},
+        columns=columns,
     )

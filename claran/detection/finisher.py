@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from claran.detection.alternatives import sharing_places
 from claran.detection.counting import FAINT, FieldIslands, recount
 from claran.detection.detections import ALTERNATIVE, Detections
+from claran.detection.group_members import MEMBERS
 from claran.detection.symmetries import LOOK
 from claran.errors import ImageError
 from claran.fields.field import Field
@@ -89,6 +90,8 @@ class IslandFinisher:
             nothing is counted: boxes and classes are the network's.
         clip: Whether boxes are clipped to the field. ClaRAN does not: a box entirely
             outside remains, with its edges exchanged.
+        groups: Whether the network judges groups of islands, so that what it says of
+            them is what a detection is, whatever its classes.
 
     Raises:
         ValueError: `count_trust` is not in [0, 1].
@@ -96,6 +99,7 @@ class IslandFinisher:
 
     count_trust: float = 0.0
     clip: bool = True
+    groups: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.count_trust <= 1:
@@ -106,7 +110,7 @@ class IslandFinisher:
     @property
     def counts_islands(self) -> bool:
         """Whether a detection is a group of islands."""
-        return self.count_trust > 0
+        return self.count_trust > 0 or self.groups
 
     @property
     def catalog_threshold(self) -> float:
@@ -147,6 +151,11 @@ class IslandFinisher:
             taken = sharing_places(boxes, found.scores, _island_boxes(field))
             found = found.with_columns(**{ALTERNATIVE: taken})
             return dataclasses.replace(found, boxes=boxes)
+        members = None
+        if self.groups:  # Numbers in the field; those of the cluster are in order.
+            members = found.columns.get(MEMBERS, np.zeros((len(found), 0), np.int64))
+            own = np.searchsorted(islands, members)
+            members = np.where(members >= 0, own, -1)
         return recount(
             boxes,
             found.labels,
@@ -159,6 +168,7 @@ class IslandFinisher:
             class_names,
             trust=self.count_trust,
             looks=found.columns.get(LOOK),
+            members=members,
         )
 
     def for_classes(self, class_names: Sequence[str]) -> "IslandFinisher":

@@ -10,6 +10,7 @@ from claran.detection.finisher import Finisher
 from claran.detection.presets import PRESETS
 from claran.fields.preprocessing import Preprocessor
 from claran.layers.box_decoder import BoxDecoder
+from claran.layers.group_decoder import GroupDecoder
 from claran.layers.proposals import Proposals
 
 __all__ = ["PackedModel", "open_copy", "pack"]
@@ -21,7 +22,7 @@ _KNOWN = PRESETS  # Their import tells Keras of every kind of layer.
 class PackedNetwork:
     """What tables say of a network; see `claran.models.faster_rcnn.FasterRcnn`."""
 
-    decoder: BoxDecoder
+    decoder: BoxDecoder | GroupDecoder
     proposals: Proposals
     num_classes: int
     weights: int
@@ -73,8 +74,8 @@ class PackedModel:
     def __reduce__(self) -> tuple[Any, ...]:
         network = self.network
         facts = (
-            network.decoder.get_config(), network.proposals.get_config(),
-            network.num_classes, network.weights,
+            type(network.decoder), network.decoder.get_config(),
+            network.proposals.get_config(), network.num_classes, network.weights,
         )  # fmt: skip
         return open_copy, (
             self.content, facts, self.name, self.preprocessor, self.finisher,
@@ -111,17 +112,18 @@ def open_copy(
 
     Args:
         content: See `PackedModel`.
-        facts: Configurations of decoder and proposals; numbers of classes and weights.
+        facts: Class of the decoder, configurations of decoder and proposals, numbers of
+            classes and weights.
         *others: The further attributes of `PackedModel`.
     """
-    decoder, proposals, *numbers = facts
+    kind, decoder, proposals, *numbers = facts
     if accelerator.is_forked():
-        parts = BoxDecoder.from_config(decoder), Proposals.from_config(proposals)
+        parts = kind.from_config(decoder), Proposals.from_config(proposals)
         return PackedModel(content, PackedNetwork(*parts, *numbers), *others)
     make, arguments = content
     model = make(*arguments)
     model.set_thresholds(
-        nms_threshold=decoder["iou_threshold"],
+        nms_threshold=decoder.get("iou_threshold"),
         rpn_nms_threshold=proposals["iou_threshold"],
     )
     return model

@@ -17,6 +17,7 @@ __all__ = [
     "PRESETS",
     "claran_first",
     "claran_v01",
+    "claran_v1",
     "import_claran",
     "preset_weights",
 ]
@@ -75,7 +76,39 @@ def claran_first(
     )
 
 
-PRESETS = {"claran_v0.1": claran_v01, "claran_first": claran_first}
+def claran_v1(
+    *,
+    class_names: Sequence[str] = RGZ_CLASSES,
+    **options: Any,
+) -> DetectionModel:
+    """Returns the network that judges groups of islands, untrained.
+
+    Its input are the physical channels with a beam of three pixels, and the boxes of
+    the islands.
+
+    Args:
+        class_names: Names of the classes, without background.
+        **options: Arguments of `claran.models.networks.claran_v1`.
+
+    Raises:
+        AcceleratorError: This process was forked from one that had used JAX.
+    """
+    return DetectionModel(
+        name="claran_v1",
+        network=_untrained(networks.claran_v1, class_names, **options),
+        preprocessor=Channels(beam_pixels=3.0),
+        finisher=IslandFinisher(
+            count_trust=trust_in_counting(class_names), groups=True
+        ),
+        class_names=class_names,
+    )
+
+
+PRESETS = {
+    "claran_v0.1": claran_v01,
+    "claran_first": claran_first,
+    "claran_v1": claran_v1,
+}
 """Presets by name, for `claran.Detector.from_preset`."""
 
 

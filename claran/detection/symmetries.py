@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 
 from claran.fields.preprocessing import View
+from claran.layers.group_decoder import GroupDetections
 
 __all__ = ["LOOK", "SYMMETRIES", "Looks", "in_all_looks", "turned", "turned_shape"]
 
@@ -29,7 +30,7 @@ class Looks(NamedTuple):
     """A network's detections of a window in all symmetries, turned back.
 
     Attributes are those of `claran.layers.box_decoder.RawDetections`, with the symmetry
-    of each detection.
+    of each detection, and its islands if the network judges groups of islands.
     """
 
     boxes: Float[np.ndarray, "n 4"]
@@ -37,6 +38,7 @@ class Looks(NamedTuple):
     scores: Float32[np.ndarray, "n"]
     valid: Bool[np.ndarray, "n"]
     look: Int[np.ndarray, "n"]
+    members: Bool[np.ndarray, "n k"] | None = None
 
 
 def turned(view: View, symmetry: int) -> View:
@@ -46,14 +48,16 @@ def turned(view: View, symmetry: int) -> View:
         view: The view.
         symmetry: From 0 to 7.
     """
-    image, info = view.image, view.image_info
+    image, info, islands = view.image, view.image_info, view.islands
+    if islands is not None:
+        islands = _turned_boxes(islands, image.shape[:2], symmetry)
     if symmetry & EXCHANGED:
         image, info = image.swapaxes(0, 1), info[[1, 0, 2]]
     if symmetry & ROWS_REVERSED:
         image = image[::-1]
     if symmetry & COLUMNS_REVERSED:
         image = image[:, ::-1]
-    return View(image, info, view.origin)
+    return View(image, info, view.origin, islands)
 
 
 def turned_shape(shape: tuple[Side, Side], symmetry: int) -> tuple[Side, Side]:
@@ -77,7 +81,31 @@ def in_all_looks(outputs: Sequence[Any], info: Float32[np.ndarray, "3"]) -> Look
             for name in ("labels", "scores", "valid")
         ),
         look=np.repeat(np.arange(len(outputs)), [len(one) for one in boxes]),
+        members=np.concatenate([one.members for one in outputs])
+        if isinstance(outputs[0], GroupDetections)
+        else None,
     )
+
+
+def _turned_boxes(
+    boxes: Float32[np.ndarray, "n 4"], shape: tuple[int, int], symmetry: int
+) -> Float32[np.ndarray, "n 4"]:
+    """Returns boxes of a view in a symmetry.
+
+    Args:
+        boxes: Edges in pixels of the view itself.
+        shape: Rows and columns of the view itself.
+        symmetry: From 0 to 7.
+    """
+    x0, y0, x1, y1 = boxes.T
+    rows, columns = turned_shape(shape, symmetry)
+    if symmetry & EXCHANGED:
+        x0, y0, x1, y1 = y0, x0, y1, x1
+    if symmetry & ROWS_REVERSED:
+        y0, y1 = rows - y1, rows - y0
+    if symmetry & COLUMNS_REVERSED:
+        x0, x1 = columns - x1, columns - x0
+    return np.stack([x0, y0, x1, y1], axis=1)
 
 
 def _turned_back(

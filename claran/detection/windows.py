@@ -13,17 +13,18 @@ Lengths are in pixels of the network's input, with a beam of three pixels. A gap
 import dataclasses
 import itertools
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Float32, Int, UInt8
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from claran.fields.preprocessing import Bounds
 from claran.sky.box_arrays import union_box, union_boxes
 
-__all__ = ["Window", "find_windows", "seen_sides"]
+__all__ = ["Window", "find_windows", "seen_sides", "with_islands"]
 
 LINK = 64  # Largest gap between the boxes of neighboring islands in a cluster.
 MARGIN = 48  # Sky around a cluster; a point source is seen as in a field of 3'.
@@ -47,11 +48,43 @@ class Window:
         core: `(x0, y0, x1, y1)`, the same frame; detections are taken if their center
             is inside.
         cluster: Number of the cluster of islands in the window.
+        islands: Numbers of the cluster's islands with their center in the window; None
+            if the network does not see islands.
+        island_boxes: Their boxes, pixels of the window, y down.
     """
 
     bounds: Bounds | None = None
     core: tuple[float, float, float, float] = (-math.inf, -math.inf, math.inf, math.inf)
     cluster: int = 0
+    islands: Int[np.ndarray, "k"] | None = None
+    island_boxes: Float32[np.ndarray, "k 4"] | None = None
+
+
+def with_islands(
+    windows: Sequence[Window],
+    cluster: Int[np.ndarray, "k"],
+    boxes: Float[np.ndarray, "k 4"],
+) -> list[Window]:
+    """Returns the windows with their islands, for networks that see islands.
+
+    Args:
+        windows: Of `find_windows`.
+        cluster: Cluster of each island.
+        boxes: Boxes of the islands, edges in pixels of the scene, y down.
+    """
+    order = np.argsort(cluster, kind="stable")
+    starts = np.searchsorted(cluster[order], [one.cluster for one in windows])
+    stops = np.searchsorted(cluster[order], [one.cluster for one in windows], "right")
+    found = []
+    for window, start, stop in zip(windows, starts, stops, strict=True):
+        own = order[start:stop]
+        # Rounded, a scene may end half a pixel before an island.
+        x0, y0, x1, y1 = window.bounds or (0, 0, math.inf, math.inf)
+        middle = (boxes[own, :2] + boxes[own, 2:]) / 2
+        own = own[((middle >= (x0, y0)) & (middle < (x1, y1))).all(axis=1)]
+        shifted = (boxes[own] - np.array([x0, y0, x0, y0])).astype(np.float32)
+        found.append(dataclasses.replace(window, islands=own, island_boxes=shifted))
+    return found
 
 
 def find_windows(

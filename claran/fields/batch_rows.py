@@ -1,12 +1,13 @@
 """Rows of a batch: fields as the network sees them, with their objects."""
 
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int32
 
 from claran.fields.field import Field
+from claran.fields.island_rows import pad_islands
 from claran.fields.padding import pad_objects
 from claran.fields.preprocessing import Preprocessor, network_boxes, padded
 
@@ -28,10 +29,18 @@ class Batch(TypedDict):
     valid: Bool[np.ndarray, "b slots"]
     ignored: Bool[np.ndarray, "b slots"]
     names: np.ndarray
+    islands: NotRequired[Float32[np.ndarray, "b k 4"]]
+    """See `claran.fields.island_rows`; only for networks that see islands."""
+    owners: NotRequired[Int32[np.ndarray, "b k"]]
 
 
 def make_row(
-    field: Field, *, preprocessor: Preprocessor, size: tuple[int, int], slots: int
+    field: Field,
+    *,
+    preprocessor: Preprocessor,
+    size: tuple[int, int],
+    slots: int,
+    islands: int = 0,
 ) -> dict[str, Any]:
     """Returns a field as one row of a batch.
 
@@ -40,6 +49,7 @@ def make_row(
         preprocessor: Makes the network's input.
         size: Rows and columns of the batch's images.
         slots: Largest number of objects.
+        islands: Number of slots for islands; 0 for a row without.
 
     Raises:
         ValueError: The field is larger than `size`, has more objects than `slots`, or
@@ -64,9 +74,10 @@ def make_row(
         slots=slots,
         name=field.name,
     )
+    padded_islands = pad_islands(field, scene, slots=islands) if islands else {}
     return {
         "images": image, "image_info": view.image_info, **padded_objects,
-        "names": field.name,
+        **padded_islands, "names": field.name,
     }  # fmt: skip
 
 

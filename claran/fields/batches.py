@@ -52,6 +52,7 @@ class PipelineOptions:
     Attributes:
         batch_size: Fields in a batch, summed over all shards.
         slots: Largest number of objects in a field.
+        islands: Number of slots for the islands of a field; 0 for batches without.
         size: Rows and columns of the images in a batch.
         seed: Seed of the order and of augmentation, for any number of workers.
         workers: Number of processes that make batches; 0 for a thread of this process.
@@ -65,6 +66,7 @@ class PipelineOptions:
 
     batch_size: int = 1
     slots: int = 32
+    islands: int = 0
     size: tuple[int, int] = (128, 128)
     seed: int = 0
     workers: int = 0
@@ -74,7 +76,8 @@ class PipelineOptions:
 
     def __post_init__(self) -> None:
         for name, least in (
-            ("batch_size", 1), ("slots", 1), ("seed", 0), ("workers", 0), ("ahead", 1),
+            ("batch_size", 1), ("slots", 1), ("islands", 0), ("seed", 0),
+            ("workers", 0), ("ahead", 1),
         ):  # fmt: skip
             if not getattr(self, name) >= least:
                 raise ValueError(
@@ -236,8 +239,9 @@ def _batches(
     source: Source, fields: Any, preprocessor: Preprocessor, options: PipelineOptions
 ) -> Batches:
     row = functools.partial(
-        make_row, preprocessor=preprocessor, size=options.size, slots=options.slots
-    )
+        make_row, preprocessor=preprocessor, size=options.size, slots=options.slots,
+        islands=options.islands,
+    )  # fmt: skip
     size = options.batch_size // options.shards
     stack = functools.partial(stack_rows, batch_size=size)
     dataset = fields.map(row).batch(size, batch_fn=stack)

@@ -43,6 +43,8 @@ class View(NamedTuple):
     image: Float32[np.ndarray, "rows columns c"]
     image_info: Float32[np.ndarray, "3"]
     origin: tuple[int, int] = (0, 0)  # (x, y) in the scene.
+    islands: Float32[np.ndarray, "k 4"] | None = None
+    """Boxes of the islands, edges in its pixels, y down; for networks that see them."""
 
 
 @runtime_checkable

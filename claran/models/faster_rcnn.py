@@ -11,16 +11,14 @@ import jax.numpy as jnp
 import keras
 from jaxtyping import Array, Bool, Float
 
-from claran.layers.box_decoder import BoxDecoder, RawDetections
 from claran.layers.proposals import Proposals
 from claran.layers.roi_sampler import RoiSampler
-from claran.models.head import BoxHead
 from claran.models.layer_precision import float32_layers
 from claran.models.rpn import Rpn
 from claran.ops import losses
 from claran.ops.targets import Targets
 
-__all__ = ["FasterRcnn", "Heads", "Proposed"]
+__all__ = ["FasterRcnn", "Heads", "Proposed", "rpn_losses"]
 
 
 class Proposed(NamedTuple):
@@ -72,8 +70,8 @@ class FasterRcnn(keras.Model):
         rpn: Rpn,
         proposals: Proposals,
         sampler: RoiSampler,
-        head: BoxHead,
-        decoder: BoxDecoder,
+        head: Any,
+        decoder: Any,
         image_size: int,
         **kwargs: Any,
     ) -> None:
@@ -98,13 +96,19 @@ class FasterRcnn(keras.Model):
             head.build((None, None, sampler.size, sampler.size, channels))
         self.built = True
 
+    sees_islands = False
+    """Whether a call needs the boxes of the islands in each image."""
+
+    PARTS = ("backbone", "rpn", "proposals", "sampler", "head", "decoder")
+    """Arguments that are layers."""
+
     @property
     def num_classes(self) -> int:
         """Number of classes without background."""
         return self.head.num_classes
 
-    def call(self, inputs: Any, training: bool = False) -> RawDetections:
-        """Returns the detections of each image.
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Returns the detections of each image, `RawDetections`.
 
         Args:
             inputs: Images `(b, rows, columns, channels)`, or a dictionary of `images`
@@ -112,22 +116,28 @@ class FasterRcnn(keras.Model):
                 padding, and its pixels per pixel of the field's picture.
             training: Whether dropout is on.
         """
-        images, info = self._unpack(inputs)
-        return self.decode(self.heads(images, info, training=training), info)
+        unpacked = self.unpack(inputs)
+        return self.decode(self.heads(*unpacked, training=training), unpacked[1])
 
     def heads(
         self,
         images: Float[Array, "b rows columns channels"],
         info: Float[Array, "b 3"],
+        islands: Float[Array, "b k 4"] | None = None,
         training: bool = False,
-    ) -> "Heads":
+    ) -> Any:
         """Runs both stages; `decode` makes detections of the result.
 
         Args:
             images: The images.
             info: See `call`.
+            islands: Boxes of the islands, for networks that see them.
             training: Whether dropout is on.
+
+        Returns:
+            `Heads`.
         """
+        del islands
         proposed = self.propose(images, info)
         logits, deltas = self.classify(
             proposed.features, proposed.rois, training=training
@@ -136,17 +146,20 @@ class FasterRcnn(keras.Model):
 
     def decode(
         self,
-        heads: "Heads",
+        heads: Any,
         info: Float[Array, "b 3"],
         *,
         temperature: Float[Array, ""] | float | None = None,
-    ) -> RawDetections:
+    ) -> Any:
         """Returns the detections of each image.
 
         Args:
             heads: Result of `heads`.
             info: See `call`.
             temperature: Temperature to replace the decoder's own.
+
+        Returns:
+            `RawDetections`.
         """
         proposals = heads.rois.shape[1]
         return self.decoder(
@@ -228,9 +241,7 @@ class FasterRcnn(keras.Model):
             head_targets: Their targets, batched.
             training: Whether dropout is on.
         """
-        rpn_class, rpn_box = jax.vmap(_rpn_losses)(
-            proposed.logits, proposed.deltas, rpn_targets
-        )
+        rpn_class, rpn_box = rpn_losses(proposed, rpn_targets)
         logits, deltas = self.classify(
             proposed.features, jax.lax.stop_gradient(rois), training=training
         )
@@ -238,14 +249,14 @@ class FasterRcnn(keras.Model):
         wanted = head_targets._replace(deltas=head_targets.deltas / stds)
         head_class, head_box = jax.vmap(_head_losses)(logits, deltas, wanted)
         return {
-            "rpn_class": rpn_class.mean(),
-            "rpn_box": rpn_box.mean(),
+            "rpn_class": rpn_class,
+            "rpn_box": rpn_box,
             "head_class": head_class.mean(),
             "head_box": head_box.mean(),
         }
 
-    @staticmethod
-    def _unpack(inputs: Any) -> tuple[Array, Array]:
+    def unpack(self, inputs: Any) -> tuple[Array, ...]:
+        """Returns the first arguments of `heads`, of those of `call`."""
         if isinstance(inputs, dict):
             return inputs["images"], inputs["image_info"]
         batch, rows, columns, _ = inputs.shape
@@ -269,10 +280,22 @@ class FasterRcnn(keras.Model):
         cls, config: dict[str, Any], custom_objects: Any = None
     ) -> "FasterRcnn":
         del custom_objects  # All parts are registered.
-        parts = ("backbone", "rpn", "proposals", "sampler", "head", "decoder")
-        for part in parts:
+        for part in cls.PARTS:
             config[part] = keras.saving.deserialize_keras_object(config[part])
         return cls(**config)
+
+
+def rpn_losses(
+    proposed: Proposed, targets: Targets
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Returns the losses of the first stage, class and box, means over the batch.
+
+    Args:
+        proposed: Result of `FasterRcnn.propose`.
+        targets: Targets of `claran.ops.targets.rpn_targets`, batched.
+    """
+    by_image = jax.vmap(_rpn_losses)(proposed.logits, proposed.deltas, targets)
+    return by_image[0].mean(), by_image[1].mean()
 
 
 def _rpn_losses(

@@ -23,6 +23,9 @@ class BoxHead(keras.layers.Layer):
         **kwargs: Arguments of `keras.layers.Layer`.
     """
 
+    HIDDEN = ("fc6", "fc7")
+    """Layers that do not depend on the classes."""
+
     def __init__(
         self,
         *,

@@ -4,16 +4,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from claran.layers.box_decoder import BoxDecoder
+from claran.layers.group_decoder import GroupDecoder
+from claran.layers.group_regions import GroupRegions
 from claran.layers.proposals import Proposals
 from claran.layers.roi_sampler import RoiSampler
 from claran.models.faster_rcnn import FasterRcnn
+from claran.models.group_head import GroupHead
+from claran.models.group_rcnn import GroupRcnn
 from claran.models.head import BoxHead
 from claran.models.layer_precision import float32_layers
 from claran.models.pyramid import pyramid
 from claran.models.rpn import Rpn
 from claran.models.vgg16 import vgg16
 
-__all__ = ["claran_first", "claran_v01"]
+__all__ = ["claran_first", "claran_v01", "claran_v1"]
 
 CHANNELS = 5  # Of `claran.fields.channels.CHANNELS`, which models may not import.
 NUM_CLASSES = 6  # Of Radio Galaxy Zoo.
@@ -104,24 +108,91 @@ def claran_first(
         head_width: Units of the head's two hidden layers.
         samples: Samples along each side of an RoI.
     """
-    stride = 4
+    parts = _compact_parts(
+        image_size=image_size, anchor_sizes=anchor_sizes, anchor_ratios=anchor_ratios,
+        widths=widths, depths=depths, features=features, top_down=top_down,
+        rpn_width=rpn_width, samples=samples,
+    )  # fmt: skip
     return FasterRcnn(
         name="claran_first",
-        backbone=pyramid(
+        head=BoxHead(num_classes=num_classes, width=head_width, dropout=0.0),
+        decoder=BoxDecoder(max_outputs=100),
+        **parts,
+    )
+
+
+@float32_layers()
+def claran_v1(
+    *,
+    num_classes: int = NUM_CLASSES,
+    image_size: int = 128,
+    anchor_sizes: Sequence[float] = (8, 16, 32, 64, 90),
+    anchor_ratios: Sequence[float] = (0.5, 1, 2),
+    widths: Sequence[int] = (32, 64, 96, 128),
+    depths: Sequence[int] = (1, 2, 2, 2),
+    features: int = 64,
+    rpn_width: int = 64,
+    head_width: int = 256,
+    samples: int = 7,
+) -> GroupRcnn:
+    """Returns the compact network that judges groups of islands, untrained.
+
+    It differs from `claran_first` in its second stage.
+
+    Args:
+        num_classes: Classes without background.
+        image_size: See `claran_first`.
+        anchor_sizes: See there.
+        anchor_ratios: See there.
+        widths: See there.
+        depths: See there.
+        features: See there.
+        rpn_width: See there.
+        head_width: Units of the head's two last hidden layers.
+        samples: Samples along each side of the region of a group.
+    """
+    parts = _compact_parts(
+        image_size=image_size, anchor_sizes=anchor_sizes, anchor_ratios=anchor_ratios,
+        widths=widths, depths=depths, features=features, top_down=True,
+        rpn_width=rpn_width, samples=samples,
+    )  # fmt: skip
+    return GroupRcnn(
+        name="claran_v1",
+        head=GroupHead(num_classes=num_classes, width=head_width),
+        decoder=GroupDecoder(),
+        regions=GroupRegions(),
+        **parts,
+    )
+
+
+def _compact_parts(
+    *,
+    image_size: int,
+    anchor_sizes: Sequence[float],
+    anchor_ratios: Sequence[float],
+    widths: Sequence[int],
+    depths: Sequence[int],
+    features: int,
+    top_down: bool,
+    rpn_width: int,
+    samples: int,
+) -> dict[str, Any]:
+    """Returns what the compact networks share: all up to the sampler."""
+    stride = 4
+    return {
+        "backbone": pyramid(
             CHANNELS, widths=widths, depths=depths, features=features, top_down=top_down
         ),
-        rpn=Rpn(
+        "rpn": Rpn(
             anchor_sizes=anchor_sizes,
             anchor_ratios=anchor_ratios,
             stride=stride,
             width=rpn_width,
         ),
-        proposals=Proposals(
+        "proposals": Proposals(
             max_inputs=500, max_outputs=48, train_inputs=500, train_outputs=128,
             min_size=2.0,
         ),
-        sampler=RoiSampler(size=samples, stride=stride),
-        head=BoxHead(num_classes=num_classes, width=head_width, dropout=0.0),
-        decoder=BoxDecoder(max_outputs=100),
-        image_size=image_size,
-    )  # fmt: skip
+        "sampler": RoiSampler(size=samples, stride=stride),
+        "image_size": image_size,
+    }  # fmt: skip

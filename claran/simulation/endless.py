@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float32, Int32
 
 from claran.fields.field import Field
 from claran.fields.objects import Objects
@@ -20,6 +21,7 @@ from claran.simulation.observation import (
     SimulatedSurvey,
 )
 from claran.simulation.populations import BALANCED, CATALOG, SURVEYS, Population
+from claran.simulation.rgz_labels import LabeledSource
 from claran.simulation.simulated_field import simulate
 from claran.sky.images import SkyImage
 
@@ -146,6 +148,7 @@ class SimulatedFields:
         codes = {code: label for label, code in enumerate(self.class_names, start=1)}
         boxes = np.array([source.box for source in made.sources], np.float32)
         labels = [codes.get(source.code, 0) for source in made.sources]
+        positions, owners = _components(made.sources)
         name = f"SIM{self.seed:04d}_{index:09d}"
         sky = made.infrared
         return Field(
@@ -162,6 +165,18 @@ class SimulatedFields:
                 boxes=boxes.reshape(-1, 4),
                 labels=np.array(labels, np.int32),
                 ignored=np.array([source.ignore for source in made.sources], bool),
+                component_positions=positions,
+                component_objects=owners,
             ),
             noise=made.sigma,
         )
+
+
+def _components(
+    sources: Sequence[LabeledSource],
+) -> tuple[Float32[np.ndarray, "m 2"], Int32[np.ndarray, "m"]]:
+    """Returns positions of all components, and the source of each; see `Objects`."""
+    points = [source.component_positions for source in sources]
+    numbers = np.arange(len(sources), dtype=np.int32)
+    owners = np.repeat(numbers, [len(one) for one in points])
+    return np.concatenate([np.zeros((0, 2), np.float32), *points]), owners

@@ -18,8 +18,10 @@ from scipy.sparse.csgraph import connected_components
 
 from claran.detection.detections import Detections
 from claran.detection.engine import window_detections
+from claran.detection.group_members import MEMBERS, MOST_MEMBERS
 from claran.detection.mosaic_infrared import MosaicInfrared, WholeInfrared
 from claran.detection.mosaic_windows import MosaicFrame, MosaicScene
+from claran.detection.network_calls import island_slots, window_view
 from claran.detection.symmetries import LOOK
 from claran.detection.windows import Window
 from claran.fields.preprocessing import View
@@ -103,9 +105,9 @@ def measure_tiles(measuring: Measuring, tiles: Sequence[Tile]) -> Arrays:
     Returns:
         Arrays by names that begin with what a row is:
 
-        - `detection_`: `boxes` (edges, pixels of the mosaic), `labels`, `scores`, and
-          the `look` (0 unless the network looked in all symmetries) and the number of
-          the `window`;
+        - `detection_`: `boxes` (edges, pixels of the mosaic), `labels`, `scores`, the
+          `look` (0 unless the network looked in all symmetries), the number of the
+          `window`, and `members`, see `MEMBERS`;
         - `component_`: the columns of `component_rows`;
         - `island_`: the columns of `island_rows`;
         - `outline_`: `x` and `y` of the corners of all outlines, by island.
@@ -150,7 +152,7 @@ def _look(
         chosen = [work[row] for row in rows]
         scene = MosaicScene(measuring.frame, region, measuring.infrared)
         shown += [
-            (number, scene.view(measuring.windows[number].bounds))
+            (number, window_view(scene, measuring.windows[number]))
             for is_window, number in chosen
             if is_window
         ]
@@ -197,13 +199,14 @@ def _regions(
 
 def _detections(measuring: Measuring, shown: Sequence[tuple[int, View]]) -> Arrays:
     """Returns the network's detections in windows, in the order of the windows."""
-    by_size: dict[tuple[int, int], list[tuple[int, Any]]] = {}
+    by_size: dict[tuple[tuple[int, int], int], list[tuple[int, View]]] = {}
     size_of = measuring.network.model.preprocessor.size
     for number, view in sorted(shown, key=lambda one: one[0]):
         size = size_of(*view.image.shape[:2])
-        by_size.setdefault(size, []).append((number, view))
+        key = size, island_slots(view.islands)
+        by_size.setdefault(key, []).append((number, view))
     found = {}
-    for size, group in by_size.items():
+    for (size, _), group in by_size.items():
         outputs = measuring.network.detect([view for _, view in group], size)
         found |= dict(zip([number for number, _ in group], outputs, strict=True))
     mosaic, scene = measuring.maps.mosaic, MosaicScene(measuring.frame, None)
@@ -214,12 +217,15 @@ def _detections(measuring: Measuring, shown: Sequence[tuple[int, View]]) -> Arra
         for number in sorted(found)
     ]
     every = Detections.concatenate(parts)
+    groups = measuring.network.finisher.groups
+    unknown = np.zeros((len(every), MOST_MEMBERS if groups else 0), np.int64)
     counts = [len(part) for part in parts]
     return {
         "detection_look": every.columns.get(LOOK, np.zeros(len(every), np.int64)),
         "detection_boxes": every.boxes,
         "detection_labels": every.labels,
         "detection_scores": every.scores,
+        "detection_members": every.columns.get(MEMBERS, unknown),
         "detection_window": np.repeat(np.array(sorted(found), np.int64), counts),
     }
 

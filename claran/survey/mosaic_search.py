@@ -11,7 +11,7 @@ from claran.detection.counting import FieldIslands, count_groups
 from claran.detection.mosaic_infrared import MosaicInfrared, WholeInfrared
 from claran.detection.mosaic_windows import mosaic_frame
 from claran.detection.source_columns import source_columns
-from claran.detection.windows import find_windows
+from claran.detection.windows import find_windows, with_islands
 from claran.photometry.flood import FLOOD
 from claran.photometry.image_beams import pixel_beam
 from claran.photometry.pixel_beams import PixelBeam
@@ -92,7 +92,10 @@ def search_mosaic(
     coarse = CoarseMap(mosaic.shape)
     islands = find_mosaic_islands(maps, tiles, _with_blocks(run, coarse))
     islands, notes = _without_huge(islands)
-    windows, cluster = find_windows(frame.shape, frame.scene_boxes(islands.boxes))
+    scene_boxes = frame.scene_boxes(islands.boxes)
+    windows, cluster = find_windows(frame.shape, scene_boxes)
+    if model.network.sees_islands:
+        windows = with_islands(windows, cluster, scene_boxes)
     beam = pixel_beam(mosaic.beam, mosaic.wcs, mosaic.shape, mosaic.beam_pixels)
     measuring = Measuring(
         maps=maps, network=network, islands=islands, frame=frame, windows=windows,
@@ -115,6 +118,7 @@ def search_mosaic(
         trust=network.finisher.count_trust,
         clusters=(window_clusters[detections["window"]], cluster),
         looks=detections["look"] if network.average else None,
+        members=detections["members"] if network.finisher.groups else None,
     )
     chosen = np.flatnonzero(
         ~groups.alternative & (groups.classes.max(axis=1, initial=0) > score_threshold)

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from claran import accelerator
 from claran.detection.detection_model import DetectionModel
 from claran.detection.detector import Detector
 from claran.detection.finisher import IslandFinisher
-from claran.detection.network_calls import CompiledNetwork
+from claran.detection.network_calls import CompiledNetwork, network_batch
 from claran.detection.symmetries import (
     SYMMETRIES,
     in_all_looks,
@@ -21,7 +20,7 @@ from claran.detection.symmetries import (
 )
 from claran.errors import ImageError
 from claran.fields.channels import Channels
-from claran.fields.preprocessing import View, padded
+from claran.fields.preprocessing import View
 
 __all__ = ["SurveyNetwork"]
 
@@ -75,7 +74,7 @@ class SurveyNetwork:
         """Returns the network's detections in each view, as NumPy arrays.
 
         Args:
-            views: Views that fit into one size.
+            views: Views that fit into one size, with one number of `island_slots`.
             size: Rows and columns of the network's input.
         """
         if not self.average:
@@ -94,14 +93,13 @@ class SurveyNetwork:
         capacity = self._compiled.capacity(*size)
         blank = self.model.preprocessor.blank
         for start in range(0, len(views), capacity):
-            batch = list(views[start : start + capacity])
-            filled = batch + batch[:1] * (capacity - len(batch))
-            images = np.stack([padded(view, size, blank) for view in filled])
-            info = np.stack([view.image_info for view in filled])
-            output = self._compiled(self._weights, images, info)
+            part = list(views[start : start + capacity])
+            filled = part + part[:1] * (capacity - len(part))
+            batch = network_batch(filled, size, blank=blank)
+            output = self._compiled(self._weights, batch)
             outputs += [
                 jax.tree.map(lambda array, row=row: array[row], output)
-                for row in range(len(batch))
+                for row in range(len(part))
             ]
         return outputs
 

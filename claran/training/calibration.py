@@ -80,7 +80,7 @@ def fit_temperature(model: DetectionModel, source: Source) -> float:
             *zip(network.non_trainable_variables, others, strict=True),
         ]
         with keras.StatelessScope(state_mapping=mapping):
-            heads = network.heads(batch["images"], batch["image_info"])
+            heads = network.heads(*network.unpack(batch))
         return heads, batch["image_info"]
 
     @jax.jit

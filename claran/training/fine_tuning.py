@@ -7,13 +7,12 @@ from claran.detection.detection_model import DetectionModel
 __all__ = ["with_classes"]
 
 KEPT = ("backbone", "rpn")
-KEPT_OF_HEAD = ("fc6", "fc7")
 
 
 def with_classes(model: DetectionModel, class_names: Sequence[str]) -> DetectionModel:
     """Returns the model with new heads for other classes.
 
-    The weights of the backbone, the RPN and the hidden layers of the box head are
+    The weights of the backbone, the RPN and the hidden layers of the head are
     copied. The layers for class logits and box deltas are new.
 
     Args:
@@ -26,7 +25,7 @@ def with_classes(model: DetectionModel, class_names: Sequence[str]) -> Detection
     changed = type(network).from_config(config)
     for name in KEPT:
         getattr(changed, name).set_weights(getattr(network, name).get_weights())
-    for name in KEPT_OF_HEAD:
+    for name in network.head.HIDDEN:
         own, old = (getattr(one.head, name) for one in (changed, network))
         own.set_weights(old.get_weights())
     return DetectionModel(

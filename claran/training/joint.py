@@ -48,6 +48,8 @@ class JointTraining(keras.Model):
         **kwargs: Arguments of `keras.Model`.
     """
 
+    LOSSES = LOSSES
+
     def __init__(
         self,
         network: FasterRcnn,
@@ -64,7 +66,8 @@ class JointTraining(keras.Model):
         self.head_options = head
         self.random = keras.random.SeedGenerator(seed, name="random")
         self.means = [
-            keras.metrics.Mean(name=name) for name in (*LOSSES, "loss", "gradient_norm")
+            keras.metrics.Mean(name=name)
+            for name in (*self.LOSSES, "loss", "gradient_norm")
         ]
         self.built = True
         # All random numbers follow from `seed`, also those of dropout.

@@ -113,10 +113,10 @@ COMPACT = Recipe(
     rpn=RpnOptions(size=128, positive=0.5),
     head=HeadOptions(size=64, positive_fraction=0.5),
 )
-"""For `claran_first`."""
+"""For `claran_first` and `claran_v1`."""
 
 FINE_TUNING = dataclasses.replace(COMPACT, steps=1000, learning_rate=2e-4)
 """For a trained network."""
 
-RECIPES = {"claran_v0.1": ORIGINAL, "claran_first": COMPACT}
+RECIPES = {"claran_v0.1": ORIGINAL, "claran_first": COMPACT, "claran_v1": COMPACT}
 """Recipes by preset, for a training from the start."""

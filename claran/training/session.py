@@ -45,7 +45,7 @@ class TrainingSession:
         model: Preset, or path of a `.keras` file to fine-tune.
         start: Initial weights of a preset: "pretrained", the trained weights that come
             with it; "imagenet", only for `claran_v0.1`; "random"; or "auto", which is
-            imagenet for `claran_v0.1` and random for `claran_first`. A file has its own
+            imagenet for `claran_v0.1` and random for the others. A file has its own
             weights.
         steps: Number of steps; None for the recipe's, as for the next two.
         batch_size: Fields in a batch, summed over all devices.

@@ -22,6 +22,7 @@ from claran.fields.batches import (
 from claran.io.atomic import replace_file
 from claran.training.checkpoints import Checkpoints, save_and_discard
 from claran.training.devices import check_same
+from claran.training.group_training import GroupTraining
 from claran.training.joint import JointTraining
 from claran.training.journal import Journal
 from claran.training.precision import in_precision
@@ -46,6 +47,8 @@ class TrainingOptions:
         save_every: Number of steps between checkpoints, and between rows of the log.
         validate_every: Number of checkpoints between validations.
         slots: Largest number of objects in a field.
+        islands: Islands of a field that are learned from, the largest ones; for
+            networks that see islands.
         workers: Number of processes that make batches; 0 for a thread.
         size: Rows and columns of the images in a batch.
 
@@ -58,6 +61,7 @@ class TrainingOptions:
     save_every: int = 500
     validate_every: int = 1
     slots: int = 64
+    islands: int = 16
     workers: int = 0
     size: tuple[int, int] = (128, 128)
 
@@ -124,6 +128,7 @@ def train(
     pipeline = PipelineOptions(
         batch_size=recipe.batch_size, slots=options.slots, size=options.size,
         seed=options.seed,
+        islands=options.islands if model.network.sees_islands else 0,
         workers=options.workers, shard=jax.process_index(), shards=jax.process_count(),
     )  # fmt: skip
     with training_batches(
@@ -248,7 +253,8 @@ def _save_model(path: Path, model: DetectionModel, *, write: bool) -> None:
 
 
 def _joint(network: Any, recipe: Recipe, seed: int) -> JointTraining:
-    joint = JointTraining(network, rpn=recipe.rpn, head=recipe.head, seed=seed)
+    kind = GroupTraining if network.sees_islands else JointTraining
+    joint = kind(network, rpn=recipe.rpn, head=recipe.head, seed=seed)
     joint.compile(optimizer=recipe.make_optimizer())
     joint.optimizer.build(joint.trainable_variables)
     return joint

@@ -13,6 +13,7 @@ from claran.detection.counting import (
     network_threshold,
     recount,
 )
+from claran.detection.group_members import member_numbers
 from claran.detection.groupings import MOST, group_probabilities
 from claran.labels import RGZ_CLASSES
 from claran.sky.islands import class_code
@@ -57,6 +58,26 @@ def test_box_and_class_are_counted():
     ]
     assert run((DOUBLE, "2_3", 0.8)) == [(union, "2_3", score)]
     assert run((DOUBLE, "2_2", 0.8), trust=1.0) == [(union, "2_3", score)]
+
+
+def test_a_network_says_which_islands_are_meant():
+    """The box around both outer islands holds the middle one as well."""
+    boxes, labels = np.array([[10.0, 10, 80, 90]] * 2), np.array([4, 4])
+    members = np.array([[0, 2, -1], [-1, -1, -1]])
+    found = count_groups(
+        boxes, labels, np.array([0.8, 0.9]), ISLANDS, RGZ_CLASSES, trust=1.0,
+        members=members,
+    )  # fmt: skip
+    assert found.members == ((0, 2),)
+    assert found.boxes.tolist() == [[10, 10, 80, 90]]
+
+
+def test_numbers_of_members():
+    masks = np.zeros((3, 32), bool)
+    masks[0, [1, 2]] = masks[2, :17] = True
+    found = member_numbers(masks, np.arange(20) + 100)
+    assert found[0].tolist() == [101, 102, *[-1] * 14]
+    assert (found[1:] == -1).all()  # No islands, and more than a column has.
 
 
 def test_classes_of_the_same_islands_add_up():

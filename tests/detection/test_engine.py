@@ -1,5 +1,6 @@
 """One engine: the same detections whoever asks, and each field measured once."""
 
+import pickle
 import threading
 
 import keras
@@ -17,6 +18,7 @@ from claran.detection.prediction import predict_files
 from claran.errors import ImageError
 from claran.evaluation import running
 from claran.fields import field as field_module
+from claran.fields.outlines import owners
 from claran.training import validation as validation_module
 from claran.training.calibration import fit_temperature
 from claran.training.validation import Validation
@@ -43,6 +45,31 @@ def assert_equal(found, expected):
         np.testing.assert_array_equal(one.boxes, other.boxes)
         np.testing.assert_array_equal(one.labels, other.labels)
         np.testing.assert_array_equal(one.scores, other.scores)
+
+
+def test_groups_that_a_network_judges(tiny_groups, sky_fields):
+    """Of every field and window, whatever else is looked at, and in another process."""
+    keras.utils.set_random_seed(1)
+    detector = Detector(tiny_groups())
+    together = [
+        one.detections
+        for one in detector.engine.detect(sky_fields, score_threshold=0.0)
+    ]
+    assert_equal(together, alone(detector, sky_fields))
+    for field, found in zip(sky_fields, together, strict=True):
+        alike = found.catalog()
+        assert bool(len(alike)) == bool(len(field.islands))
+        held = owners(field.islands.boxes, alike.boxes)
+        assert len(np.unique(held[held >= 0])) == len(alike)
+    (average,) = Engine(detector.model, average=True).detect(
+        sky_fields[:1], score_threshold=0.0
+    )
+    averaged = average.detections.catalog().boxes
+    np.testing.assert_allclose(averaged, together[0].catalog().boxes, atol=1e-3)
+    copy = pickle.loads(pickle.dumps(detector))
+    assert_equal(alone(copy, sky_fields[:1]), together[:1])
+    with pytest.raises(ValueError, match="`nms_threshold`"):
+        detector.model.set_thresholds(nms_threshold=0.3, rpn_nms_threshold=None)
 
 
 class TestInvariance:

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claran.detection import windows as module
-from claran.detection.windows import find_windows
+from claran.detection.windows import find_windows, with_islands
 
 
 def boxes_at(*places, size=6):
@@ -203,3 +203,16 @@ def test_a_mosaic_has_thousands_of_windows(rng):
     )
     assert cluster.max() + 1 == len({window.cluster for window in windows})
     assert cluster[0] == 0 and all(window.bounds is not None for window in windows)
+
+
+@pytest.mark.parametrize("shape", [(160, 300), (1500, 1400)])
+def test_each_window_has_the_islands_of_its_cluster(shape, rng):
+    boxes = boxes_at(*rng.uniform(5, min(shape) - 5, (40, 2)))
+    windows, cluster = find_windows(shape, boxes)
+    seen = with_islands(windows, cluster, boxes)
+    assert set(np.concatenate([one.islands for one in seen]).tolist()) == set(range(40))
+    for one in seen:
+        assert (cluster[one.islands] == one.cluster).all()
+        x0, y0, *_ = one.bounds or (0, 0)
+        moved = one.island_boxes + np.float32([x0, y0, x0, y0])
+        np.testing.assert_allclose(moved, boxes[one.islands], atol=1e-3)

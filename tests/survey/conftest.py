@@ -120,7 +120,12 @@ def search(network: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable:
         return (function(context, item) for item in items)
 
     def run(
-        path: Path, tile_size: int = 2048, infrared: Sequence[Path] = (), **options: Any
+        path: Path,
+        tile_size: int = 2048,
+        infrared: Sequence[Path] = (),
+        *,
+        network: Any = network,
+        **options: Any,
     ) -> Any:
         mosaic = open_mosaic(path, scratch=scratch, **options)
         scene = network.preprocessor.shape(mosaic)

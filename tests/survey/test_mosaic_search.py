@@ -8,6 +8,7 @@ import pytest
 from astropy.io import fits
 
 import claran
+from claran.detection.detector import Detector
 from claran.simulation.mosaic_plan import MosaicPlan
 from claran.simulation.observation import FIRST, FIRST_NATIVE, SimulatedSurvey
 from claran.simulation.populations import BALANCED
@@ -16,6 +17,10 @@ from claran.simulation.simulated_files import write_field
 from claran.simulation.simulated_mosaic import write_mosaic
 from claran.sky.surveys import SURVEYS
 from claran.survey.survey_metadata import survey_notes
+from claran.survey.survey_network import SurveyNetwork
+
+# After claran, which chooses Keras's backend.
+import keras  # isort: skip
 
 EXAMPLE = Path(claran.__file__).parent / "examples" / "simulated_radio.fits"
 EDGES = ("x0", "y0", "x1", "y1")
@@ -80,6 +85,17 @@ def test_as_a_field_with_windows(detector, search, tmp_path):
     detected = detect(detector, tmp_path / "m.fits")
     assert len(detected) > 2
     assert_as_detected(search(tmp_path / "m.fits", 200), detected)
+
+
+def test_groups_that_a_network_judges(tiny_groups, search, tmp_path):
+    """As a field; also where many islands are near each other."""
+    keras.utils.set_random_seed(1)
+    detector = Detector(tiny_groups())
+    write_mosaic(MosaicPlan(shape=(500, 500), seed=5, density=1.5), tmp_path / "m.fits")
+    detected = detect(detector, tmp_path / "m.fits")
+    assert len(detected) > 2
+    found = search(tmp_path / "m.fits", 200, network=SurveyNetwork(detector))
+    assert_as_detected(found, detected)
 
 
 def test_labels_follow_from_signal_to_noise(detector, search, tmp_path):
