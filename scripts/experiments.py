@@ -11,6 +11,7 @@ for each way to read its detections; EXPERIMENTS.md holds the table.
 import dataclasses
 import functools
 import json
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from claran.detection.detection_model import DetectionModel
 from claran.detection.engine import Engine
 from claran.detection.finisher import COUNT_TRUST
 from claran.detection.loading import load_model
-from claran.detection.presets import claran_first, claran_v01
+from claran.detection.presets import claran_first, claran_v01, claran_v1
 from claran.evaluation.bootstrap import Estimate
 from claran.evaluation.metrics import EvaluationOptions, evaluate
 from claran.fields.augmentation import DropInfrared
@@ -210,6 +211,9 @@ VARIANTS = {
             anchor_sizes=(16, 32, 64, 128, 180),
         ),
     ),
+    "groups": Variant(
+        rows={"claran_v1: groups of islands are judged": COUNT_TRUST}, model=claran_v1
+    ),
     "claran_v0.1_D1": original("D1"),
     "claran_v0.1_D4": original("D4"),
 }  # fmt: skip
@@ -298,6 +302,8 @@ def measure(model: DetectionModel, source: Source, trust: float) -> dict[str, Es
     return {
         "AP": result.mean_common,
         "association": result.associated["two or more components"],
+        "association, all": result.associated["all"],
+        "calibration error": Estimate(result.calibration.error, math.nan, math.nan),
     }
 
 
