@@ -47,7 +47,7 @@ class CoarseMap:
         self.measured: Int[np.ndarray, "rows columns"] = np.zeros(
             (rows, columns), np.int64
         )
-        self.depths: Int[np.ndarray, n] = np.zeros(DEPTHS, np.int64)
+        self.depths = np.zeros(DEPTHS, np.int64)
 
     def add(self, tile: Tile, found: dict[str, np.ndarray]) -> None:
         """Takes what `look_at_tile` found of the map out of its results."""

@@ -34,7 +34,7 @@ def test_as_the_detector_in_tiles(detector, averaging, path, tmp_path):
     survey = run_survey(averaging, [path], tmp_path, options, tell=lambda _: None)
     scores = np.sort(np.asarray(survey.sources["score"]))
     np.testing.assert_allclose(scores, np.sort(catalog.scores), atol=1e-6)
-    assert survey.sources.meta["AVERAGE"] is True
+    assert (survey.sources.meta or {})["AVERAGE"] is True
     (once,) = detector.engine.detect([claran.read_field(path)], score_threshold=0.5)
     assert np.abs(once.detections.scores.sum() - catalog.scores.sum()) > 1e-3
 
