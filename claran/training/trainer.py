@@ -61,7 +61,7 @@ class TrainingOptions:
     save_every: int = 500
     validate_every: int = 1
     slots: int = 64
-    islands: int = 16
+    islands: int = 24
     workers: int = 0
     size: tuple[int, int] = (128, 128)
 
