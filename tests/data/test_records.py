@@ -97,7 +97,7 @@ def test_ready_made_picture_reaches_the_network_with_its_boxes(record):
     field = from_record({"name": "P", "image": picture, "objects": record["objects"]})
     assert not field.has_radio and field.shape == (80, 100)
     scene = Picture(image_size=100)(field)
-    image, info, _ = scene.view()
+    image, info, *_ = scene.view()
     np.testing.assert_array_equal(image, picture[..., ::-1])
     assert info.tolist() == [80, 100, 1]
     boxes = network_boxes(field.objects.boxes, scene, field)

@@ -33,7 +33,7 @@ def with_beam(field, beam, pixel=1.0):
 def test_box_is_around_the_source(make_field, preprocessor):
     field = make_field(SOURCE, shape=(64, 50))
     scene = preprocessor(field)
-    image, info, _ = scene.view()
+    image, info, *_ = scene.view()
     boxes = network_boxes(field.objects.boxes, scene, field)
     rows, columns = (image[..., CONTOURS] > 0).nonzero()
     found = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
@@ -98,7 +98,7 @@ def test_surveys_of_one_beam_look_alike(make_field):
     coarse = with_beam(make_field(SOURCE), 3.0)
     fine = with_beam(make_field(SOURCE), 5.0)
     for field, side in ((coarse, 64 * 4 / 3), (fine, 64 * 4 / 5)):
-        image, info, _ = Channels(beam_pixels=4.0)(field).view()
+        image, info, *_ = Channels(beam_pixels=4.0)(field).view()
         assert info[0] == info[1] == round(side)
         assert image[..., VALID].sum() == round(side) ** 2
 

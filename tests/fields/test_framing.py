@@ -64,7 +64,7 @@ def test_picture_is_that_of_fusion(make_field):
     for method in ("D1", "D3", "D4"):
         picture = fuse(field.image, field.picture, method=method, noise=field.noise)
         preprocessor = Picture(method=method, image_size=len(picture))
-        image, info, _ = preprocessor(field).view()
+        image, info, *_ = preprocessor(field).view()
         np.testing.assert_array_equal(image, picture)
         assert info.tolist() == [len(picture), len(picture), 1]
 
@@ -83,7 +83,7 @@ def test_ready_made_picture_is_taken_as_it_is(make_field, method):
     ready = Field("ready", picture=field.picture, objects=field.objects)
     preprocessor = Picture(method=method, image_size=256)
     scene = preprocessor(ready)
-    image, info, origin = scene.view()
+    image, info, origin, _ = scene.view()
     assert info.tolist() == [256, 256, 2] and origin == (0, 0)
     assert image.shape == (256, 256, 3)
     x0, y0, x1, y1 = field.objects.boxes[0]
