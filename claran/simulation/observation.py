@@ -48,7 +48,7 @@ class SimulatedSurvey(Survey):
         sidelobes: Median peak of the residual sidelobes of a source, as a fraction of
             its peak.
         spokes: Mean number of stripes through a source of a hundred times the noise and
-            more, which errors of calibration leave; their amplitude is 0.1% to 0.2% of
+            more, which errors of calibration leave; their amplitude is 0.1% to 0.4% of
             the peak.
         uneven: Fraction of fields in which the noise changes: it rises to one side, as
             toward the edge of a primary beam, or has a step, as at the seam of two
@@ -103,10 +103,11 @@ class SimulatedSurvey(Survey):
     def of(cls, survey: Survey) -> "SimulatedSurvey":
         """Returns what imitates a survey in fields of 33 beams.
 
-        Stripes, sidelobes and bowls were measured on FIRST alone. Others get the same
-        in units of beam and noise, and the faults that images of long tracks have:
-        stripes through bright sources and noise that changes. The array is that of a
-        survey claran knows, else ASKAP's. FIRST itself is `FIRST_NATIVE`.
+        Stripes and bowls were measured on FIRST alone. Others get the same in units of
+        beam and noise, the sidelobes of `FIRST_WIDE`, and the faults that images of
+        long tracks have: stripes through bright sources and noise that changes. The
+        array is that of a survey claran knows, else ASKAP's. FIRST itself is
+        `FIRST_NATIVE`.
 
         Args:
             survey: Sets name, beam, pixels, noise and frequency.
@@ -116,8 +117,8 @@ class SimulatedSurvey(Survey):
         known = {f.name: getattr(survey, f.name) for f in dataclasses.fields(Survey)}
         size = max(1, round(FIELD_BEAMS * survey.beam_arcsec / survey.pixel_arcsec))
         return cls(
-            **known, size=size, array=_ARRAYS.get(survey.name, ASKAP), spokes=2.0,
-            uneven=0.25, largest_arcsec=LARGEST_BEAMS * survey.beam_arcsec,
+            **known, size=size, array=_ARRAYS.get(survey.name, ASKAP), sidelobes=0.008,
+            spokes=2.0, uneven=0.25, largest_arcsec=LARGEST_BEAMS * survey.beam_arcsec,
         )  # fmt: skip
 
     @property

@@ -240,7 +240,7 @@ def draw_spokes(
             spokes += _stripe(
                 axis, center, angle=rng.uniform(0, np.pi),
                 spacing=longest * 10 ** rng.uniform(-1.2, -0.2),
-                amplitude=peak * rng.uniform(0.001, 0.002),
+                amplitude=peak * rng.uniform(0.001, 0.004),
                 phase=rng.uniform(0, 2 * np.pi), width=rng.uniform(0.3, 1.0),
             )  # fmt: skip
         reach = np.float32(rng.uniform(8, 30) * survey.beam_arcsec)

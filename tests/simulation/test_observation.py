@@ -61,7 +61,7 @@ def test_an_unknown_survey_has_firsts_artifacts_in_beams_and_faults_of_tracks():
     assert made == dataclasses.replace(
         FIRST, **dataclasses.asdict(survey), size=round(beam / 2 * 100 / 3),
         array=ASKAP, largest_arcsec=120 / 5.4 * made.beam_arcsec, spokes=2.0,
-        uneven=0.25,
+        uneven=0.25, sidelobes=0.008,
     )  # fmt: skip
 
 
