@@ -48,7 +48,19 @@ def stop(tmp_path):
 
 
 def has_children(process):
-    return len(psutil.Process(process.pid).children(recursive=True)) >= 3
+    """Whether the workers run; one that is starting reads from its parent."""
+    children = psutil.Process(process.pid).children(recursive=True)
+    return len(children) >= 3 and all(map(has_begun, children))
+
+
+def has_begun(child):
+    try:
+        # Python, NumPy and what makes batches; an interpreter alone has 10 MB.
+        return child.memory_info().rss > 2**26 or "resource_tracker" in "".join(
+            child.cmdline()
+        )
+    except psutil.Error:
+        return False
 
 
 def has_imported_jax(process):

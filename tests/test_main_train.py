@@ -166,7 +166,7 @@ def test_a_preset_is_fine_tuned_for_other_classes(claran, tiny_preset, monkeypat
     [
         ("claran_first", "imagenet", "claran_first has no VGG16; give --start=pre"),
         ("claran_v0.1", "pretrained", "claran_v0.1 has no trained weights"),
-        ("my.keras", "pretrained", "is for a preset (claran_v0.1, claran_first); my"),
+        ("my.keras", "pretrained", "preset (claran_v0.1, claran_first, claran_v1); my"),
         ("my.keras", "imagenet", "my.keras has its own weights: leave"),
         ("my.keras", "random", "my.keras has its own weights: leave"),
     ],

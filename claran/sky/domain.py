@@ -37,6 +37,7 @@ SMALL = 2**18  # Pixels; of larger images each second row and column counts.
 # simulated FIRST fields fewer than 1 in 1,000 are outside of these limits, and none of
 # the real ones at hand (scripts/measure_noise_tails.py).
 FEWEST = 250  # Beams in an image; in a smaller one the depth says nothing.
+FEWEST_LEVELS = 8  # Within one sigma of zero; of integers with fewer it says nothing.
 SHORTEST, DEEPEST = 2.5, 3.8
 SCATTER_BELOW, SCATTER_ABOVE = 17.0, 10.0  # Times 1 / sqrt(beams).
 # A source of so many sigma deepens the tail of a field of 3' by 1, by its sidelobes.
@@ -133,7 +134,8 @@ def is_gaussian(
         peak: Signal-to-noise of the brightest one.
     """
     beams = pixels / beam_area_pixels(beam_pixels)
-    if beams < FEWEST or not counts.any():
+    within = slice(*(round((side - LOWEST) / STEP) for side in (-1.0, 1.0)))
+    if beams < FEWEST or np.count_nonzero(counts[within]) < FEWEST_LEVELS:
         return True
     depth = tail_depth(counts)
     scatter = 1 / math.sqrt(beams)

@@ -21,7 +21,7 @@ from claran.evaluation.running import evaluate_detector
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 
 
-def gone(pid, seconds=20):
+def gone(pid, seconds=60):
     """Waits until a process has ended; returns whether it has."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

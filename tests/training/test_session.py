@@ -52,7 +52,7 @@ class TestStart:
         [
             ("claran_first", "imagenet", "claran_first has no VGG16; give --start=pre"),
             ("claran_v0.1", "pretrained", "claran_v0.1 has no trained weights"),
-            ("my.keras", "pretrained", r"a preset \(claran_v0.1, claran_first\); my.k"),
+            ("my.keras", "pretrained", r"\(claran_v0.1, claran_first, claran_v1\); my"),
             (
                 "my.keras",
                 "imagenet",
