@@ -108,6 +108,9 @@ def test_workers_end_with_the_command(functions, tmp_path, number):
         "from functions_of_test import wait\n"
         "from claran.commands.interrupts import end_at_signals\n"
         "from claran.survey.jobs import Jobs\n"
+        # What runs in the background of a script ignores interrupts.
+        "import signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "end_at_signals(lambda: 'claran: stopped.')\n"
         "with Jobs('jobs', {}, workers=1) as jobs:\n"  # No `if __name__ == ...`.
         "    for _ in jobs.run('a', wait, None, range(100)):\n"
