@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import keras
 from jaxtyping import Array, Bool, Float, Int
@@ -128,9 +129,11 @@ class GroupRcnn(FasterRcnn):
     ) -> dict[str, Float[Array, ""]]:
         """Returns the three losses of joint training.
 
-        Those of the RPN are means over the batch, that of the head over its groups. A
-        group is a source if it has exactly its islands, and else none. One with islands
-        of an ignored source, but of no other, is left out.
+        They are means over the batch, that of the head of means over the groups of a
+        field: the many groups of crowded fields, most of which are obvious, would else
+        be nearly all that is learned. A group is a source if it has exactly its
+        islands, and else none. One with islands of an ignored source, but of no other,
+        is left out.
 
         Args:
             proposed: Result of `propose`; both stages use its features.
@@ -148,9 +151,7 @@ class GroupRcnn(FasterRcnn):
         return {
             "rpn_class": rpn_class,
             "rpn_box": rpn_box,
-            "head_class": losses.cross_entropy(
-                logits.reshape(-1, logits.shape[-1]), labels.ravel(), used.ravel()
-            ),
+            "head_class": jax.vmap(losses.cross_entropy)(logits, labels, used).mean(),
         }
 
     def unpack(self, inputs: Any) -> tuple[Array, ...]:
