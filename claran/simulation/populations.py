@@ -308,7 +308,7 @@ def draw_compact(
 ) -> list[Source]:
     """Returns compact sources of given peaks: a core, and two jets it hides.
 
-    For the many faint neighbors of a field; 20 times as fast as `draw_source`.
+    For the many faint neighbors of a field; much faster than `draw_source`.
 
     Args:
         rng: Random generator.
