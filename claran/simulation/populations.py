@@ -20,7 +20,7 @@ import numpy as np
 from scipy import special
 
 from claran.labels import RGZ_CLASSES
-from claran.simulation import morphology
+from claran.simulation import diffuse, morphology
 from claran.simulation import radio_sky as radio
 from claran.simulation.observation import FIRST, SimulatedSurvey
 from claran.simulation.source_counts import REFERENCE_HZ, SPECTRAL_INDEX
@@ -339,16 +339,16 @@ def draw_compact(
 def draw_diffuse(
     rng: np.random.Generator, survey: SimulatedSurvey, *, peak: float
 ) -> Source:
-    """Returns a random source that is no radio galaxy and wide: see `morphology`.
+    """Returns a random source that is no radio galaxy and wide: see `diffuse`.
 
     Args:
         rng: Random generator.
         survey: The survey, whose beam scales the sizes.
         peak: Peak brightness in the survey's beam, Jy/beam.
     """
-    family = morphology.DIFFUSE[rng.integers(len(morphology.DIFFUSE))]
+    family = diffuse.DIFFUSE[rng.integers(len(diffuse.DIFFUSE))]
     size = survey.beam_arcsec * 5 * 4 ** rng.random()
-    blobs = morphology.build_diffuse(rng, family, size)
+    blobs = diffuse.build(rng, family, size)
     return _observed(family, blobs, np.full(3, np.nan), survey, peak)
 
 

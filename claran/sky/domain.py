@@ -34,8 +34,8 @@ SMALL = 2**18  # Pixels; of larger images each second row and column counts.
 
 # The depth of the three-sigma tail is 3 in Gaussian noise, 1.5 in uniform noise, 1.9 in
 # Rayleigh's (polarized intensity), 4.6 in Student's with five degrees of freedom. Of
-# simulated FIRST fields fewer than 1 in 1,000 are outside of these limits, and none of
-# the real ones at hand (scripts/measure_noise_tails.py).
+# 3,000 fields of --data=simulated none is outside of these limits, and none of the real
+# ones at hand (scripts/measure_noise_tails.py).
 FEWEST = 250  # Beams in an image; in a smaller one the depth says nothing.
 FEWEST_LEVELS = 8  # Within one sigma of zero; of integers with fewer it says nothing.
 SHORTEST, DEEPEST = 2.5, 3.8

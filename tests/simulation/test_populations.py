@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from claran.labels import RGZ_CLASSES
-from claran.simulation import morphology, populations
+from claran.simulation import diffuse, morphology, populations
 from claran.simulation import radio_sky as radio
 from claran.simulation import simulated_field as field
 from claran.simulation.endless import SimulatedFields
@@ -186,10 +186,10 @@ def test_compact_sources_are_drawn_together(rng):
     assert populations.draw_compact(rng, survey, np.zeros(0)) == []
 
 
-@pytest.mark.parametrize("family", morphology.DIFFUSE)
+@pytest.mark.parametrize("family", diffuse.DIFFUSE)
 def test_diffuse_sources(family, rng):
     for _ in range(5):
-        blobs = morphology.build_diffuse(rng, family, 60.0)
+        blobs = diffuse.build(rng, family, 60.0)
         assert blobs[:, 2].sum() == pytest.approx(1)
         assert (blobs[:, 2:] >= 0).all()
         assert 5 < np.hypot(*blobs[:, :2].T).max() < 90

@@ -7,7 +7,7 @@ import pytest
 from astropy.coordinates import SkyCoord
 
 from claran.labels import RGZ_CLASSES
-from claran.simulation import arrays, morphology, populations
+from claran.simulation import arrays, diffuse, populations
 from claran.simulation import radio_sky as radio
 from claran.simulation import simulated_field as field
 from claran.simulation.observation import (
@@ -150,7 +150,7 @@ def test_bright_and_diffuse_sources():
     drawn = [
         field._draw_sources(rng, population, FIRST, quiet, 1e-4) for _ in range(20)
     ]
-    assert {found[0].family for found in drawn} == set(morphology.DIFFUSE)
+    assert {found[0].family for found in drawn} == set(diffuse.DIFFUSE)
     peaks = [radio.peak_brightness(found[1].blobs, FIRST) for found in drawn]
     assert 0.01 < min(peaks) < 0.02 and 0.1 < max(peaks) < 0.33
 
