@@ -238,7 +238,7 @@ SURVEYS = dataclasses.replace(
     crowding=(0.5, 4.0),
     chance_pairs=0.08,
     pair_compact=0.4,
-    bright=0.08,
+    bright=0.12,
     diffuse=0.06,
 )
 
