@@ -16,6 +16,10 @@ os.environ["JAX_COMPILATION_CACHE_DIR"] = str(
     Path(__file__).resolve().parents[1] / ".pytest_cache" / "jax"
 )
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+# On CPUs LLVM takes longer to optimize a program than a test takes to run it.
+os.environ["XLA_FLAGS"] = " ".join(
+    ["--xla_backend_optimization_level=0", os.environ.get("XLA_FLAGS", "")]
+).strip()
 
 import jaxtyping
 import numpy as np
@@ -41,6 +45,12 @@ jaxtyping.install_import_hook(
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("CLARAN_SHARED", ROOT.parent / "shared"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts files with slow tests first, so that no process waits for one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def pytest_collection_finish() -> None:
