@@ -13,7 +13,7 @@ from claran.layers.roi_sampler import RoiSampler
 from claran.models.faster_rcnn import FasterRcnn, Proposed, rpn_losses
 from claran.models.group_head import GroupViews
 from claran.ops import losses
-from claran.ops.island_groups import Groups
+from claran.ops.island_groups import Groups, real_islands
 from claran.ops.targets import Targets
 
 __all__ = ["GroupHeads", "GroupRcnn", "KnownSources"]
@@ -131,7 +131,8 @@ class GroupRcnn(FasterRcnn):
 
         They are means over the batch, that of the head of means over the groups of a
         field: the many groups of crowded fields, most of which are obvious, would else
-        be nearly all that is learned. A group is a source if it has exactly its
+        be nearly all that is learned. A field counts by the root of its number of
+        islands, as crowded ones are harder. A group is a source if it has exactly its
         islands, and else none. One with islands of an ignored source, but of no other,
         is left out.
 
@@ -151,7 +152,10 @@ class GroupRcnn(FasterRcnn):
         return {
             "rpn_class": rpn_class,
             "rpn_box": rpn_box,
-            "head_class": jax.vmap(losses.cross_entropy)(logits, labels, used).mean(),
+            "head_class": jnp.average(
+                jax.vmap(losses.cross_entropy)(logits, labels, used),
+                weights=jnp.sqrt(1.0 + real_islands(islands).sum(axis=-1)),
+            ),
         }
 
     def unpack(self, inputs: Any) -> tuple[Array, ...]:

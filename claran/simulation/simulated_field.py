@@ -201,7 +201,7 @@ def _draw_sources(
     if population.diffuse and rng.random() < population.diffuse:
         sources.append(_draw_diffuse(rng, survey, sigma))
     if population.bright and rng.random() < population.bright:
-        peak = sigma * 100 * 30 ** rng.random()
+        peak = sigma * 100 * 50 ** rng.random()
         source = populations.draw_source(rng, "compact", survey, peak=peak)
         sources.append(source.moved(*rng.uniform(-_WIDER, _WIDER, 2) * half))
     if population.crowding is not None:
