@@ -30,8 +30,8 @@ MEANINGS: dict[str, dict[str, str]] = {}
 
 LARGEST_SEED = 2**32 - 1  # NumPy's and Keras's.
 DATA_SETS = (
-    "rgz/simulated_small, _1k, _12k or _100k; rgz/pairs, rgz/d1, rgz/d3 or rgz/d4 "
-    "(see datasets/rgz/README.md)"
+    "rgz/simulated_small, _1k, _12k or _100k; rgz/pairs, rgz/d1, rgz/d3 or rgz/d4; "
+    "rgz/radiogalaxynet or _clean (see datasets/rgz/README.md)"
 )
 OWN_DATA = (
     "Labelled fields: your own as a folder with annotations.csv and FITS files, a "
@@ -126,8 +126,8 @@ _define("data_dir", Path(), "~/tensorflow_datasets",
     preview_eval_train="Folder of data sets, for --data=rgz/...")
 _define("manual_dir", Path(), None,
     prepare_preview_eval_train="Folder of your own files, of which rgz/pairs, rgz/d1, "
-        "rgz/d3 and rgz/d4 are made if they are not there yet; see "
-        "datasets/rgz/README.md for the layout.")
+        "rgz/d3, rgz/d4 and rgz/radiogalaxynet are made if they are not there yet; "
+        "see datasets/rgz/README.md for the layout.")
 _define("model", Path(), "claran_first",
     demo_predict="Detector: a preset (claran_first, claran_v0.1), or the path of a "
         ".keras file.",

@@ -55,6 +55,7 @@ class LabelledObject:
         host_sky: Right ascension and declination of the host galaxy, degrees; None if
             unknown.
         host: Position of the host galaxy, `(x, y)` in pixels; None if unknown.
+        polygons: Polygons `(p, 2)` about the emission, pixels; none if unknown.
         ignore: Whether the source is ignored: it is neither a source to find nor
             background. VOC's "difficult", COCO's "iscrowd", sources of other classes.
     """
@@ -69,6 +70,7 @@ class LabelledObject:
     )
     host_sky: tuple[float, float] | None = None
     host: tuple[float, float] | None = None
+    polygons: tuple[Float64[np.ndarray, "_ 2"], ...] = ()
     ignore: bool = False
 
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+
 from claran.data.annotations import (
     LARGEST_EDGE,
     Annotations,
@@ -159,12 +161,24 @@ def _read_object(
         box=read_box([x, y, x + width, y + height]),
         code=_find(names, entry["category_id"]),
         host=host,
+        polygons=_polygons(entry.get("segmentation")),
         ignore=ignore is not False,
     )
     if ignore is None:
         what = f"iscrowd is {reprlib.repr(entry['iscrowd'])}; it is ignored"
         report.add("unclear flag", f"annotation {_identity(entry)}: {what}")
     return file, labelled
+
+
+def _polygons(parts: Any) -> tuple[np.ndarray, ...]:
+    """Returns the polygons of a `segmentation`; none of a bitmap or a damaged one."""
+    if not isinstance(parts, list):
+        return ()
+    try:
+        polygons = [np.array(part, np.float64).reshape(-1, 2) for part in parts]
+    except (TypeError, ValueError):
+        return ()
+    return tuple(one for one in polygons if len(one) > 2 and np.isfinite(one).all())
 
 
 def _key(number: Any) -> str:

@@ -18,7 +18,7 @@ from claran.io.parallel import parallel_map
 from claran.labels import RGZ_CLASSES
 from claran.sky.images import read_sky_image
 
-from . import originals, simulated
+from . import originals, radiogalaxynet, simulated
 from .examples import pair_example, pair_features, picture_features
 
 __all__ = ["Builder", "RgzConfig"]
@@ -31,16 +31,19 @@ class RgzConfig(tfds.core.BuilderConfig):
     """A configuration of the data set.
 
     Attributes:
-        kind: "pairs", "pictures" or "simulated".
+        kind: "pairs", "pictures", "radiogalaxynet" or "simulated".
         classes: The class list.
         method: For "pictures": "D1", "D3" or "D4".
         fields: For "simulated": the number of training fields.
+        clean: For "radiogalaxynet": whether images are left out that show sky of a
+            later split.
     """
 
     kind: str
     classes: tuple[str, ...] = RGZ_CLASSES
     method: str = ""
     fields: int = 0
+    clean: bool = False
 
 
 def _configs() -> list[RgzConfig]:
@@ -59,6 +62,17 @@ def _configs() -> list[RgzConfig]:
                 description=f"ClaRAN's own {method} pictures.",
             )
             for method in ("D1", "D3", "D4")
+        ),
+        *(
+            RgzConfig(
+                name="radiogalaxynet" + "_clean" * clean,
+                kind="radiogalaxynet",
+                classes=radiogalaxynet.CLASSES,
+                clean=clean,
+                description="RadioGalaxyNET (EMU and WISE), "
+                + ("without sky of other splits." if clean else "as published."),
+            )
+            for clean in (False, True)
         ),
         *(
             RgzConfig(
@@ -90,7 +104,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     }
     BUILDER_CONFIGS = _configs()
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
-        "pairs: annotations.csv, and FITS and infrared files at any depth. d1, d3, d4: "
+        "pairs: annotations.csv, and FITS and infrared files at any depth. "
+        "radiogalaxynet: train.json, val.json, images. d1, d3, d4: "
         "annotation.tar, D1_images.tgz (D3, D4) and the lists trainD1.txt and "
         "testD1.txt, or the original's folders Annotations, PNGImages and "
         "ImageSets/Main. See README.md."
@@ -129,6 +144,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             return {
                 name: _Sized(self._simulated(name, n), n) for name, n in counts.items()
             }
+        if config.kind == "radiogalaxynet":
+            return self._radiogalaxynet(_manual(dl_manager))
         if config.kind == "pictures":
             sources = originals.find_sources(dl_manager, config.method)
             by_split, found = originals.read_labels(sources, config.classes)
@@ -161,6 +178,21 @@ class Builder(tfds.core.GeneratorBasedBuilder):
                 self.report.add(kind, message)
             if example is not None:
                 yield example["name"], example
+
+    def _radiogalaxynet(self, folder: Path) -> dict[str, "_Sized"]:
+        clean = self._config.clean
+        found = radiogalaxynet.read_labels(folder, clean=clean, report=self.report)
+        return {
+            split: self._reported(
+                split,
+                (
+                    (example["name"], example)
+                    for example in radiogalaxynet.examples(folder, labels, left_out)
+                ),
+                len(labels.fields) - len(left_out),
+            )
+            for split, (labels, left_out) in found.items()
+        }
 
     def _simulated(self, split: str, count: int) -> Iterator[Example]:
         places = ((split, number) for number in range(count))
