@@ -29,6 +29,7 @@ BELOW: dict[str, set[str]] = {
     "data": {"labels", "errors", "io", "sky", "fields"},
     "simulation": {"labels", "errors", "io", "sky", "fields"},
     "catalog": {"labels", "errors", "io", "sky"},
+    "hosts": {"labels", "errors", "io", "sky", "catalog"},
     "kept_programs": {"accelerator", "io"},
     "photometry": {
         "labels",
@@ -55,7 +56,7 @@ BELOW["main"] = {"accelerator", "commands", "errors"}
 # These run in worker processes, which must not touch the accelerator.
 NUMPY_ONLY = {
     "labels", "errors", "io", "sky", "figures", "fields", "data", "simulation",
-    "catalog", "claran_rgz",
+    "catalog", "hosts", "claran_rgz",
 }  # fmt: skip
 ACCELERATED = {"jax", "jaxlib", "keras"}
 

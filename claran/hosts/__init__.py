@@ -1,0 +1,1 @@
+"""The galaxies that radio sources belong to: candidates, places and probabilities."""
