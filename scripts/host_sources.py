@@ -1,6 +1,5 @@
 """Sources with a known host, simulated and real, for `scripts/train_hosts.py`."""
 
-import copy
 import csv
 import dataclasses
 import math
@@ -15,6 +14,7 @@ from claran.hosts.landmarks import Landmarks, find_landmarks
 from claran.simulation import morphology, simulated_field
 from claran.simulation import radio_sky as radio
 from claran.simulation.endless import SIMULATED
+from claran.simulation.jets import draw_core, draw_twin_jets
 from claran.simulation.observation import FIRST, FIRST_NATIVE, SimulatedSurvey
 from claran.simulation.populations import Source
 from claran.sky.images import SkyImage
@@ -34,7 +34,6 @@ _FAMILIES = {
     "wide_tail": 1.5, "narrow_tail": 1.2, "head_tail": 1, "one_sided": 0.7,
     "compact": 0.3,
 }  # fmt: skip
-_BENT = {"fr1": 0.5, "wide_tail": 0.25, "narrow_tail": 0.15, "triple": 0.1}
 _SIZE = (33.0, 0.65)  # FIRST's arcsec: median, and scatter of the natural logarithm.
 _PEAK = (45.0, 1.1)  # Sigma: the same.
 _LARGEST = 0.55  # Of the side of the field.
@@ -171,38 +170,10 @@ def _shares(numbers: dict[str, float]) -> np.ndarray:
 def _draw_blobs(rng: np.random.Generator, family: str, size: float) -> np.ndarray:
     """Returns the blobs of a source with its core at the origin, (n, 4)."""
     if family == "jets":
-        return _draw_twin_jets(rng, size)
+        return draw_twin_jets(rng, size)
     if family == "compact":
         size = rng.lognormal(math.log(2.0), 0.5)
     shape = morphology.draw_shape(rng, family, size)
     if family != "compact" and shape.core > 0 and rng.random() < 0.7:
-        shape = dataclasses.replace(shape, core=_draw_core(rng))
+        shape = dataclasses.replace(shape, core=draw_core(rng))
     return morphology.build(rng, shape)
-
-
-def _draw_core(rng: np.random.Generator) -> float:
-    return 10 ** rng.uniform(-3, -0.4)
-
-
-def _draw_twin_jets(rng: np.random.Generator, size: float) -> np.ndarray:
-    """Returns jets that are brightest near the core, and plumes along them, (n, 4)."""
-    bent = str(rng.choice(list(_BENT), p=_shares(_BENT)))
-    shape = morphology.draw_shape(rng, bent, size)
-    near, far = rng.uniform(0.08, 0.35), rng.uniform(0.3, 1.0)
-    share = rng.uniform(0.15, 0.9)  # Of the jets in the flux.
-    jets = dataclasses.replace(
-        shape, core=_draw_core(rng), core_jet=0.0, hot_spot=0.0, double_spot=0.0,
-        edge_bright=False, cocoon=0.0, width=shape.width * rng.uniform(0.2, 0.6),
-        fills=tuple(np.clip(near * rng.lognormal(0, 0.25, 2), 0.05, 0.6)),
-        balance=1 / (1 + rng.lognormal(0, 0.8)),
-    )  # fmt: skip
-    plumes = dataclasses.replace(
-        shape, core=0.0, fills=(far, far * rng.lognormal(0, 0.2)),
-        width=shape.width * rng.uniform(0.7, 1.3),
-    )  # fmt: skip
-    # The same random numbers give both the same spines.
-    (spines,) = rng.spawn(1)
-    parts = [morphology.build(copy.deepcopy(spines), part) for part in (jets, plumes)]
-    for part, flux in zip(parts, (share, 1 - share), strict=True):
-        part[:, 2] *= flux
-    return np.concatenate(parts)

@@ -22,6 +22,7 @@ from scipy import special
 from claran.labels import RGZ_CLASSES
 from claran.simulation import diffuse, morphology
 from claran.simulation import radio_sky as radio
+from claran.simulation.jets import draw_twin_jets
 from claran.simulation.observation import FIRST, SimulatedSurvey
 from claran.simulation.source_counts import REFERENCE_HZ, SPECTRAL_INDEX
 from claran.sky.beams import fwhm_to_sigma
@@ -69,6 +70,17 @@ _FAMILIES = {
     "2_3": {"uneven": 5, "double_spot": 3, "triple": 2},
     "3_3": {"triple": 9, "wide_tail": 1},
 }  # fmt: skip
+
+# For a network for all surveys: with two components also bent jets and tails, as real
+# fields of FIRST have them.
+_MORE_FAMILIES = {
+    "1_1": {"twin_jets": 1},
+    "1_2": {"twin_jets": 2, "wide_tail": 0.5},
+    "1_3": {"twin_jets": 2},
+    "2_2": {"twin_jets": 6, "wide_tail": 3, "narrow_tail": 2},
+    "2_3": {"twin_jets": 6, "wide_tail": 2, "narrow_tail": 1.5},
+    "3_3": {"twin_jets": 4},
+}
 
 # Size along the spine in arcsec: median, scatter of the natural logarithm, and minimum,
 # below which almost no source has the class. They were adjusted until the simulated
@@ -119,6 +131,7 @@ class Population:
 
     Attributes:
         weights: Relative number of main sources per class.
+        families: Relative numbers of the families in each class.
         neighbors: Mean number of unrelated sources per 9 square arcmin.
         neighbor_compact: Fraction of neighbors that are compact. The others have the
             class mix of the catalog, whatever `weights` are. All have the fluxes of
@@ -148,6 +161,9 @@ class Population:
     """
 
     weights: Mapping[str, float]
+    families: Mapping[str, Mapping[str, float]] = dataclasses.field(
+        default_factory=lambda: _FAMILIES
+    )
     neighbors: float = 0.22
     neighbor_compact: float = 0.7
     crowding: tuple[float, float] | None = None
@@ -237,6 +253,7 @@ BALANCED = Population(
 # were taken for some.
 SURVEYS = dataclasses.replace(
     BALANCED,
+    families={code: own | _MORE_FAMILIES[code] for code, own in _FAMILIES.items()},
     crowding=(0.5, 4.0),
     chance_pairs=0.02,
     pair_compact=0.4,
@@ -283,6 +300,7 @@ def draw_source(
     size: float = 1.0,
     peak: float | None = None,
     in_beams: bool = False,
+    families: Mapping[str, Mapping[str, float]] = _FAMILIES,
 ) -> Source:
     """Returns a random source, with its core at the origin, that may have a class.
 
@@ -296,10 +314,14 @@ def draw_source(
         peak: Peak brightness in the survey's beam, Jy/beam; random if None.
         in_beams: Whether sizes are those of FIRST in units of the beam; otherwise they
             are those on the sky.
+        families: Relative numbers of the families in each class.
     """
-    family = "compact" if code == "compact" else _choose(rng, _FAMILIES[code])
-    shape = morphology.draw_shape(rng, family, _draw_size(rng, code, family, size))
-    blobs = morphology.build(rng, shape)
+    family = "compact" if code == "compact" else _choose(rng, families[code])
+    length = _draw_size(rng, code, family, size)
+    if family == "twin_jets":
+        blobs = draw_twin_jets(rng, length)
+    else:
+        blobs = morphology.build(rng, morphology.draw_shape(rng, family, length))
     peak = peak_at(code, rng.random(), survey) if peak is None else peak
     scale = survey.beam_arcsec / FIRST.beam_arcsec if in_beams else 1.0
     host = _draw_host(rng, family)

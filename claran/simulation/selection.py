@@ -12,7 +12,7 @@ import numpy as np
 from claran.simulation import populations
 from claran.simulation import radio_sky as radio
 from claran.simulation.observation import SimulatedSurvey
-from claran.simulation.populations import Source
+from claran.simulation.populations import Population, Source
 from claran.sky.islands import (
     MOST_PEAKS,
     THRESHOLD,
@@ -41,7 +41,7 @@ def draw_of_class(
     *,
     background: np.ndarray,
     sigma: float,
-    whole: bool = False,
+    population: Population,
 ) -> Source:
     """Returns a source of a class, with one of its peaks at the center of the field.
 
@@ -59,15 +59,17 @@ def draw_of_class(
         survey: Sets beam and pixels.
         background: (size, size) noise of the field, Jy/beam.
         sigma: Standard deviation of the noise, Jy/beam.
-        whole: Whether sources that extend beyond the field are moved into it.
+        population: Says of which families the source may be, and whether one that
+            extends beyond the field is moved into it.
     """
     pixel = survey.pixel_arcsec
     size, brightness = factors
     components, peaks = map(int, code.split("_"))
     for _ in range(_SHAPES):
         shape = populations.draw_source(
-            rng, code, survey, size=size, peak=brightness, in_beams=True
-        )
+            rng, code, survey, size=size, peak=brightness, in_beams=True,
+            families=population.families,
+        )  # fmt: skip
         shape = shape.moved(*(rng.uniform(-0.5, 0.5, 2) * pixel))
         model = _render_window(shape, survey)
         tops, heights = _find_tops(model)
@@ -83,7 +85,7 @@ def draw_of_class(
                 continue
             tall = tops[peak * heights > _CATALOGED * sigma]
             shift = _shift_to_center(rng, tall, len(model) // 2)
-            if whole:
+            if population.whole:
                 shift, fits = _shift_inside(
                     rng, shift, peak * model > THRESHOLD * sigma, survey.size
                 )
@@ -95,7 +97,9 @@ def draw_of_class(
                 return shape.scaled(peak).moved(*(shift * pixel))
             if found[0] == components and abs(min(found[1], MOST_PEAKS) - peaks) > 1:
                 break  # Another flux is unlikely to give the class.
-    last = populations.draw_source(rng, code, survey, size=size, in_beams=True)
+    last = populations.draw_source(
+        rng, code, survey, size=size, in_beams=True, families=population.families
+    )
     return last.scaled(brightness)
 
 

@@ -195,7 +195,7 @@ def _draw_sources(
         sources.append(
             draw_of_class(
                 rng, code, factors, survey, background=background, sigma=sigma,
-                whole=population.whole,
+                population=population,
             )
         )  # fmt: skip
     if population.diffuse and rng.random() < population.diffuse:
@@ -236,7 +236,10 @@ def _draw_counted(
     for peak in peaks[~compact].tolist():
         code = populations.CATALOG.draw_class(rng)
         size, _ = population.draw_factors(rng)
-        sources.append(populations.draw_source(rng, code, survey, size=size, peak=peak))
+        source = populations.draw_source(
+            rng, code, survey, size=size, peak=peak, families=population.families
+        )
+        sources.append(source)
     places = rng.uniform(-side / 2, side / 2, (count, 2))
     return [one.moved(*place) for one, place in zip(sources, places, strict=True)]
 

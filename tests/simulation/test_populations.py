@@ -9,6 +9,7 @@ from claran.simulation import diffuse, morphology, populations
 from claran.simulation import radio_sky as radio
 from claran.simulation import simulated_field as field
 from claran.simulation.endless import SimulatedFields
+from claran.simulation.jets import draw_twin_jets
 from claran.simulation.observation import (
     FIRST,
     FIRST_NATIVE,
@@ -27,6 +28,16 @@ def test_families(family, rng):
         assert blobs.shape[1] == 4 and np.isfinite(blobs).all()
         assert blobs[:, 2].sum() == pytest.approx(1)
         assert (blobs[:, 2:] >= 0).all()
+
+
+def test_twin_jets_are_brightest_near_a_faint_core(rng):
+    drawn = [draw_twin_jets(rng, 60.0) for _ in range(50)]
+    for blobs in drawn:
+        assert blobs[:, 2].sum() == pytest.approx(1) and (blobs[:, 2:] >= 0).all()
+    # Half of the flux lies in the inner half, most of it not in the core.
+    inner = [blobs[np.hypot(blobs[:, 0], blobs[:, 1]) < 20, 2].sum() for blobs in drawn]
+    cores = [blobs[(blobs[:, :2] == 0).all(axis=1), 2].sum() for blobs in drawn]
+    assert np.median(inner) > 0.5 and np.median(cores) < 0.05
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from claran.labels import RGZ_CLASSES
 from claran.simulation import radio_sky as radio
 from claran.simulation import selection
 from claran.simulation.observation import FIRST
-from claran.simulation.populations import Source
+from claran.simulation.populations import CATALOG, SURVEYS, Source
 
 
 def test_cut_out_of_the_noise(rng):
@@ -22,14 +22,27 @@ def test_cut_out_of_the_noise(rng):
 def test_source_has_its_class_on_the_noise(code, rng):
     noise = radio.draw_noise(rng, FIRST, 1.6e-4)
     source = selection.draw_of_class(
-        rng, code, (1.0, 1.0), FIRST, background=noise, sigma=1.6e-4
-    )
+        rng, code, (1.0, 1.0), FIRST, background=noise, sigma=1.6e-4,
+        population=CATALOG,
+    )  # fmt: skip
     image = radio.render(source.blobs, FIRST) + noise
     components, peaks = map(int, code.split("_"))
     found = selection._count(image, FIRST, 1.05 * 1.6e-4, components)
     assert found == (components, peaks)
     middle = FIRST.size // 2
     assert image[middle - 2 : middle + 2, middle - 2 : middle + 2].max() > 8e-4
+
+
+def test_bent_jets_of_two_components_for_other_surveys(rng):
+    noise = radio.draw_noise(rng, FIRST, 1.6e-4)
+    drawn = {
+        selection.draw_of_class(
+            rng, "2_2", (1.0, 1.0), FIRST, background=noise, sigma=1.6e-4,
+            population=SURVEYS,
+        ).family
+        for _ in range(40)
+    }  # fmt: skip
+    assert {"double", "twin_jets", "wide_tail"} <= drawn
 
 
 def test_flux_bins_in_which_two_points_are_separate():
