@@ -23,9 +23,8 @@ import numpy as np
 from absl import app, flags
 
 from claran.io.parallel import cores, parallel_map
+from claran.simulation import artifacts, field_noise, populations, selection
 from claran.simulation import infrared_sky as infrared
-from claran.simulation import populations, selection
-from claran.simulation import radio_sky as radio
 from claran.simulation import rgz_labels as labels
 from claran.simulation.simulated_field import simulate
 
@@ -38,9 +37,9 @@ POPULATIONS = {"balanced": populations.BALANCED, "catalogue": populations.CATALO
 STEPS = {
     "draw sources until they have their class": selection.draw_of_class,
     "label": labels.label,
-    "noise": radio.draw_noise,
-    "stripes": radio.draw_stripes,
-    "sidelobes": radio.draw_sidelobes,
+    "noise": field_noise.draw_noise,
+    "stripes": artifacts.draw_stripes,
+    "sidelobes": artifacts.draw_sidelobes,
     "infrared": infrared.draw_infrared,
 }
 SPLITS = {"balanced": "train", "catalogue": "test"}

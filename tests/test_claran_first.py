@@ -12,9 +12,9 @@ from claran.evaluation.metrics import EvaluationOptions
 from claran.evaluation.running import evaluate_detector
 from claran.labels import RGZ_CLASSES
 from claran.simulation.endless import SimulatedFields
+from claran.simulation.field_noise import draw_noise
 from claran.simulation.observation import FIRST_NATIVE
 from claran.simulation.populations import BALANCED, draw_source
-from claran.simulation.radio_sky import draw_noise
 from claran.simulation.simulated_field import observe, simulate
 from claran.sky.box_arrays import intersection, pairwise_iou
 from claran.sky.images import SkyImage

@@ -1,7 +1,7 @@
 """The noise of a simulated mosaic of any size, made band by band, and its level.
 
 Noise of unit variance is made in tiles by Fourier transforms, each of one pointing's
-spectrum (`radio_sky.noise_powers`). Neighboring tiles overlap and are faded into each
+spectrum (`field_noise.noise_powers`). Neighboring tiles overlap and are faded into each
 other by weights whose squares add up to one. Thus the variance is the same everywhere,
 and no pixel of a mosaic repeats another one.
 """
@@ -16,7 +16,7 @@ import numpy as np
 from scipy import fft, ndimage
 
 from claran.io.parallel import cores
-from claran.simulation import radio_sky as radio
+from claran.simulation import field_noise
 from claran.simulation.observation import SimulatedSurvey
 
 __all__ = ["TILE", "NoiseLevel", "unit_noise"]
@@ -26,11 +26,11 @@ OVERLAP = 64  # Pixels in which a tile fades. Noise is correlated over about thr
 SIDE = TILE + OVERLAP
 
 # Pixels along an axis of the spectra before they are interpolated to a tile. Structure
-# in the noise is thus smaller than half of it, as in the fields of `radio_sky`.
+# in the noise is thus smaller than half of it, as in those of `field_noise`.
 _COARSE = 120
 
 # Wave packets of gain errors in a field of 3' x 3'. With them the stripes have the
-# variance of `radio_sky.draw_stripes`, 3% of the noise's. Few sets of packets suffice,
+# variance of `artifacts.draw_stripes`, 3% of the noise's. Few sets of packets suffice,
 # each of which is shifted at random.
 _PACKETS, _PACKET_SETS = 2, 8
 
@@ -98,7 +98,7 @@ def _pointings(survey: SimulatedSurvey) -> int:
 
 @functools.lru_cache(maxsize=2)
 def _powers(survey: SimulatedSurvey) -> np.ndarray:
-    powers = fft.fftshift(radio.noise_powers(survey, _COARSE), axes=(1, 2))
+    powers = fft.fftshift(field_noise.noise_powers(survey, _COARSE), axes=(1, 2))
     return powers.astype(np.float32)
 
 
@@ -119,18 +119,18 @@ def _amplitude(survey: SimulatedSurvey, pointing: int) -> np.ndarray:
 def _stripes(survey: SimulatedSurvey) -> np.ndarray:
     """Returns the wave packets that gain errors leave, (n, SIDE, SIDE) float32.
 
-    They are periodic, and in units of the noise; see `radio_sky.draw_stripes`.
+    They are periodic, and in units of the noise; see `artifacts.draw_stripes`.
     """
     rng = np.random.default_rng(2)  # Fixed sets, one of which is drawn.
     stripes = np.zeros((_PACKET_SETS, SIDE, SIDE), np.float32)
     count = _PACKETS * (SIDE * survey.pixel_arcsec / _FIELD_ARCSEC) ** 2
-    longest = radio.LONGEST / survey.beam_arcsec * survey.pixel_arcsec
+    longest = field_noise.LONGEST / survey.beam_arcsec * survey.pixel_arcsec
     for image in stripes:
         for _ in range(rng.poisson(count)):
             wave = 1 / (longest * 10 ** rng.uniform(-1.4, -0.6))
             angle = rng.uniform(0, np.pi)
             if survey.array.snapshot:
-                angle = rng.choice(radio.ARM_WAVES) + rng.normal(0, 0.06)
+                angle = rng.choice(field_noise.ARM_WAVES) + rng.normal(0, 0.06)
             amplitude = rng.gamma(2, survey.stripes / 2)
             width = min(rng.uniform(0.6, 1.5) * wave, SIDE / 5)
             half = math.ceil(2.4 * width)

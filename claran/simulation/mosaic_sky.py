@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from scipy import spatial
 
-from claran.simulation import populations
+from claran.simulation import artifacts, populations
 from claran.simulation import radio_sky as radio
 from claran.simulation.mosaic_noise import TILE
 from claran.simulation.observation import SimulatedSurvey
@@ -201,7 +201,7 @@ def _render_artifacts(
     wide, images = _wide(survey), []
     if peak * survey.sidelobes > _LEAST_SIDELOBES * sigma:
         centers, peaks = np.zeros((1, 2)), np.array([peak])
-        image = radio.draw_sidelobes(rng, wide, centers, peaks, sigma)
+        image = artifacts.draw_sidelobes(rng, wide, centers, peaks, sigma)
         images.append(image * _taper(wide.size))
     bowl = radio.bowl(source.blobs, survey)
     if radio.peak_brightness(bowl * (1, 1, -1, 1), survey) > _LEAST_BOWL * sigma:

@@ -9,8 +9,8 @@ import dataclasses
 import numpy as np
 from astropy.wcs import WCS
 
+from claran.simulation import artifacts, field_noise, populations
 from claran.simulation import infrared_sky as infrared
-from claran.simulation import populations
 from claran.simulation import radio_sky as radio
 from claran.simulation import rgz_labels as labels
 from claran.simulation.observation import FIRST, SimulatedSurvey
@@ -92,9 +92,9 @@ def simulate(
         infrared: Whether the field has an infrared image.
     """
     sigma = survey.noise_jy * rng.lognormal(0, survey.noise_scatter)
-    background = radio.draw_noise(rng, survey, sigma)
+    background = field_noise.draw_noise(rng, survey, sigma)
     if survey.uneven and rng.random() < survey.uneven:
-        background *= radio.draw_unevenness(rng, survey)
+        background *= artifacts.draw_unevenness(rng, survey)
     sources = _draw_sources(rng, population, survey, background, sigma)
     return _observe(
         rng, sources, background, sigma=sigma, survey=survey, with_infrared=infrared
@@ -116,7 +116,7 @@ def observe(
         sigma: Noise of the field, Jy/beam.
         survey: The survey, with beam, pixels and artifacts.
     """
-    background = radio.draw_noise(rng, survey, sigma)
+    background = field_noise.draw_noise(rng, survey, sigma)
     return _observe(rng, sources, background, sigma=sigma, survey=survey)
 
 
@@ -135,14 +135,14 @@ def _observe(
     brightest = [s.blobs[s.blobs[:, 2].argmax(), :2] for s in sources]
     brightest = np.array(brightest).reshape(-1, 2)
     peaks = np.array([float(model.max()) for model in models])
-    image += radio.draw_stripes(rng, survey, brightest, peaks, sigma)
-    image += radio.draw_sidelobes(rng, survey, brightest, peaks, sigma)
+    image += artifacts.draw_stripes(rng, survey, brightest, peaks, sigma)
+    image += artifacts.draw_sidelobes(rng, survey, brightest, peaks, sigma)
     if survey.spokes:
-        image += radio.draw_spokes(rng, survey, brightest, peaks, sigma)
+        image += artifacts.draw_spokes(rng, survey, brightest, peaks, sigma)
     if sources:
         bowls = [radio.bowl(source.blobs, survey) for source in sources]
         image += radio.render(np.concatenate(bowls), survey)
-    blank = radio.draw_blank(rng, survey)
+    blank = artifacts.draw_blank(rng, survey)
     if blank.any():
         image[blank] = np.nan
         models[:, blank] = 0

@@ -6,7 +6,7 @@ from astropy.io import fits
 from astropy.table import Table
 from astropy.wcs import WCS
 
-from claran.simulation import mosaic_sky
+from claran.simulation import field_noise, mosaic_sky
 from claran.simulation import radio_sky as radio
 from claran.simulation.mosaic_noise import OVERLAP, TILE, NoiseLevel, unit_noise
 from claran.simulation.mosaic_plan import MosaicPlan
@@ -47,7 +47,9 @@ def test_noise_is_correlated_as_in_fields(noise):
         return product.mean() / (images**2).mean()
 
     rng = np.random.default_rng(0)
-    fields = np.array([radio.draw_noise(rng, FIRST_NATIVE, 1.0) for _ in range(60)])
+    fields = np.array(
+        [field_noise.draw_noise(rng, FIRST_NATIVE, 1.0) for _ in range(60)]
+    )
     for pixels in (1, 2, 4):
         expected = correlation(fields, pixels)
         assert correlation(noise, pixels) == pytest.approx(expected, abs=0.1)

@@ -6,6 +6,7 @@ import pytest
 from astropy.io import fits
 
 from claran.fields.outlines import owners
+from claran.simulation import field_noise
 from claran.simulation import radio_sky as radio
 from claran.simulation import rgz_labels as labels
 from claran.simulation import simulated_field as field
@@ -112,7 +113,7 @@ def label_sources(sources, noise):
 
 @pytest.fixture
 def quiet(rng):
-    return radio.draw_noise(rng, FIRST, 1e-4)
+    return field_noise.draw_noise(rng, FIRST, 1e-4)
 
 
 def test_nothing_to_label(quiet):

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from claran.labels import RGZ_CLASSES
+from claran.simulation import field_noise, selection
 from claran.simulation import radio_sky as radio
-from claran.simulation import selection
 from claran.simulation.observation import FIRST
 from claran.simulation.populations import CATALOG, SURVEYS, Source
 
@@ -20,7 +20,7 @@ def test_cut_out_of_the_noise(rng):
 
 @pytest.mark.parametrize("code", RGZ_CLASSES)
 def test_source_has_its_class_on_the_noise(code, rng):
-    noise = radio.draw_noise(rng, FIRST, 1.6e-4)
+    noise = field_noise.draw_noise(rng, FIRST, 1.6e-4)
     source = selection.draw_of_class(
         rng, code, (1.0, 1.0), FIRST, background=noise, sigma=1.6e-4,
         population=CATALOG,
@@ -34,7 +34,7 @@ def test_source_has_its_class_on_the_noise(code, rng):
 
 
 def test_bent_jets_of_two_components_for_other_surveys(rng):
-    noise = radio.draw_noise(rng, FIRST, 1.6e-4)
+    noise = field_noise.draw_noise(rng, FIRST, 1.6e-4)
     drawn = {
         selection.draw_of_class(
             rng, "2_2", (1.0, 1.0), FIRST, background=noise, sigma=1.6e-4,
