@@ -16,7 +16,7 @@ from claran.simulation import radio_sky as radio
 from claran.simulation.endless import SIMULATED
 from claran.simulation.jets import draw_core, draw_twin_jets
 from claran.simulation.observation import FIRST, FIRST_NATIVE, SimulatedSurvey
-from claran.simulation.populations import Source
+from claran.simulation.source_drawing import Source
 from claran.sky.images import SkyImage
 
 __all__ = ["SETS", "Example", "read_real", "simulate_examples"]

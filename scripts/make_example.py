@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from absl import app, flags
 
-from claran.simulation import morphology, populations
+from claran.simulation import morphology, source_drawing
 from claran.simulation import radio_sky as radio
 from claran.simulation import simulated_field as field
 from claran.simulation import simulated_files as files
@@ -22,10 +22,10 @@ def make_example(seed: int) -> field.Field:
         arms=(33.0, 37.0), angle=0.6, bend=0.12, twist=0.1, core=0.1, balance=0.55,
         hot_spot=0.35, fills=(0.22, 0.22), width=3.2,
     )  # fmt: skip
-    triple = populations.Source(
+    triple = source_drawing.Source(
         "triple", morphology.build(rng, shape), np.array([0.2, -0.1, 14.6])
     )
-    compact = populations.Source(
+    compact = source_drawing.Source(
         "compact",
         morphology.build(rng, morphology.Shape(core_size=0.8)),
         np.array([0.1, 0.2, 15.4]),

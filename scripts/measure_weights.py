@@ -40,7 +40,7 @@ from claran.evaluation.results import Evaluation
 from claran.evaluation.running import evaluate_detector
 from claran.fields.field import Field
 from claran.labels import display_name
-from claran.simulation import populations
+from claran.simulation import source_drawing
 from claran.simulation.endless import SIMULATED, SimulatedFields
 from claran.simulation.observation import SimulatedSurvey
 from claran.simulation.simulated_field import observe, simulate
@@ -222,7 +222,7 @@ def bright_field(seed: int, number: int, survey: SimulatedSurvey) -> Field:
     rng = np.random.default_rng([seed, number])
     sigma = survey.noise_jy
     peak = sigma * np.exp(rng.uniform(np.log(FAINTEST), np.log(BRIGHTEST)))
-    source = populations.draw_source(rng, "compact", survey, peak=peak)
+    source = source_drawing.draw_source(rng, "compact", survey, peak=peak)
     made = observe(rng, [source], sigma=sigma, survey=survey)
     image = SkyImage(
         values=made.radio, pixel_arcsec=survey.pixel_arcsec, beam=survey.beam,

@@ -14,8 +14,9 @@ from claran.labels import RGZ_CLASSES
 from claran.simulation.endless import SimulatedFields
 from claran.simulation.field_noise import draw_noise
 from claran.simulation.observation import FIRST_NATIVE
-from claran.simulation.populations import BALANCED, draw_source
+from claran.simulation.populations import BALANCED
 from claran.simulation.simulated_field import observe, simulate
+from claran.simulation.source_drawing import draw_source
 from claran.sky.box_arrays import intersection, pairwise_iou
 from claran.sky.images import SkyImage
 

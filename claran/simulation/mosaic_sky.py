@@ -16,18 +16,18 @@ import cv2
 import numpy as np
 from scipy import spatial
 
-from claran.simulation import artifacts, populations
+from claran.simulation import artifacts, populations, source_drawing
 from claran.simulation import radio_sky as radio
 from claran.simulation.mosaic_noise import TILE
 from claran.simulation.observation import SimulatedSurvey
-from claran.simulation.populations import Source
+from claran.simulation.source_drawing import Source
 from claran.sky.beams import fwhm_to_sigma
 from claran.sky.islands import class_code, find_all_peaks, find_islands
 
 __all__ = ["PlacedSource", "Rendered", "draw_cell", "draw_placed", "render_source"]
 
 # Number counts: N(> S) is proportional to S ** -0.8 up to 100 mJy, as of neighbors in
-# `populations`, and falls with S ** -1.5 beyond. With this density 8,192 x 8,192 pixels
+# `source_drawing`, and falls with S ** -1.5 beyond. With this density 8,192 x 8,192 pixels
 # of FIRST have about 1,700 peaks above five sigma (101 a square degree).
 _PER_DEG2, _AT_JY = 75.0, 1e-3
 _SLOPE, _STEEP_SLOPE, _BREAK_JY, _BRIGHTEST_JY = 0.8, 1.5, 0.1, 10.0
@@ -107,7 +107,7 @@ def draw_cell(
         compact = rng.random() < populations.CATALOG.neighbor_compact
         code = "compact" if compact else populations.CATALOG.draw_class(rng)
         own = np.random.default_rng(rng.integers(2**63))
-        source = populations.draw_source(own, code, survey, peak=peak)
+        source = source_drawing.draw_source(own, code, survey, peak=peak)
         found.append((own, source, float(x), float(y)))
     return found
 
@@ -121,7 +121,7 @@ def draw_placed(
         blobs = np.array([[0.0, 0.0, placed.peak, 0.0]])
         source = Source("point", blobs, np.full(3, np.nan))
     else:
-        source = populations.draw_source(
+        source = source_drawing.draw_source(
             rng, placed.code, survey, size=placed.size, peak=placed.peak
         )
     return rng, source, placed.x, placed.y

@@ -13,7 +13,7 @@ import numpy as np
 
 from claran.labels import RGZ_CLASSES
 from claran.simulation.observation import SimulatedSurvey
-from claran.simulation.populations import Source
+from claran.simulation.source_drawing import Source
 from claran.sky.box_arrays import union_box
 from claran.sky.islands import Islands, class_code, find_all_peaks, find_islands
 

@@ -9,10 +9,11 @@ import math
 import cv2
 import numpy as np
 
-from claran.simulation import populations
 from claran.simulation import radio_sky as radio
+from claran.simulation import source_drawing
 from claran.simulation.observation import SimulatedSurvey
-from claran.simulation.populations import Population, Source
+from claran.simulation.populations import Population
+from claran.simulation.source_drawing import Source
 from claran.sky.islands import (
     MOST_PEAKS,
     THRESHOLD,
@@ -66,7 +67,7 @@ def draw_of_class(
     size, brightness = factors
     components, peaks = map(int, code.split("_"))
     for _ in range(_SHAPES):
-        shape = populations.draw_source(
+        shape = source_drawing.draw_source(
             rng, code, survey, size=size, peak=brightness, in_beams=True,
             families=population.families,
         )  # fmt: skip
@@ -80,7 +81,7 @@ def draw_of_class(
         bins = _flux_bins(code, model, components, sigma, survey)
         for _ in range(_FLUXES if bins else 0):
             share = (bins[rng.integers(len(bins))] + rng.random()) / _BINS
-            peak = populations.peak_at(code, share, survey)
+            peak = source_drawing.peak_at(code, share, survey)
             if (peak * heights > THRESHOLD * sigma).sum() < peaks:
                 continue
             tall = tops[peak * heights > _CATALOGED * sigma]
@@ -97,7 +98,7 @@ def draw_of_class(
                 return shape.scaled(peak).moved(*(shift * pixel))
             if found[0] == components and abs(min(found[1], MOST_PEAKS) - peaks) > 1:
                 break  # Another flux is unlikely to give the class.
-    last = populations.draw_source(
+    last = source_drawing.draw_source(
         rng, code, survey, size=size, in_beams=True, families=population.families
     )
     return last.scaled(brightness)
@@ -130,7 +131,7 @@ def _flux_bins(
     """
     bins = []
     for index in range(_BINS):
-        peak = populations.peak_at(code, (index + 0.5) / _BINS, survey)
+        peak = source_drawing.peak_at(code, (index + 0.5) / _BINS, survey)
         level = THRESHOLD * sigma / peak
         above = (model > level).view(np.uint8)
         if cv2.connectedComponents(above, connectivity=8)[0] == components + 1:

@@ -9,15 +9,16 @@ import dataclasses
 import numpy as np
 from astropy.wcs import WCS
 
-from claran.simulation import artifacts, field_noise, populations
+from claran.simulation import artifacts, field_noise, populations, source_drawing
 from claran.simulation import infrared_sky as infrared
 from claran.simulation import radio_sky as radio
 from claran.simulation import rgz_labels as labels
 from claran.simulation.observation import FIRST, SimulatedSurvey
-from claran.simulation.populations import Population, Source
+from claran.simulation.populations import Population
 from claran.simulation.rgz_labels import LabeledSource
 from claran.simulation.selection import draw_of_class
 from claran.simulation.source_counts import draw_flux_densities, sources_per_deg2
+from claran.simulation.source_drawing import Source
 from claran.sky.noise import noise
 from claran.sky.signal_to_noise import noise_excess, one_window_start
 
@@ -202,7 +203,7 @@ def _draw_sources(
         sources.append(_draw_diffuse(rng, survey, sigma))
     if population.bright and rng.random() < population.bright:
         peak = sigma * 100 * 50 ** rng.random()
-        source = populations.draw_source(rng, "compact", survey, peak=peak)
+        source = source_drawing.draw_source(rng, "compact", survey, peak=peak)
         sources.append(source.moved(*rng.uniform(-_WIDER, _WIDER, 2) * half))
     if population.crowding is not None:
         return sources + _draw_counted(rng, population, survey)
@@ -213,8 +214,8 @@ def _draw_sources(
         place = rng.uniform(-_WIDER, _WIDER, 2) * half
         size, _ = population.draw_factors(rng)
         # Not the peaks of the class: bright neighbors with lobes are rare on the sky.
-        peak = populations.peak_at("compact", rng.random(), survey)
-        source = populations.draw_source(rng, code, survey, size=size, peak=peak)
+        peak = source_drawing.peak_at("compact", rng.random(), survey)
+        source = source_drawing.draw_source(rng, code, survey, size=size, peak=peak)
         sources.append(source.moved(*place))
     return sources
 
@@ -232,11 +233,11 @@ def _draw_counted(
     # Lobes of the faintest ones are not seen.
     compact = rng.random(count) < population.neighbor_compact
     compact |= peaks < _LEAST_LOBES * survey.noise_jy
-    sources = populations.draw_compact(rng, survey, peaks[compact])
+    sources = source_drawing.draw_compact(rng, survey, peaks[compact])
     for peak in peaks[~compact].tolist():
         code = populations.CATALOG.draw_class(rng)
         size, _ = population.draw_factors(rng)
-        source = populations.draw_source(
+        source = source_drawing.draw_source(
             rng, code, survey, size=size, peak=peak, families=population.families
         )
         sources.append(source)
@@ -248,7 +249,7 @@ def _draw_diffuse(
     rng: np.random.Generator, survey: SimulatedSurvey, sigma: float
 ) -> Source:
     peak = sigma * 3 * 30 ** rng.random()
-    source = populations.draw_diffuse(rng, survey, peak=peak)
+    source = source_drawing.draw_diffuse(rng, survey, peak=peak)
     return source.moved(*rng.uniform(-0.6, 0.6, 2) * survey.field_arcsec / 2)
 
 
@@ -279,4 +280,4 @@ def _draw_of_pair(
 def _draw_in_beams(
     rng: np.random.Generator, code: str, survey: SimulatedSurvey
 ) -> Source:
-    return populations.draw_source(rng, code, survey, in_beams=True)
+    return source_drawing.draw_source(rng, code, survey, in_beams=True)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from claran.labels import RGZ_CLASSES
-from claran.simulation import diffuse, morphology, populations
+from claran.simulation import diffuse, morphology, populations, source_drawing
 from claran.simulation import radio_sky as radio
 from claran.simulation import simulated_field as field
 from claran.simulation.endless import SimulatedFields
@@ -128,14 +128,14 @@ def test_population_refuses(changes, message):
 
 
 def test_peaks_follow_their_distribution(rng):
-    sources = [populations.draw_source(rng, "3_3", FIRST) for _ in range(300)]
+    sources = [source_drawing.draw_source(rng, "3_3", FIRST) for _ in range(300)]
     peaks = [radio.peak_brightness(source.blobs, FIRST) for source in sources]
-    median = populations.peak_at("3_3", 0.5)
+    median = source_drawing.peak_at("3_3", 0.5)
     assert np.median(np.log(peaks)) == pytest.approx(np.log(median), abs=0.15)
-    quarters = [populations.peak_at("3_3", share) for share in (0.25, 0.75)]
+    quarters = [source_drawing.peak_at("3_3", share) for share in (0.25, 0.75)]
     assert np.quantile(peaks, [0.25, 0.75]) == pytest.approx(quarters, rel=0.25)
-    assert populations.peak_at("compact", 0.0) == pytest.approx(1e-3)
-    assert populations.peak_at("compact", 1 - 1e-9) == 1
+    assert source_drawing.peak_at("compact", 0.0) == pytest.approx(1e-3)
+    assert source_drawing.peak_at("compact", 1 - 1e-9) == 1
 
 
 def test_factors_are_spread_over_their_ranges(rng):
@@ -150,14 +150,14 @@ def test_factors_are_spread_over_their_ranges(rng):
 
 def test_size_and_flux_of_a_source(rng):
     far = [
-        np.abs(populations.draw_source(rng, "3_3", FIRST, size=s).blobs[:, :2]).max()
+        np.abs(source_drawing.draw_source(rng, "3_3", FIRST, size=s).blobs[:, :2]).max()
         for s in (1.0, 4.0)
         for _ in range(60)
     ]
     assert np.median(far[60:]) > 2.5 * np.median(far[:60])
-    sizes = [populations._draw_size(rng, "3_3", "triple", 0.1) for _ in range(50)]
+    sizes = [source_drawing._draw_size(rng, "3_3", "triple", 0.1) for _ in range(50)]
     assert min(sizes) > 20  # Smaller sources never show three components.
-    source = populations.draw_source(rng, "1_2", FIRST, peak=0.5)
+    source = source_drawing.draw_source(rng, "1_2", FIRST, peak=0.5)
     assert radio.peak_brightness(source.scaled(3).blobs, FIRST) == pytest.approx(1.5)
 
 
@@ -166,7 +166,7 @@ def test_lobes_are_brighter_at_low_frequency():
     for frequency in (1.5e8, 1.4e9):
         rng = np.random.default_rng(0)
         survey = SimulatedSurvey(frequency_hz=frequency)
-        source = populations.draw_source(rng, "3_3", survey, peak=0.01)
+        source = source_drawing.draw_source(rng, "3_3", survey, peak=0.01)
         assert radio.peak_brightness(source.blobs, survey) == pytest.approx(0.01)
         # Relative to the core, which has a flat spectrum.
         fluxes.append(source.blobs[1:, 2] / source.blobs[0, 2])
@@ -178,7 +178,7 @@ def test_sources_scale_with_the_beam_and_the_noise():
     low = dataclasses.replace(SIMULATED_SURVEYS["racs"], frequency_hz=1.4e9)
     for survey in (FIRST, low):
         rng = np.random.default_rng(0)
-        source = populations.draw_source(rng, "2_3", survey, in_beams=True)
+        source = source_drawing.draw_source(rng, "2_3", survey, in_beams=True)
         peak = radio.peak_brightness(source.blobs, survey)
         found.append((source.blobs / survey.beam_arcsec, peak / survey.noise_jy))
     (first, first_snr), (racs, racs_snr) = found
@@ -189,12 +189,12 @@ def test_sources_scale_with_the_beam_and_the_noise():
 def test_compact_sources_are_drawn_together(rng):
     survey = SIMULATED_SURVEYS["emu"]
     peaks = np.geomspace(1e-4, 1e-2, 50)
-    sources = populations.draw_compact(rng, survey, peaks)
+    sources = source_drawing.draw_compact(rng, survey, peaks)
     heights = [radio.peak_brightness(one.blobs, survey) for one in sources]
     np.testing.assert_allclose(heights, peaks, rtol=0.02)
     widths = [one.blobs[1, 3] for one in sources]
     assert np.median(widths) == pytest.approx(1.6, rel=0.25)
-    assert populations.draw_compact(rng, survey, np.zeros(0)) == []
+    assert source_drawing.draw_compact(rng, survey, np.zeros(0)) == []
 
 
 @pytest.mark.parametrize("family", diffuse.DIFFUSE)
@@ -205,7 +205,7 @@ def test_diffuse_sources(family, rng):
         assert (blobs[:, 2:] >= 0).all()
         assert 5 < np.hypot(*blobs[:, :2].T).max() < 90
     survey = SIMULATED_SURVEYS["lotss"]
-    source = populations.draw_diffuse(rng, survey, peak=0.02)
+    source = source_drawing.draw_diffuse(rng, survey, peak=0.02)
     assert radio.peak_brightness(source.blobs, survey) == pytest.approx(0.02)
     assert np.isnan(source.host).all()
 
@@ -226,7 +226,7 @@ def test_counts_agree_with_surveys():
 
 
 def test_moving_a_source_moves_its_host(rng):
-    source = populations.draw_source(rng, "1_2", FIRST)
+    source = source_drawing.draw_source(rng, "1_2", FIRST)
     source = dataclasses.replace(source, host=np.array([0.1, 0.2, 14.0]))
     moved = source.moved(3.0, -4.0)
     np.testing.assert_allclose(

@@ -11,7 +11,7 @@ from claran.simulation import radio_sky as radio
 from claran.simulation import rgz_labels as labels
 from claran.simulation import simulated_field as field
 from claran.simulation.observation import FIRST, FIRST_NATIVE
-from claran.simulation.populations import Source
+from claran.simulation.source_drawing import Source
 from claran.sky.islands import class_code, find_all_peaks, find_islands
 from claran.sky.noise import noise
 

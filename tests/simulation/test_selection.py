@@ -5,7 +5,8 @@ from claran.labels import RGZ_CLASSES
 from claran.simulation import field_noise, selection
 from claran.simulation import radio_sky as radio
 from claran.simulation.observation import FIRST
-from claran.simulation.populations import CATALOG, SURVEYS, Source
+from claran.simulation.populations import CATALOG, SURVEYS
+from claran.simulation.source_drawing import Source
 
 
 def test_cut_out_of_the_noise(rng):
