@@ -192,8 +192,9 @@ def draw_shape(rng: np.random.Generator, family: str, size: float) -> Shape:
 
     Args:
         rng: Random generator.
-        family: One of "compact", "double", "triple", "uneven", "double_spot", "fr1",
-            "wide_tail", "narrow_tail", "head_tail", "one_sided" and "relic".
+        family: One of "compact", "double", "triple", "uneven", "double_spot",
+            "hot_spots", "fr1", "wide_tail", "narrow_tail", "head_tail", "one_sided" and
+            "relic".
         size: Length from end to end along the spine, arcsec; for "compact" the sigma.
 
     Raises:
@@ -287,6 +288,18 @@ def _double_spot(rng: np.random.Generator, size: float) -> Shape:
     )  # fmt: skip
 
 
+def _hot_spots(rng: np.random.Generator, size: float) -> Shape:
+    # Hot spots stay small however large the source; lobes reach back from them.
+    fill = rng.lognormal(-0.9, 0.5)
+    core = _core(rng, size) if rng.random() < 0.5 else {}
+    return _double(
+        rng, size, hot_spot=rng.uniform(0.25, 0.85),
+        spot_size=rng.lognormal(-0.2, 0.5), spot_place=rng.uniform(0.8, 1),
+        fills=(fill, fill * rng.lognormal(0, 0.3)),
+        width=rng.lognormal(math.log(0.3 + 0.04 * size), 0.35), **core,
+    )  # fmt: skip
+
+
 def _fr1(rng: np.random.Generator, size: float) -> Shape:
     size *= 1.6  # Much of an FR I is fainter than the lowest contour.
     fill = rng.uniform(0.35, 0.8)
@@ -351,6 +364,7 @@ _FAMILIES = {
     "triple": _triple,
     "uneven": _uneven,
     "double_spot": _double_spot,
+    "hot_spots": _hot_spots,
     "fr1": _fr1,
     "wide_tail": _wide_tail,
     "narrow_tail": _narrow_tail,

@@ -27,8 +27,8 @@ from claran.sky.islands import class_code, find_all_peaks, find_islands
 __all__ = ["PlacedSource", "Rendered", "draw_cell", "draw_placed", "render_source"]
 
 # Number counts: N(> S) is proportional to S ** -0.8 up to 100 mJy, as of neighbors in
-# `source_drawing`, and falls with S ** -1.5 beyond. With this density 8,192 x 8,192 pixels
-# of FIRST have about 1,700 peaks above five sigma (101 a square degree).
+# `source_drawing`, and falls with S ** -1.5 beyond. With this density 8,192 x 8,192
+# pixels of FIRST have about 1,700 peaks above five sigma (101 a square degree).
 _PER_DEG2, _AT_JY = 75.0, 1e-3
 _SLOPE, _STEEP_SLOPE, _BREAK_JY, _BRIGHTEST_JY = 0.8, 1.5, 0.1, 10.0
 _FAINTEST = 3.0  # Sigma; most fainter sources are never found.
