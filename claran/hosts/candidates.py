@@ -1,0 +1,152 @@
+"""The galaxies and stars that a radio source may belong to, and their counts."""
+
+import dataclasses
+import functools
+import math
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.ndimage import gaussian_filter1d
+
+__all__ = ["Candidates", "occupied_area"]
+
+STEP = 0.05  # Magnitudes, of the grid on which counts are smoothed.
+SMOOTHING = 0.3  # Magnitudes, one sigma.
+FEWEST = 0.5  # Candidates per magnitude: where fewer are seen, as many are assumed.
+PER_CELL = 10  # Candidates, on average, in a cell that tells where they were searched.
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Candidates:
+    """Infrared sources that may be hosts of radio sources.
+
+    Attributes:
+        ra: `(n,)` degrees, ICRS.
+        dec: `(n,)` degrees, ICRS.
+        error_arcsec: `(n,)` position error, one sigma for each axis.
+        magnitude: `(n,)` W1, Vega; NaN where unknown.
+        ids: `(n,)` names in the catalog.
+        area_deg2: Area of sky in which they were searched.
+        name: Of the catalog or image.
+        relative: Whether the zero point of the magnitudes is unknown.
+        notes: What the user should know about them, each in a few words.
+
+    Raises:
+        ValueError: Arrays differ in length, or a value is out of range.
+    """
+
+    ra: Float[np.ndarray, "n"]
+    dec: Float[np.ndarray, "n"]
+    error_arcsec: Float[np.ndarray, "n"]
+    magnitude: Float[np.ndarray, "n"]
+    ids: np.ndarray
+    area_deg2: float
+    name: str
+    relative: bool = False
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("ra", "dec", "error_arcsec", "magnitude"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), np.float64))
+        object.__setattr__(self, "ids", np.asarray(self.ids, str))
+        if fault := self._fault():
+            raise ValueError(f"{self.name}: {fault}")
+
+    def __len__(self) -> int:
+        return len(self.ra)
+
+    def density(self, magnitude: Float[np.ndarray, "k"]) -> Float[np.ndarray, "k"]:
+        """Returns the surface density of unrelated candidates.
+
+        Args:
+            magnitude: `(k,)` W1, Vega.
+
+        Returns:
+            Candidates per square arcsec and magnitude, smoothed over 0.3 magnitudes;
+            for a magnitude of NaN, all candidates per square arcsec.
+        """
+        magnitude = np.asarray(magnitude, np.float64)
+        known = np.isfinite(magnitude)
+        grid, counts = self._counts
+        found = np.interp(magnitude, grid, counts, left=FEWEST, right=FEWEST)
+        found = np.where(known, found, max(len(self), 1))
+        return found / (self.area_deg2 * 3600**2)
+
+    def where(self, chosen: Bool[np.ndarray, "n"], area_deg2: float) -> "Candidates":
+        """Returns some of the candidates, searched in another area."""
+        parts = {
+            name: getattr(self, name)[chosen]
+            for name in ("ra", "dec", "error_arcsec", "magnitude", "ids")
+        }
+        return dataclasses.replace(self, **parts, area_deg2=area_deg2)
+
+    def within(self, ra: float, dec: float, radius_deg: float) -> "Candidates":
+        """Returns the candidates in a circle on the sky.
+
+        Args:
+            ra: Of the center, degrees.
+            dec: Of the center, degrees.
+            radius_deg: At most 180. The circle is taken as searched in full, but for
+                no more than the area of all candidates.
+        """
+        lon, lat, lon0, lat0 = map(np.radians, (self.ra, self.dec, ra, dec))
+        half = np.sin((lat - lat0) / 2) ** 2
+        half += np.cos(lat) * np.cos(lat0) * np.sin((lon - lon0) / 2) ** 2
+        inside = np.sqrt(half) <= math.sin(math.radians(radius_deg) / 2)
+        circle = 2 * math.pi * (1 - math.cos(math.radians(radius_deg)))
+        area = min(self.area_deg2, circle * math.degrees(1) ** 2)
+        return self.where(inside, area)
+
+    @functools.cached_property
+    def _counts(self) -> tuple[Float[np.ndarray, "k"], Float[np.ndarray, "k"]]:
+        """Returns magnitudes, and the candidates per magnitude there."""
+        known = self.magnitude[np.isfinite(self.magnitude)]
+        if not len(known):
+            return np.zeros(1), np.full(1, FEWEST)
+        margin = 5 * SMOOTHING
+        edges = np.arange(known.min() - margin, known.max() + margin + STEP, STEP)
+        counts = np.histogram(known, edges)[0] / STEP
+        smooth = gaussian_filter1d(counts, SMOOTHING / STEP, mode="constant")
+        return edges[:-1] + STEP / 2, np.maximum(smooth, FEWEST)
+
+    def _fault(self) -> str:
+        shapes = {np.shape(x) for x in (self.ra, self.dec, self.error_arcsec)}
+        if shapes | {self.magnitude.shape, self.ids.shape} != {(self.ra.size,)}:
+            return (
+                "the columns of candidates differ in length; give one value for each."
+            )
+        if not np.isfinite(self.ra).all() or not (np.abs(self.dec) <= 90).all():
+            return "positions must be finite, and declinations from -90 to 90 degrees."
+        errors = self.error_arcsec
+        if not (np.isfinite(errors).all() and (errors > 0).all()):
+            return "position errors must be above 0 arcsec."
+        if np.isinf(self.magnitude).any():
+            return "magnitudes must be finite, or NaN where they are unknown."
+        if not 0 < self.area_deg2 < 41_254:
+            return f"the searched area is {self.area_deg2} square degrees; give it."
+        return ""
+
+
+def occupied_area(ra: Float[np.ndarray, "n"], dec: Float[np.ndarray, "n"]) -> float:
+    """Returns the area in which positions lie, square degrees.
+
+    It is that of the cells with a position in them; cells hold ten on average.
+
+    Args:
+        ra: `(n,)` degrees.
+        dec: `(n,)` degrees.
+    """
+    middle = np.degrees(np.angle(np.exp(1j * np.radians(ra)).sum()))
+    along = (ra - middle + 180) % 360 - 180
+    height = max(float(np.ptp(dec)), 1 / 3600)
+    sky = np.ptp(np.sin(np.radians(dec))) * np.radians(np.ptp(along))
+    area = max(float(sky) * math.degrees(1) ** 2, (1 / 60) ** 2)
+    for _ in range(5):
+        rows = max(1, round(height / math.sqrt(area * PER_CELL / len(ra))))
+        side = height / rows
+        row = np.minimum(((dec - dec.min()) / side).astype(int), rows - 1)
+        scale = np.cos(np.radians(dec.min() + (row + 0.5) * side))
+        column = np.floor((along - along.min()) * scale / side).astype(int)
+        cells = len(np.unique(np.stack([row, column]), axis=1).T)
+        area = min(area, cells * side**2)
+    return area

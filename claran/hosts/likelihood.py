@@ -1,0 +1,205 @@
+"""The probability of each candidate to be the host of a radio source, and of none."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from astropy.wcs import WCS
+from jaxtyping import Bool, Float, Int
+from scipy.ndimage import gaussian_filter1d
+from scipy.spatial import cKDTree
+
+from claran.hosts.candidates import Candidates
+from claran.sky.header_wcs import pixel_area
+
+__all__ = ["HostPrior", "Hosts", "choose_hosts", "estimate_prior"]
+
+CHOICES = 3
+REACH = 5.0  # Standard deviations: farther candidates are left out.
+ENOUGH = 50  # Sources to estimate the prior from the data.
+WEIGHT = 20.0  # Sources that the default prior counts as beside the data.
+STEP = 0.1  # Magnitudes, of the grid of the hosts' magnitudes.
+SMOOTHING = 0.4  # Magnitudes, one sigma.
+GRID = np.arange(4.0, 24.0, STEP)
+ROUNDS = 30
+
+
+class Density(Protocol):
+    """The density of a host's place, as `claran.hosts.position_density` has it."""
+
+    weights: Float[np.ndarray, "k"]
+    means: Float[np.ndarray, "k 2"]
+    covariances: Float[np.ndarray, "k 2 2"]
+
+    def logpdf(
+        self,
+        points: Float[np.ndarray, "n 2"],
+        errors: Float[np.ndarray, "n"] | float = 0,
+    ) -> Float[np.ndarray, "n"]:
+        """Returns the logarithm of the density per square pixel."""
+        ...
+
+
+def _default_magnitudes() -> Float[np.ndarray, "g"]:
+    """Returns a broad density of W1 magnitudes: an assumption, not a measurement."""
+    shape = np.exp(-0.5 * ((GRID - 15.0) / 1.6) ** 2)
+    return shape / (shape.sum() * STEP)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class HostPrior:
+    """What is known of hosts before a source is looked at.
+
+    Attributes:
+        share: Q, the share of sources with a host among the candidates.
+        magnitudes: q(m) on `GRID`, per magnitude; its integral is 1.
+    """
+
+    share: float = 0.8
+    magnitudes: Float[np.ndarray, "g"] = dataclasses.field(
+        default_factory=_default_magnitudes
+    )
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share < 1:
+            raise ValueError(f"share={self.share}: give a number between 0 and 1.")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Hosts:
+    """The most probable hosts of n sources.
+
+    Attributes:
+        index: `(n, 3)` candidates, the most probable first; -1 where there are fewer.
+        probability: `(n, 3)` of each; 0 where there is no candidate.
+        none: `(n,)` probability that no candidate is the host.
+        shared: `(n,)` whether the first candidate of the source is the host of several
+            sources with probabilities of more than 1 in all.
+    """
+
+    index: Int[np.ndarray, "n 3"]
+    probability: Float[np.ndarray, "n 3"]
+    none: Float[np.ndarray, "n"]
+    shared: Bool[np.ndarray, "n"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Pairs:
+    """Sources and the candidates near them: `density` is p(x), per square arcsec."""
+
+    sources: int
+    source: Int[np.ndarray, "m"]
+    candidate: Int[np.ndarray, "m"]
+    density: Float[np.ndarray, "m"]
+
+    def sums(self, values: Float[np.ndarray, "m"]) -> Float[np.ndarray, "n"]:
+        return np.bincount(self.source, values, self.sources)
+
+
+def choose_hosts(
+    densities: Sequence[Density],
+    wcs: WCS,
+    candidates: Candidates,
+    prior: HostPrior | None = None,
+) -> Hosts:
+    """Returns the most probable hosts of the sources in an image.
+
+    Args:
+        densities: Of the host's place, one for each source, in pixels of the image
+            (edges, see docs/conventions.md).
+        wcs: Of the image.
+        candidates: Of the same sky.
+        prior: See `estimate_prior`; its default is an assumption.
+    """
+    pairs = _near(densities, wcs, candidates)
+    chance = _probabilities(pairs, candidates, prior or HostPrior())
+    order = np.lexsort((-chance, pairs.source))
+    source = pairs.source[order]
+    rank = np.arange(len(source)) - np.searchsorted(source, source)
+    order, rank, source = (x[rank < CHOICES] for x in (order, rank, source))
+    index = np.full((pairs.sources, CHOICES), -1)
+    probability = np.zeros((pairs.sources, CHOICES))
+    index[source, rank] = pairs.candidate[order]
+    probability[source, rank] = chance[order]
+    total = np.bincount(pairs.candidate, chance, len(candidates) + 1)
+    first = index[:, 0]
+    shared = (first >= 0) & (total[first] > 1 + 1e-9)
+    none = np.clip(1 - pairs.sums(chance), 0, 1)
+    return Hosts(index=index, probability=probability, none=none, shared=shared)
+
+
+def estimate_prior(
+    densities: Sequence[Density],
+    wcs: WCS,
+    candidates: Candidates,
+    prior: HostPrior | None = None,
+) -> HostPrior:
+    """Returns the prior under which the candidates near the sources are most probable.
+
+    With fewer than 50 sources it is the given one.
+
+    Args:
+        densities: As for `choose_hosts`.
+        wcs: As for `choose_hosts`.
+        candidates: As for `choose_hosts`.
+        prior: Where to start. It counts as 20 sources beside the data.
+    """
+    start = found = prior or HostPrior()
+    if len(densities) < ENOUGH:
+        return start
+    pairs = _near(densities, wcs, candidates)
+    magnitude = candidates.magnitude[pairs.candidate]
+    known = np.isfinite(magnitude) & (not candidates.relative)
+    edges = np.append(GRID, GRID[-1] + STEP) - STEP / 2
+    for _ in range(ROUNDS):
+        chance = _probabilities(pairs, candidates, found)
+        counts = np.histogram(magnitude[known], edges, weights=chance[known])[0]
+        counts = gaussian_filter1d(counts, SMOOTHING / STEP, mode="constant") / STEP
+        counts += WEIGHT * start.magnitudes
+        share = (chance.sum() + 1) / (pairs.sources + 2)
+        found = HostPrior(float(share), counts / (counts.sum() * STEP))
+    return found
+
+
+def _probabilities(
+    pairs: _Pairs, candidates: Candidates, prior: HostPrior
+) -> Float[np.ndarray, "m"]:
+    """Returns P of each pair: Q q p / n over the sum of all, and 1 - Q for none."""
+    magnitude = candidates.magnitude[pairs.candidate]
+    if candidates.relative:
+        magnitude = np.full(len(magnitude), np.nan)
+    hosts = np.interp(magnitude, GRID, prior.magnitudes)
+    hosts = np.where(np.isfinite(magnitude), hosts, 1.0)
+    ratio = prior.share * hosts * pairs.density / candidates.density(magnitude)
+    return ratio / (pairs.sums(ratio) + 1 - prior.share)[pairs.source]
+
+
+def _near(densities: Sequence[Density], wcs: WCS, candidates: Candidates) -> _Pairs:
+    """Returns the candidates within reach of each source."""
+    places = np.stack(wcs.wcs_world2pix(candidates.ra, candidates.dec, 0), 1) + 0.5
+    usable = np.flatnonzero(np.isfinite(places).all(axis=1))
+    pixel = 3600 * math.sqrt(pixel_area(wcs))
+    errors = candidates.error_arcsec / pixel
+    tree = cKDTree(places[usable])
+    widest = errors[usable].max(initial=0)
+    near = [usable[_reached(tree, density, widest)] for density in densities]
+    logs = [
+        density.logpdf(places[some], errors[some])
+        for density, some in zip(densities, near, strict=True)
+        if len(some)
+    ]
+    source = np.repeat(np.arange(len(near)), [len(some) for some in near])
+    candidate = np.concatenate([np.zeros(0, int), *near])
+    density = np.exp(np.concatenate([np.zeros(0), *logs])) / pixel**2
+    return _Pairs(len(near), source, candidate, density)
+
+
+def _reached(tree: cKDTree, density: Density, error: float) -> Int[np.ndarray, "m"]:
+    """Returns the points of a tree within five sigma of any Gaussian of a density."""
+    widths = np.linalg.eigvalsh(density.covariances)[:, -1]
+    found = tree.query_ball_point(density.means, REACH * np.sqrt(widths + error**2))
+    return np.unique(
+        np.concatenate([np.zeros(0, int), *map(np.asarray, found)])
+    ).astype(int)

@@ -1,0 +1,126 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from astropy.wcs import WCS
+
+from claran.hosts.candidates import Candidates
+from claran.hosts.likelihood import HostPrior, choose_hosts, estimate_prior
+
+PIXEL = 2.0  # Arcsec.
+
+
+@dataclasses.dataclass
+class Round:
+    """A density of one round Gaussian."""
+
+    place: np.ndarray
+    sigma: float = 1.0
+
+    def __post_init__(self):
+        self.weights = np.ones(1)
+        self.means = np.asarray(self.place, float)[None]
+        self.covariances = self.sigma**2 * np.eye(2)[None]
+
+    def logpdf(self, points, errors=0):
+        width = self.sigma**2 + np.square(errors)
+        square = ((points - self.means) ** 2).sum(1)
+        return -0.5 * square / width - np.log(2 * np.pi * width)
+
+
+def sky():
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = ["RA---SIN", "DEC--SIN"]
+    wcs.wcs.crval, wcs.wcs.crpix = [180, 30], [500, 500]
+    wcs.wcs.cdelt = [-PIXEL / 3600, PIXEL / 3600]
+    return wcs
+
+
+def at(places, magnitude, **more):
+    ra, dec = sky().wcs_pix2world(np.asarray(places, float) - 0.5, 0).T
+    n = len(ra)
+    return Candidates(
+        ra, dec, np.full(n, 0.3), np.broadcast_to(magnitude, n), np.arange(n),
+        (1000 * PIXEL / 3600) ** 2, "test", **more,
+    )  # fmt: skip
+
+
+def simulated(share, n=300, seed=1):
+    """Sources of which a share has a host, among 4000 unrelated candidates."""
+    rng = np.random.default_rng(seed)
+    true = rng.uniform(20, 980, (n, 2))
+    has = rng.random(n) < share
+    places = np.concatenate([true[has], rng.uniform(0, 1000, (4000, 2))])
+    faint = 17.5 - rng.exponential(1.0, 4000)
+    magnitude = np.concatenate([rng.normal(14.5, 0.7, has.sum()), faint])
+    densities = [Round(place) for place in true + rng.normal(0, 1, true.shape)]
+    host = np.full(n, -1)
+    host[has] = np.arange(has.sum())
+    return densities, at(places, magnitude), host
+
+
+def test_probability_follows_the_equation():
+    candidates = at([[100, 100], [103, 100]], [15.0, np.nan])
+    prior = HostPrior(0.7)
+    hosts = choose_hosts([Round([100, 100])], sky(), candidates, prior)
+    p = np.exp(Round([100, 100]).logpdf(np.array([[100, 100], [103, 100]]), 0.15))
+    q = np.array([prior.magnitudes[110], 1])
+    ratio = 0.7 * q * p / PIXEL**2 / candidates.density(candidates.magnitude)
+    np.testing.assert_array_equal(hosts.index, [[0, 1, -1]])
+    np.testing.assert_allclose(
+        hosts.probability[0, :2], ratio / (ratio.sum() + 0.3), rtol=1e-4
+    )
+    assert hosts.none[0] == pytest.approx(0.3 / (ratio.sum() + 0.3), rel=1e-4)
+
+
+def test_no_candidate_within_reach_leaves_none():
+    hosts = choose_hosts([Round([800, 800])], sky(), at([[100, 100]], 15.0))
+    assert hosts.none[0] == 1
+    assert (hosts.index == -1).all()
+    assert not hosts.shared[0]
+
+
+def test_no_candidates_and_no_sources():
+    assert choose_hosts([Round([8, 8])], sky(), at(np.zeros((0, 2)), 15.0)).none == [1]
+    assert len(choose_hosts([], sky(), at([[1, 1]], 15.0)).none) == 0
+
+
+def test_candidate_of_two_sources_is_marked():
+    sources = [Round([100, 100]), Round([101, 100]), Round([500, 500])]
+    hosts = choose_hosts(sources, sky(), at([[100, 100], [500, 500]], 15.0))
+    np.testing.assert_array_equal(hosts.shared, [True, True, False])
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.9])
+def test_share_of_sources_with_a_host_is_found(share):
+    densities, candidates, host = simulated(share)
+    prior = estimate_prior(densities, sky(), candidates)
+    assert prior.share == pytest.approx((host >= 0).mean(), abs=0.07)
+
+
+def test_probabilities_are_calibrated():
+    densities, candidates, host = simulated(0.7)
+    prior = estimate_prior(densities, sky(), candidates)
+    hosts = choose_hosts(densities, sky(), candidates, prior)
+    right = (hosts.index[:, 0] == host) & (host >= 0)
+    assert hosts.probability[:, 0].mean() == pytest.approx(right.mean(), abs=0.05)
+    assert hosts.none.mean() == pytest.approx((host < 0).mean(), abs=0.05)
+    assert right[host >= 0].mean() > 0.9
+
+
+def test_relative_magnitudes_do_not_count():
+    near = [[100, 100], [101, 100]]
+    plain = at(near, np.nan)
+    relative = at(near, [9.0, 15.0], relative=True)
+    results = [choose_hosts([Round([100, 100])], sky(), c) for c in (plain, relative)]
+    np.testing.assert_allclose(results[0].probability, results[1].probability)
+
+
+def test_few_sources_keep_the_given_prior():
+    prior = HostPrior(0.6)
+    assert estimate_prior([Round([1, 1])], sky(), at([[1, 1]], 15), prior) is prior
+
+
+def test_share_out_of_range_is_refused():
+    with pytest.raises(ValueError, match="share"):
+        HostPrior(1.0)
