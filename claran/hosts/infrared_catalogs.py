@@ -1,0 +1,234 @@
+"""Candidates from tables: AllWISE, CatWISE2020, unWISE, Legacy Surveys and others."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy import units
+from astropy.coordinates import Angle
+from astropy.table import MaskedColumn, Table
+from jaxtyping import Float
+
+from claran.catalog.table_files import require_parquet
+from claran.errors import ImageError, first_line
+from claran.hosts.candidates import Candidates, occupied_area
+from claran.io.paths import require_file
+from claran.io.silencing import without_warnings
+
+__all__ = ["catalog_candidates", "read_candidates"]
+
+# Lower-case names of columns, the most telling first.
+NAMES = {
+    "ra": ("ra", "raj2000", "ra_icrs", "_raj2000", "ra_j2000", "alpha_j2000", "raj"),
+    "dec": ("dec", "dej2000", "de_icrs", "_dej2000", "decj2000", "dec_j2000",
+            "delta_j2000", "decl", "decj"),
+    "magnitude": ("w1mpropm", "w1mpro_pm", "w1mpro", "w1mag", "w1_mag", "mag_w1", "w1",
+                  "w1mag_vega", "magnitude", "mag"),
+    "flux": ("flux_w1", "fw1"),
+    "error": ("sigra", "e_raj2000", "e_ra_icrs", "ra_error", "e_ra", "eemaj",
+              "error_arcsec", "pos_error", "poserr", "error"),
+    "error_dec": ("sigdec", "e_dej2000", "e_de_icrs", "dec_error", "e_dec", "eemin"),
+    "id": ("designation", "source_name", "allwise", "catwise2020", "name",
+           "unwise_objid", "ls_id", "source_id", "objid", "id", "iauname", "object"),
+}  # fmt: skip
+UCDS = {
+    "ra": "pos.eq.ra;meta.main",
+    "dec": "pos.eq.dec;meta.main",
+    "magnitude": "phot.mag;em.ir.3-4um",
+    "error": "stat.error;pos.eq.ra",
+    "error_dec": "stat.error;pos.eq.dec",
+    "id": "meta.id;meta.main",
+}
+GIVEN = ("ra", "dec", "magnitude", "error", "id")
+FORMATS = {
+    ".parquet": "parquet", ".fits": "fits", ".fit": "fits", ".fits.gz": "fits",
+    ".vot": "votable", ".xml": "votable", ".votable": "votable", ".csv": "ascii.csv",
+    ".ecsv": "ascii.ecsv",
+}  # fmt: skip
+AB_TO_VEGA = 2.699  # W1, as the Legacy Surveys and WISE give it.
+UNKNOWN_ERROR = 0.5  # Arcsec, where a table has no errors.
+SMALLEST_ERROR = 0.05  # Arcsec: no infrared position is tied to radio frames better.
+
+
+def read_candidates(
+    path: str | os.PathLike, columns: Mapping[str, str] | None = None
+) -> Candidates:
+    """Returns the candidates in a table.
+
+    Args:
+        path: Parquet, FITS, VOTable, CSV or ECSV file.
+        columns: Names of its columns by what they hold: `ra`, `dec`, `magnitude`,
+            `error` and `id`. The others are found by name or UCD.
+
+    Raises:
+        ImageError: The file cannot be read, or has no positions.
+    """
+    path = Path(path)
+    require_file(path)
+    name = path.name.lower()
+    ending = next((end for end in FORMATS if name.endswith(end)), None)
+    if ending is None:
+        known = ", ".join(FORMATS)
+        raise ImageError(f"{path}: not a table by its ending; use one of {known}.")
+    try:
+        with without_warnings():
+            table = _read(path, FORMATS[ending])
+    except Exception as error:  # Each format has its own.
+        raise ImageError(
+            f"{path}: cannot be read as a table ({first_line(error)}); check the file."
+        ) from error
+    return catalog_candidates(table, str(path), columns)
+
+
+def _read(path: Path, kind: str) -> Table:
+    if kind != "parquet":
+        return Table.read(path, format=kind)
+    require_parquet(path)
+    from pyarrow import parquet  # Slow to import, and rarely needed.
+
+    columns = parquet.read_table(path)
+    names = columns.column_names
+    return Table({n: columns[n].to_numpy(zero_copy_only=False) for n in names})
+
+
+def catalog_candidates(
+    table: Table,
+    name: str,
+    columns: Mapping[str, str] | None = None,
+    area_deg2: float | None = None,
+) -> Candidates:
+    """Returns the candidates in a table; see `read_candidates`.
+
+    Rows without a position are left out.
+
+    Args:
+        table: With columns of positions, in degrees unless they say otherwise.
+        name: Of the table, for messages.
+        columns: As for `read_candidates`.
+        area_deg2: Searched area; from the positions if None.
+
+    Raises:
+        ImageError: It has no positions.
+    """
+    found = _find(table, name, dict(columns or {}))
+    try:
+        ra, dec = _angle(table[found["ra"]], hours=True), _angle(table[found["dec"]])
+        magnitude, notes = _magnitudes(table, found, columns or {})
+        errors = _errors(table, found)
+    except (ValueError, TypeError, units.UnitsError) as error:
+        raise ImageError(
+            f"{name}: its columns cannot be used ({first_line(error)}); name others "
+            "as columns."
+        ) from error
+    ids = np.asarray(table[found["id"]] if "id" in found else np.arange(len(table)))
+    good = np.isfinite(ra) & (np.abs(dec) <= 90)
+    if not good.any():
+        raise ImageError(f"{name}: no row has a position; check the table.")
+    if lost := int((~good).sum()):
+        notes += (f"{lost} rows without a position are left out",)
+    if "error" not in found:
+        notes += (f"no position errors: {UNKNOWN_ERROR} arcsec assumed",)
+    ra, dec = ra[good] % 360, dec[good]
+    return Candidates(
+        ra=ra, dec=dec, error_arcsec=errors[good], magnitude=magnitude[good],
+        ids=np.char.strip(ids[good].astype(str)), name=name, notes=notes,
+        area_deg2=occupied_area(ra, dec) if area_deg2 is None else area_deg2,
+    )  # fmt: skip
+
+
+def _find(table: Table, name: str, given: dict[str, str]) -> dict[str, str]:
+    """Returns the names of the columns by what they hold."""
+    for key, column in given.items():
+        if key not in GIVEN:
+            raise ImageError(f"columns: no key {key}; use {', '.join(GIVEN)}.")
+        if column not in table.colnames:
+            has = ", ".join(table.colnames[:20])
+            raise ImageError(f"{name}: has no column {column}; it has {has}.")
+    lower = {column.lower(): column for column in reversed(table.colnames)}
+    ucds = {_ucd(table[column]): column for column in reversed(table.colnames)}
+    found = {}
+    for key, names in NAMES.items():
+        by_name = next((lower[word] for word in names if word in lower), None)
+        column = given.get(key) or by_name or ucds.get(UCDS.get(key, "-"))
+        if column is not None:
+            found[key] = column
+    if "error" in given:
+        found.pop("error_dec", None)
+    for key in ("ra", "dec"):
+        if key not in found:
+            has = ", ".join(table.colnames[:20])
+            raise ImageError(
+                f"{name}: no column of {key} is known among {has}; name it in columns."
+            )
+    return found
+
+
+def _ucd(column: Any) -> str:
+    return str((column.info.meta or {}).get("ucd", "")).lower()
+
+
+def _numbers(column: Any) -> Float[np.ndarray, "n"]:
+    """Returns a column as numbers, with NaN where it is masked."""
+    if isinstance(column, MaskedColumn):
+        column = column.astype(np.float64).filled(np.nan)
+    values = np.asarray(column, np.float64)
+    if values.ndim != 1:
+        raise ValueError("a column has several values a row")
+    return values
+
+
+def _angle(column: Any, *, hours: bool = False) -> Float[np.ndarray, "n"]:
+    """Returns a column of degrees, hours or sexagesimal text in degrees."""
+    if np.asarray(column).dtype.kind in "OSU":
+        unit = units.hourangle if hours else units.deg
+        texts = np.ma.filled(column.astype(str), "") if len(column) else []
+        return np.array(
+            [Angle(text, unit).deg if text.strip() else np.nan for text in texts]
+        )
+    unit = column.unit or units.deg
+    if str(unit) in ("h", "hour", "hr"):
+        unit = units.hourangle
+    return _numbers(column) * units.Unit(unit).to(units.deg)
+
+
+def _magnitudes(
+    table: Table, found: dict[str, str], given: Mapping[str, str]
+) -> tuple[Float[np.ndarray, "n"], tuple[str, ...]]:
+    """Returns W1 magnitudes, Vega, and notes on them."""
+    lower = {column.lower(): column for column in table.colnames}
+    if "magnitude" in found and ("magnitude" in given or "flux" not in found):
+        values = _numbers(table[found["magnitude"]])
+    elif "flux" in found:
+        flux = _numbers(table[found["flux"]])
+        if (ivar := lower.get("flux_ivar_w1")) is not None:
+            flux[~(_numbers(table[ivar]) > 0)] = np.nan
+        flux[~(flux > 0)] = np.nan
+        vega = found["flux"].lower() == "fw1"  # unWISE at VizieR.
+        values = 22.5 - 2.5 * np.log10(flux) - (0 if vega else AB_TO_VEGA)
+    else:
+        return np.full(len(table), np.nan), ("no column of W1 magnitudes is known",)
+    # Catalogs write 99 or -999 for a magnitude that was not measured.
+    values[~((values > -10) & (values < 50))] = np.nan
+    return values, ()
+
+
+def _errors(table: Table, found: dict[str, str]) -> Float[np.ndarray, "n"]:
+    """Returns position errors in arcsec, one sigma for each axis."""
+    lower = {column.lower(): column for column in table.colnames}
+    if "error" in found:
+        parts = [_error(table[found[k]]) for k in ("error", "error_dec") if k in found]
+    elif {"ra_ivar", "dec_ivar"} <= set(lower):  # Legacy Surveys, degrees^-2.
+        ivar = [_numbers(table[lower[key]]) for key in ("ra_ivar", "dec_ivar")]
+        found["error"] = lower["ra_ivar"]
+        parts = [3600 / np.sqrt(np.where(i > 0, i, np.nan)) for i in ivar]
+    else:
+        return np.full(len(table), UNKNOWN_ERROR)
+    error = np.sqrt(np.mean(np.square(parts), axis=0))
+    known = np.isfinite(error) & (error > 0)
+    return np.where(known, np.maximum(error, SMALLEST_ERROR), UNKNOWN_ERROR)
+
+
+def _error(column: Any) -> Float[np.ndarray, "n"]:
+    return _numbers(column) * units.Unit(column.unit or units.arcsec).to(units.arcsec)

@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.table import Table
+
+from claran.catalog.table_files import write_parquet
+from claran.errors import ImageError
+from claran.hosts.infrared_catalogs import catalog_candidates, read_candidates
+
+PLACES = {"ra": [10.0, 10.1], "dec": [-5.0, -5.1]}
+
+
+def allwise():
+    return Table({
+        "designation": ["J1", "J2"], **PLACES, "sigra": [0.1, 0.3],
+        "sigdec": [0.1, 0.4], "w1mpro": [14.5, np.nan],
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize("ending", ["parquet", "fits", "vot", "csv", "ecsv"])
+def test_formats_give_the_same(tmp_path, ending):
+    path = tmp_path / f"table.{ending}"
+    kinds = {"vot": "votable", "csv": "ascii.csv"}
+    if ending == "parquet":
+        pytest.importorskip("pyarrow")
+        write_parquet(allwise(), path)
+    else:
+        extra = {"format": kinds[ending]} if ending in kinds else {}
+        allwise().write(path, **extra)
+    candidates = read_candidates(path)
+    assert list(candidates.ids) == ["J1", "J2"]
+    np.testing.assert_allclose(candidates.ra, PLACES["ra"])
+    np.testing.assert_allclose(candidates.magnitude, [14.5, np.nan])
+    np.testing.assert_allclose(candidates.error_arcsec, [0.1, np.sqrt(0.125)])
+
+
+def test_legacy_survey_fluxes_become_vega_magnitudes():
+    table = Table({
+        **PLACES, "flux_w1": [100.0, 100.0], "flux_ivar_w1": [1.0, 0.0],
+        "ra_ivar": [(3600 / 0.2) ** 2, 0.0], "dec_ivar": [(3600 / 0.2) ** 2, 0.0],
+        "objid": [7, 8],
+    })  # fmt: skip
+    candidates = catalog_candidates(table, "tractor")
+    np.testing.assert_allclose(candidates.magnitude, [17.5 - 2.699, np.nan])
+    np.testing.assert_allclose(candidates.error_arcsec, [0.2, 0.5])
+    assert list(candidates.ids) == ["7", "8"]
+
+
+def test_unwise_fluxes_are_vega():
+    table = Table({"RAJ2000": [1.0], "DEJ2000": [2.0], "FW1": [100.0]})
+    assert catalog_candidates(table, "unwise").magnitude[0] == pytest.approx(17.5)
+
+
+def test_units_and_text_are_understood():
+    table = Table({"RAJ2000": ["00:40:00"], "DEJ2000": ["-05:30:00"], "W1mag": [15.0]})
+    table["e_RAJ2000"] = [100.0] * u.mas
+    candidates = catalog_candidates(table, "text")
+    assert (candidates.ra[0], candidates.dec[0]) == pytest.approx((10, -5.5))
+    assert candidates.error_arcsec[0] == pytest.approx(0.1)
+    hours = Table({"ra": [1.0] * u.hourangle, "dec": [0.1] * u.rad})
+    candidates = catalog_candidates(hours, "hours")
+    assert (candidates.ra[0], candidates.dec[0]) == pytest.approx((15, np.degrees(0.1)))
+    assert len(candidates.notes) == 2
+
+
+def test_ucds_and_given_columns_count():
+    table = Table({"a": [1.0], "b": [2.0], "c": [15.0]})
+    for name, ucd in (("a", "pos.eq.ra;meta.main"), ("b", "pos.eq.dec;meta.main")):
+        table[name].info.meta = {"ucd": ucd}
+    assert catalog_candidates(table, "x").dec[0] == 2
+    given = {"ra": "b", "dec": "a", "magnitude": "c"}
+    candidates = catalog_candidates(table, "x", given)
+    assert (candidates.ra[0], candidates.magnitude[0]) == (2, 15)
+
+
+def test_rows_without_position_are_left_out_with_a_note():
+    table = allwise()
+    table["ra"][0] = np.nan
+    candidates = catalog_candidates(table, "x")
+    assert len(candidates) == 1
+    assert "1 rows" in candidates.notes[0]
+
+
+@pytest.mark.parametrize(
+    "columns, says", [({"ra": "nowhere"}, "nowhere"), ({"flux": "ra"}, "no key flux")]
+)
+def test_wrong_columns_are_named(columns, says):
+    with pytest.raises(ImageError, match=says):
+        catalog_candidates(allwise(), "x", columns)
+
+
+def test_bad_files_give_one_line(tmp_path):
+    for name, text in (("a.fits", "no"), ("b.txt", "no"), ("c.csv", "x,y\n1,2\n")):
+        path = tmp_path / name
+        path.write_text(text)
+        with pytest.raises(ImageError, match=name) as error:
+            read_candidates(path)
+        assert "\n" not in str(error.value)
+    with pytest.raises(ImageError):
+        read_candidates(tmp_path / "absent.csv")
+
+
+def test_text_instead_of_numbers_is_refused():
+    table = Table({"ra": ["here"], "dec": [1.0]})
+    with pytest.raises(ImageError, match="cannot be used"):
+        catalog_candidates(table, "x")
