@@ -1,5 +1,6 @@
 """Candidates from tables: AllWISE, CatWISE2020, unWISE, Legacy Surveys and others."""
 
+import importlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -86,7 +87,7 @@ def _read(path: Path, kind: str) -> Table:
     if kind != "parquet":
         return Table.read(path, format=kind)
     require_parquet(path)
-    from pyarrow import parquet  # Slow to import, and rarely needed.
+    parquet = importlib.import_module("pyarrow.parquet")  # Slow, rarely needed.
 
     columns = parquet.read_table(path)
     names = columns.column_names
@@ -124,7 +125,7 @@ def catalog_candidates(
         ) from error
     ids = np.asarray(table[found["id"]] if "id" in found else np.arange(len(table)))
     good = np.isfinite(ra) & (np.abs(dec) <= 90)
-    if not good.any():
+    if not good.any() and (len(table) or area_deg2 is None):
         raise ImageError(f"{name}: no row has a position; check the table.")
     if lost := int((~good).sum()):
         notes += (f"{lost} rows without a position are left out",)
