@@ -31,7 +31,7 @@ from claran.sky.header_wcs import (
     pixel_area,
     wcs_fault,
 )
-from claran.sky.infrared_headers import infrared_sign
+from claran.sky.infrared_headers import Photometry, infrared_sign, read_photometry
 from claran.sky.picture_sizes import check_picture
 
 __all__ = [
@@ -69,6 +69,7 @@ class SkyImage:
         infrared: What marks it as an infrared image, see
             `claran.sky.infrared_headers`; "" for a radio image.
         frequency_hz: Of the header; None without.
+        photometry: Band and zero point of an infrared image.
         notes: What the user should know about the header and the choice of the HDU,
             each in a few words.
     """
@@ -82,6 +83,7 @@ class SkyImage:
     notes: tuple[str, ...] = ()
     infrared: str = ""
     frequency_hz: float | None = None
+    photometry: Photometry = Photometry()
 
     def __post_init__(self) -> None:
         if self.pixel_arcsec is None and self.wcs is not None:
@@ -159,6 +161,7 @@ def header_parts(
         "notes": (*notes, *found.notes, *beam_notes(header)),
         "infrared": infrared_sign(header, name),
         "frequency_hz": observed_frequency(header),
+        "photometry": read_photometry(header),
     }
 
 
