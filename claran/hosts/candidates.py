@@ -72,6 +72,32 @@ class Candidates:
         found = np.where(known, found, max(len(self), 1))
         return found / (self.area_deg2 * 3600**2)
 
+    def background(
+        self, unrelated: Float[np.ndarray, "n"] | None = None
+    ) -> Float[np.ndarray, "n"]:
+        """Returns the density of the other unrelated candidates at each candidate.
+
+        A candidate that may be a host tells nothing of the density of those that are
+        not, and neither do the hosts of other sources. Among few, this counts.
+
+        Args:
+            unrelated: Probability of each to be no host; 1 if None.
+
+        Returns:
+            As of `density`, at the magnitude of each candidate. With fewer than some
+            hundred candidates, it is smoothed over more magnitudes.
+        """
+        share = np.ones(len(self)) if unrelated is None else np.asarray(unrelated)
+        known = np.isfinite(self.magnitude)
+        found = np.maximum(share.sum() - share, 1.0)
+        if known.any():
+            width = _smoothing(self.magnitude[known])
+            grid, counts = _smooth_counts(self.magnitude[known], width, share[known])
+            own = share / (width * math.sqrt(2 * math.pi))
+            others = np.interp(self.magnitude, grid, counts) - own
+            found = np.where(known, np.maximum(others, FEWEST), found)
+        return found / (self.area_deg2 * 3600**2)
+
     def where(self, chosen: Bool[np.ndarray, "n"], area_deg2: float) -> "Candidates":
         """Returns some of the candidates, searched in another area."""
         parts = {
@@ -103,11 +129,8 @@ class Candidates:
         known = self.magnitude[np.isfinite(self.magnitude)]
         if not len(known):
             return np.zeros(1), np.full(1, FEWEST)
-        margin = 5 * SMOOTHING
-        edges = np.arange(known.min() - margin, known.max() + margin + STEP, STEP)
-        counts = np.histogram(known, edges)[0] / STEP
-        smooth = gaussian_filter1d(counts, SMOOTHING / STEP, mode="constant")
-        return edges[:-1] + STEP / 2, np.maximum(smooth, FEWEST)
+        grid, counts = _smooth_counts(known, SMOOTHING, np.ones(len(known)))
+        return grid, np.maximum(counts, FEWEST)
 
     def _fault(self) -> str:
         shapes = {np.shape(x) for x in (self.ra, self.dec, self.error_arcsec)}
@@ -125,6 +148,22 @@ class Candidates:
         if not 0 < self.area_deg2 < 41_254:
             return f"the searched area is {self.area_deg2} square degrees; give it."
         return ""
+
+
+def _smoothing(magnitude: Float[np.ndarray, "k"]) -> float:
+    """Returns the width for few magnitudes (Silverman 1986), at least `SMOOTHING`."""
+    return max(SMOOTHING, 1.06 * float(np.std(magnitude)) * len(magnitude) ** -0.2)
+
+
+def _smooth_counts(
+    magnitude: Float[np.ndarray, "k"], width: float, weights: Float[np.ndarray, "k"]
+) -> tuple[Float[np.ndarray, "g"], Float[np.ndarray, "g"]]:
+    """Returns magnitudes, and the candidates per magnitude there."""
+    margin = 5 * width
+    edges = np.arange(magnitude.min() - margin, magnitude.max() + margin + STEP, STEP)
+    counts = np.histogram(magnitude, edges, weights=weights)[0] / STEP
+    smooth = gaussian_filter1d(counts, width / STEP, mode="constant")
+    return edges[:-1] + STEP / 2, smooth
 
 
 def occupied_area(ra: Float[np.ndarray, "n"], dec: Float[np.ndarray, "n"]) -> float:

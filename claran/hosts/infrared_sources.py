@@ -114,7 +114,8 @@ def _measure(
             f"{name}: its sources cannot be measured ({first_line(error)}); give a "
             "calibrated infrared image."
         ) from error
-    ra, dec = wcs.wcs_pix2world(found.x, found.y, 0)
+    sky: Any = wcs.pixel_to_world(found.x, found.y)
+    sky = sky.icrs
     relative = photometry.zero_point is None or photometry.band != "W1"
     with np.errstate(invalid="ignore", divide="ignore"):
         magnitude = -2.5 * np.log10(np.where(found.flux > 0, found.flux, np.nan))
@@ -124,7 +125,8 @@ def _measure(
         magnitude -= APERTURE_CORRECTION
     error = np.hypot(found.error * pixel, SMALLEST_ERROR)
     return Candidates(
-        ra=ra % 360, dec=dec, magnitude=magnitude, ids=np.arange(1, len(ra) + 1),
+        ra=sky.ra.deg, dec=sky.dec.deg, magnitude=magnitude,
+        ids=np.arange(1, len(magnitude) + 1),
         error_arcsec=np.maximum(error, np.where(found.saturated, SATURATED_ERROR, 0)),
         area_deg2=float(np.isfinite(values).sum() * area), name=name,
         relative=relative, notes=_notes(photometry, found),

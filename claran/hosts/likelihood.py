@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
+from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
+from astropy.wcs.utils import skycoord_to_pixel
 from jaxtyping import Bool, Float, Int
 from scipy.ndimage import gaussian_filter1d
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from claran.hosts.candidates import Candidates
 from claran.sky.header_wcs import pixel_area
@@ -24,6 +26,7 @@ STEP = 0.1  # Magnitudes, of the grid of the hosts' magnitudes.
 SMOOTHING = 0.4  # Magnitudes, one sigma.
 GRID = np.arange(4.0, 24.0, STEP)
 ROUNDS = 30
+UNRELATED_ROUNDS = 3  # To leave the hosts of other sources out of the counts.
 
 
 class Density(Protocol):
@@ -97,6 +100,11 @@ class _Pairs:
     def sums(self, values: Float[np.ndarray, "m"]) -> Float[np.ndarray, "n"]:
         return np.bincount(self.source, values, self.sources)
 
+    def of_candidates(
+        self, values: Float[np.ndarray, "m"], count: int
+    ) -> Float[np.ndarray, "c"]:
+        return np.bincount(self.candidate, values, count)
+
 
 def choose_hosts(
     densities: Sequence[Density],
@@ -114,7 +122,10 @@ def choose_hosts(
         prior: See `estimate_prior`; its default is an assumption.
     """
     pairs = _near(densities, wcs, candidates)
-    chance = _probabilities(pairs, candidates, prior or HostPrior())
+    chance, related = np.zeros(len(pairs.source)), np.zeros(len(candidates))
+    for _ in range(UNRELATED_ROUNDS):
+        chance = _probabilities(pairs, candidates, prior or HostPrior(), related)
+        related = pairs.of_candidates(chance, len(candidates))
     order = np.lexsort((-chance, pairs.source))
     source = pairs.source[order]
     rank = np.arange(len(source)) - np.searchsorted(source, source)
@@ -123,7 +134,7 @@ def choose_hosts(
     probability = np.zeros((pairs.sources, CHOICES))
     index[source, rank] = pairs.candidate[order]
     probability[source, rank] = chance[order]
-    total = np.bincount(pairs.candidate, chance, len(candidates) + 1)
+    total = np.append(related, 0)
     first = index[:, 0]
     shared = (first >= 0) & (total[first] > 1 + 1e-9)
     none = np.clip(1 - pairs.sums(chance), 0, 1)
@@ -153,8 +164,10 @@ def estimate_prior(
     magnitude = candidates.magnitude[pairs.candidate]
     known = np.isfinite(magnitude) & (not candidates.relative)
     edges = np.append(GRID, GRID[-1] + STEP) - STEP / 2
+    related = np.zeros(len(candidates))
     for _ in range(ROUNDS):
-        chance = _probabilities(pairs, candidates, found)
+        chance = _probabilities(pairs, candidates, found, related)
+        related = pairs.of_candidates(chance, len(candidates))
         counts = np.histogram(magnitude[known], edges, weights=chance[known])[0]
         counts = gaussian_filter1d(counts, SMOOTHING / STEP, mode="constant") / STEP
         counts += WEIGHT * start.magnitudes
@@ -164,25 +177,34 @@ def estimate_prior(
 
 
 def _probabilities(
-    pairs: _Pairs, candidates: Candidates, prior: HostPrior
+    pairs: _Pairs,
+    candidates: Candidates,
+    prior: HostPrior,
+    related: Float[np.ndarray, "c"],
 ) -> Float[np.ndarray, "m"]:
-    """Returns P of each pair: Q q p / n over the sum of all, and 1 - Q for none."""
-    magnitude = candidates.magnitude[pairs.candidate]
+    """Returns P of each pair: Q q p / n over the sum of all, and 1 - Q for none.
+
+    `related` is the probability of each candidate to be the host of any source.
+    """
     if candidates.relative:
-        magnitude = np.full(len(magnitude), np.nan)
+        unknown = np.full(len(candidates), np.nan)
+        candidates = dataclasses.replace(candidates, magnitude=unknown)
+    magnitude = candidates.magnitude[pairs.candidate]
     hosts = np.interp(magnitude, GRID, prior.magnitudes)
     hosts = np.where(np.isfinite(magnitude), hosts, 1.0)
-    ratio = prior.share * hosts * pairs.density / candidates.density(magnitude)
+    background = candidates.background(1 - np.minimum(related, 1))[pairs.candidate]
+    ratio = prior.share * hosts * pairs.density / background
     return ratio / (pairs.sums(ratio) + 1 - prior.share)[pairs.source]
 
 
 def _near(densities: Sequence[Density], wcs: WCS, candidates: Candidates) -> _Pairs:
     """Returns the candidates within reach of each source."""
-    places = np.stack(wcs.wcs_world2pix(candidates.ra, candidates.dec, 0), 1) + 0.5
+    sky = SkyCoord(candidates.ra, candidates.dec, unit="deg")
+    places = np.stack(skycoord_to_pixel(sky, wcs, mode="wcs"), 1) + 0.5
     usable = np.flatnonzero(np.isfinite(places).all(axis=1))
     pixel = 3600 * math.sqrt(pixel_area(wcs))
     errors = candidates.error_arcsec / pixel
-    tree = cKDTree(places[usable])
+    tree = KDTree(places[usable])
     widest = errors[usable].max(initial=0)
     near = [usable[_reached(tree, density, widest)] for density in densities]
     logs = [
@@ -196,7 +218,7 @@ def _near(densities: Sequence[Density], wcs: WCS, candidates: Candidates) -> _Pa
     return _Pairs(len(near), source, candidate, density)
 
 
-def _reached(tree: cKDTree, density: Density, error: float) -> Int[np.ndarray, "m"]:
+def _reached(tree: KDTree, density: Density, error: float) -> Int[np.ndarray, "m"]:
     """Returns the points of a tree within five sigma of any Gaussian of a density."""
     widths = np.linalg.eigvalsh(density.covariances)[:, -1]
     found = tree.query_ball_point(density.means, REACH * np.sqrt(widths + error**2))

@@ -4,9 +4,10 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.wcs import WCS
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from claran.errors import ImageError
 from claran.hosts.infrared_sources import measure_candidates, picture_candidates
@@ -160,7 +161,7 @@ def test_position_errors_hold_in_correlated_noise():
             part += rng.uniform(7, 60) * np.exp(-0.5 * square / SIGMA**2)
             true.append((column + dx, row + dy))
     found = measure_candidates(SkyImage(values=noise.astype("f4"), wcs=sky()))
-    away, index = cKDTree(places(found)).query(true)
+    away, index = KDTree(places(found)).query(true)
     near = away < 3
     assert near.mean() > 0.95
     pulls = (places(found)[index] - true)[near] * PIXEL
@@ -176,6 +177,16 @@ def test_picture_has_the_same_sources():
     candidates = picture_candidates(cv2.imencode(".png", picture)[1].tobytes(), sky())
     assert (matched(candidates)[1] < 0.7).all()
     assert candidates.relative
+
+
+def test_positions_are_icrs_whatever_the_frame_of_the_image():
+    wcs = sky()
+    wcs.wcs.ctype = ["GLON-SIN", "GLAT-SIN"]
+    candidates = measure_candidates(SkyImage(values=pixels(), wcs=wcs))
+    found = SkyCoord(candidates.ra, candidates.dec, unit="deg").galactic
+    x, y = sky().wcs_world2pix(found.l.deg, found.b.deg, 0)
+    away = np.hypot(x - PLACES[:, :1], y - PLACES[:, 1:]).min(axis=1)
+    assert (away < 0.3).all()
 
 
 def test_missing_sep_names_the_extra(monkeypatch):

@@ -2,6 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 
 from claran.hosts.candidates import Candidates
@@ -65,12 +66,26 @@ def test_probability_follows_the_equation():
     hosts = choose_hosts([Round([100, 100])], sky(), candidates, prior)
     p = np.exp(Round([100, 100]).logpdf(np.array([[100, 100], [103, 100]]), 0.15))
     q = np.array([prior.magnitudes[110], 1])
-    ratio = 0.7 * q * p / PIXEL**2 / candidates.density(candidates.magnitude)
+    # No other candidate of a known magnitude, so half of one is assumed; and one other.
+    background = np.array([0.5, 1]) / (1000 * PIXEL) ** 2
+    ratio = 0.7 * q * p / PIXEL**2 / background
     np.testing.assert_array_equal(hosts.index, [[0, 1, -1]])
     np.testing.assert_allclose(
         hosts.probability[0, :2], ratio / (ratio.sum() + 0.3), rtol=1e-4
     )
     assert hosts.none[0] == pytest.approx(0.3 / (ratio.sum() + 0.3), rel=1e-4)
+
+
+def test_image_in_galactic_coordinates():
+    wcs = sky()
+    wcs.wcs.ctype = ["GLON-SIN", "GLAT-SIN"]
+    place = SkyCoord(
+        *wcs.wcs_pix2world([[99.5, 99.5]], 0)[0], unit="deg", frame="galactic"
+    )
+    candidates = dataclasses.replace(
+        at([[100, 100]], 15.0), ra=[place.icrs.ra.deg], dec=[place.icrs.dec.deg]
+    )
+    assert choose_hosts([Round([100, 100])], wcs, candidates).probability[0, 0] > 0.9
 
 
 def test_no_candidate_within_reach_leaves_none():
@@ -106,6 +121,33 @@ def test_probabilities_are_calibrated():
     assert hosts.probability[:, 0].mean() == pytest.approx(right.mean(), abs=0.05)
     assert hosts.none.mean() == pytest.approx((host < 0).mean(), abs=0.05)
     assert right[host >= 0].mean() > 0.9
+
+
+def small_field(rng, n=25, side=200):
+    """Three sources of which 0.7 have a host, and few unrelated candidates."""
+    true = rng.uniform(20, side - 20, (3, 2))
+    has = rng.random(3) < 0.7
+    places = np.concatenate([true[has], rng.uniform(0, side, (n, 2))])
+    magnitude = np.append(rng.normal(15, 1.6, has.sum()), 17.5 - rng.exponential(1, n))
+    candidates = dataclasses.replace(
+        at(places, magnitude), area_deg2=(side * PIXEL / 3600) ** 2
+    )
+    host = np.where(has, np.cumsum(has) - 1, -1)
+    places = true + rng.normal(0, 6, (3, 2))
+    return [Round(place, 6) for place in places], candidates, host
+
+
+def test_probabilities_hold_where_candidates_are_few():
+    rng, right, chance, none = np.random.default_rng(2), [], [], []
+    for _ in range(150):
+        densities, candidates, host = small_field(rng)
+        hosts = choose_hosts(densities, sky(), candidates, HostPrior(0.7))
+        right += list((hosts.index[:, 0] == host) & (host >= 0))
+        chance += list(hosts.probability[:, 0])
+        none += list(hosts.none)
+    # Where hosts counted as unrelated, this was 0.59, 0.62 and 0.34.
+    assert np.mean(chance) == pytest.approx(np.mean(right), abs=0.02)
+    assert np.mean(none) == pytest.approx(0.3, abs=0.03)
 
 
 def test_relative_magnitudes_do_not_count():
