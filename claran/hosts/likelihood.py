@@ -3,7 +3,6 @@
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 from astropy.coordinates import SkyCoord
@@ -14,6 +13,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial import KDTree
 
 from claran.hosts.candidates import Candidates
+from claran.hosts.position_density import HostDensity
 from claran.sky.header_wcs import pixel_area
 
 __all__ = ["HostPrior", "Hosts", "choose_hosts", "estimate_prior"]
@@ -27,22 +27,6 @@ SMOOTHING = 0.4  # Magnitudes, one sigma.
 GRID = np.arange(4.0, 24.0, STEP)
 ROUNDS = 30
 UNRELATED_ROUNDS = 3  # To leave the hosts of other sources out of the counts.
-
-
-class Density(Protocol):
-    """The density of a host's place, as `claran.hosts.position_density` has it."""
-
-    weights: Float[np.ndarray, "k"]
-    means: Float[np.ndarray, "k 2"]
-    covariances: Float[np.ndarray, "k 2 2"]
-
-    def logpdf(
-        self,
-        points: Float[np.ndarray, "n 2"],
-        errors: Float[np.ndarray, "n"] | float = 0,
-    ) -> Float[np.ndarray, "n"]:
-        """Returns the logarithm of the density per square pixel."""
-        ...
 
 
 def _default_magnitudes() -> Float[np.ndarray, "g"]:
@@ -107,7 +91,7 @@ class _Pairs:
 
 
 def choose_hosts(
-    densities: Sequence[Density],
+    densities: Sequence[HostDensity],
     wcs: WCS,
     candidates: Candidates,
     prior: HostPrior | None = None,
@@ -142,7 +126,7 @@ def choose_hosts(
 
 
 def estimate_prior(
-    densities: Sequence[Density],
+    densities: Sequence[HostDensity],
     wcs: WCS,
     candidates: Candidates,
     prior: HostPrior | None = None,
@@ -197,7 +181,7 @@ def _probabilities(
     return ratio / (pairs.sums(ratio) + 1 - prior.share)[pairs.source]
 
 
-def _near(densities: Sequence[Density], wcs: WCS, candidates: Candidates) -> _Pairs:
+def _near(densities: Sequence[HostDensity], wcs: WCS, candidates: Candidates) -> _Pairs:
     """Returns the candidates within reach of each source."""
     sky = SkyCoord(candidates.ra, candidates.dec, unit="deg")
     places = np.stack(skycoord_to_pixel(sky, wcs, mode="wcs"), 1) + 0.5
@@ -218,7 +202,7 @@ def _near(densities: Sequence[Density], wcs: WCS, candidates: Candidates) -> _Pa
     return _Pairs(len(near), source, candidate, density)
 
 
-def _reached(tree: KDTree, density: Density, error: float) -> Int[np.ndarray, "m"]:
+def _reached(tree: KDTree, density: HostDensity, error: float) -> Int[np.ndarray, "m"]:
     """Returns the points of a tree within five sigma of any Gaussian of a density."""
     widths = np.linalg.eigvalsh(density.covariances)[:, -1]
     found = tree.query_ball_point(density.means, REACH * np.sqrt(widths + error**2))
