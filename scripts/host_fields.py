@@ -67,7 +67,7 @@ class Sample:
 
     def nearest(self) -> np.ndarray:
         """Returns the candidate nearest to the center of each source's flux, (n,)."""
-        return KDTree(self.places).query(self.centers)[1]
+        return np.asarray(KDTree(self.places).query(self.centers)[1])
 
 
 def simulate(count: int, seed: int, *, images: bool = False) -> Sample:

@@ -72,8 +72,8 @@ def fetch_candidates(
         url: Of another TAP service with the same table.
 
     Raises:
-        ImageError: The service is away, the circle is not in the cache when offline, or
-            nothing is there.
+        ImageError: The service is away or cuts its answer off, or the circle is not in
+            the cache when offline.
         ValueError: An argument is out of range.
     """
     if catalog not in SERVICES:
@@ -81,6 +81,8 @@ def fetch_candidates(
         raise ValueError(f"fetch={catalog}: no such catalog; use one of {known}.")
     if not 0 < radius_deg <= 10:
         raise ValueError(f"radius_deg={radius_deg}: use a radius up to 10 degrees.")
+    if tries < 1:
+        raise ValueError(f"tries={tries}: ask at least once.")
     service = SERVICES[catalog]
     query = _query(service, center, radius_deg)
     url = url or service.url
@@ -128,20 +130,31 @@ def _ask(url: str, query: str, *, timeout: float, tries: int, wait: float) -> Ta
             return super().request(*args, **kwargs)
 
     service = pyvo.dal.TAPService(url, session=Session())
-    for attempt in range(tries):
+    attempt = 0
+    while True:
+        attempt += 1
         try:
             with without_warnings():
-                table = service.run_sync(query, maxrec=ROWS).to_table()
-            break
+                answer = service.run_sync(query, maxrec=ROWS)
+                return _whole(answer.to_table(), answer.status[0], url)
+        except ImageError:
+            raise
         except pyvo.dal.DALQueryError as error:  # Another try gives the same.
             raise ImageError(f"{url}: refused ({first_line(error)}).") from error
         except Exception as error:  # Of the network, the protocol or the answer.
-            if attempt + 1 == tries:
+            if attempt == tries:
                 raise ImageError(
                     f"{url}: no answer in {tries} tries ({first_line(error)}); try "
                     "later, or read a table with --ir_catalog."
                 ) from error
-            time.sleep(wait * 2**attempt)
-    if len(table) >= ROWS:
-        raise ImageError(f"{url}: over {ROWS} rows; ask for a smaller circle.")
+            time.sleep(wait * 2 ** (attempt - 1))
+
+
+def _whole(table: Table, status: str, url: str) -> Table:
+    """Returns an answer that was not cut off, by the service or at `ROWS`."""
+    if status.upper() == "OVERFLOW" or len(table) >= ROWS:
+        raise ImageError(
+            f"{url}: cut its answer off after {len(table):,} rows; ask for a smaller "
+            "circle."
+        )
     return table

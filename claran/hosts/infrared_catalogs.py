@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from astropy import units
 from astropy.coordinates import Angle
-from astropy.table import MaskedColumn, Table
+from astropy.table import Table
+from astropy.table.meta import get_header_from_yaml
 from jaxtyping import Float
 
 from claran.catalog.table_files import require_parquet
@@ -27,10 +28,11 @@ NAMES = {
             "delta_j2000", "decl", "decj"),
     "magnitude": ("w1mpropm", "w1mpro_pm", "w1mpro", "w1mag", "w1_mag", "mag_w1", "w1",
                   "w1mag_vega", "magnitude", "mag"),
-    "flux": ("flux_w1", "fw1"),
+    "flux": ("flux_w1", "fw1", "wise_flux", "flux"),
     "error": ("sigra", "e_raj2000", "e_ra_icrs", "ra_error", "e_ra", "eemaj",
-              "error_arcsec", "pos_error", "poserr", "error"),
-    "error_dec": ("sigdec", "e_dej2000", "e_de_icrs", "dec_error", "e_dec", "eemin"),
+              "error_arcsec", "pos_error", "poserr", "error", "e_xposw1", "dx"),
+    "error_dec": ("sigdec", "e_dej2000", "e_de_icrs", "dec_error", "e_dec", "eemin",
+                  "e_yposw1", "dy"),
     "id": ("designation", "source_name", "allwise", "catwise2020", "name",
            "unwise_objid", "ls_id", "source_id", "objid", "id", "iauname", "object"),
 }  # fmt: skip
@@ -48,7 +50,12 @@ FORMATS = {
     ".vot": "votable", ".xml": "votable", ".votable": "votable", ".csv": "ascii.csv",
     ".ecsv": "ascii.ecsv",
 }  # fmt: skip
-AB_TO_VEGA = 2.699  # W1, as the Legacy Surveys and WISE give it.
+# W1; Explanatory Supplement to the WISE All-Sky Release, section IV.4.h, table 3.
+AB_TO_VEGA = 2.699
+# Of unWISE: at VizieR, and in its own files, with a value for each band.
+VEGA_FLUXES = ("fw1", "flux")
+UNWISE_ERRORS = ("e_xposw1", "e_yposw1", "dx", "dy")  # In pixels of its images.
+UNWISE_PIXEL = 2.75  # Arcsec.
 UNKNOWN_ERROR = 0.5  # Arcsec, where a table has no errors.
 SMALLEST_ERROR = 0.05  # Arcsec: no infrared position is tied to radio frames better.
 
@@ -90,8 +97,25 @@ def _read(path: Path, kind: str) -> Table:
     parquet = importlib.import_module("pyarrow.parquet")  # Slow, rarely needed.
 
     columns = parquet.read_table(path)
-    names = columns.column_names
-    return Table({n: columns[n].to_numpy(zero_copy_only=False) for n in names})
+    table = Table({
+        name: _stacked(columns[name].to_numpy(zero_copy_only=False))
+        for name in columns.column_names
+    })  # fmt: skip
+    about = (columns.schema.metadata or {}).get(b"table_meta_yaml", b"").decode()
+    if about:  # What Astropy knows of the columns.
+        for column in get_header_from_yaml(about.split("\n"))["datatype"]:
+            if column.get("unit") and column["name"] in table.colnames:
+                table[column["name"]].unit = column["unit"]
+    return table
+
+
+def _stacked(values: np.ndarray) -> np.ndarray:
+    """Returns lists of one length, which Arrow gives as objects, as an array."""
+    if values.dtype != object or not len(values):
+        return values
+    if not all(isinstance(one, np.ndarray) for one in values):
+        return values
+    return np.stack(list(values))
 
 
 def catalog_candidates(
@@ -151,7 +175,8 @@ def _find(table: Table, name: str, given: dict[str, str]) -> dict[str, str]:
     ucds = {_ucd(table[column]): column for column in reversed(table.colnames)}
     found = {}
     for key, names in NAMES.items():
-        by_name = next((lower[word] for word in names if word in lower), None)
+        words = (word for word in names if word in lower)
+        by_name = next((lower[w] for w in words if _usable(w, table, lower)), None)
         column = given.get(key) or by_name or ucds.get(UCDS.get(key, "-"))
         if column is not None:
             found[key] = column
@@ -166,18 +191,32 @@ def _find(table: Table, name: str, given: dict[str, str]) -> dict[str, str]:
     return found
 
 
+def _usable(word: str, table: Table, lower: Mapping[str, str]) -> bool:
+    """Returns whether a column is what its name says: `flux` or `dx` are so in unWISE.
+
+    Its band-merged files have a value for each band there.
+    """
+    if word not in ("flux", "dx", "dy"):
+        return True
+    return "unwise_objid" in lower and np.ndim(table[lower[word]]) == 2
+
+
 def _ucd(column: Any) -> str:
     return str((column.info.meta or {}).get("ucd", "")).lower()
 
 
 def _numbers(column: Any) -> Float[np.ndarray, "n"]:
     """Returns a column as numbers, with NaN where it is masked."""
-    if isinstance(column, MaskedColumn):
-        column = column.astype(np.float64).filled(np.nan)
-    values = np.asarray(column, np.float64)
+    values = np.ma.filled(np.ma.asarray(column).astype(np.float64), np.nan)
     if values.ndim != 1:
         raise ValueError("a column has several values a row")
     return values
+
+
+def _first_band(column: Any) -> Float[np.ndarray, "n"]:
+    """Returns the values of W1 in a column that may have those of all bands."""
+    values = np.ma.asarray(column)
+    return _numbers(values[:, 0] if values.ndim == 2 else values)
 
 
 def _angle(column: Any, *, hours: bool = False) -> Float[np.ndarray, "n"]:
@@ -188,10 +227,9 @@ def _angle(column: Any, *, hours: bool = False) -> Float[np.ndarray, "n"]:
         return np.array(
             [Angle(text, unit).deg if text.strip() else np.nan for text in texts]
         )
-    unit = column.unit or units.deg
-    if str(unit) in ("h", "hour", "hr"):
-        unit = units.hourangle
-    return _numbers(column) * units.Unit(unit).to(units.deg)
+    name = str(column.unit or "deg")
+    unit = units.hourangle if name in ("h", "hour", "hr") else units.Unit(name)
+    return _numbers(column) * unit.to(units.deg)
 
 
 def _magnitudes(
@@ -202,11 +240,11 @@ def _magnitudes(
     if "magnitude" in found and ("magnitude" in given or "flux" not in found):
         values = _numbers(table[found["magnitude"]])
     elif "flux" in found:
-        flux = _numbers(table[found["flux"]])
+        flux = _first_band(table[found["flux"]])
         if (ivar := lower.get("flux_ivar_w1")) is not None:
             flux[~(_numbers(table[ivar]) > 0)] = np.nan
         flux[~(flux > 0)] = np.nan
-        vega = found["flux"].lower() == "fw1"  # unWISE at VizieR.
+        vega = found["flux"].lower() in VEGA_FLUXES
         values = 22.5 - 2.5 * np.log10(flux) - (0 if vega else AB_TO_VEGA)
     else:
         return np.full(len(table), np.nan), ("no column of W1 magnitudes is known",)
@@ -219,7 +257,9 @@ def _errors(table: Table, found: dict[str, str]) -> Float[np.ndarray, "n"]:
     """Returns position errors in arcsec, one sigma for each axis."""
     lower = {column.lower(): column for column in table.colnames}
     if "error" in found:
-        parts = [_error(table[found[k]]) for k in ("error", "error_dec") if k in found]
+        parts = [
+            _error(found[key], table) for key in ("error", "error_dec") if key in found
+        ]
     elif {"ra_ivar", "dec_ivar"} <= set(lower):  # Legacy Surveys, degrees^-2.
         ivar = [_numbers(table[lower[key]]) for key in ("ra_ivar", "dec_ivar")]
         found["error"] = lower["ra_ivar"]
@@ -231,5 +271,9 @@ def _errors(table: Table, found: dict[str, str]) -> Float[np.ndarray, "n"]:
     return np.where(known, np.maximum(error, SMALLEST_ERROR), UNKNOWN_ERROR)
 
 
-def _error(column: Any) -> Float[np.ndarray, "n"]:
-    return _numbers(column) * units.Unit(column.unit or units.arcsec).to(units.arcsec)
+def _error(name: str, table: Table) -> Float[np.ndarray, "n"]:
+    column: Any = table[name]
+    if name.lower() in UNWISE_ERRORS:
+        return _first_band(column) * UNWISE_PIXEL
+    unit = units.Unit(str(column.unit or "arcsec"))
+    return _numbers(column) * unit.to(units.arcsec)

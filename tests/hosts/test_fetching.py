@@ -1,6 +1,7 @@
 import http.server
 import io
 import threading
+import urllib.parse
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ class Tap(http.server.BaseHTTPRequestHandler):
     """A TAP service that fails as often as it is told, then answers a table."""
 
     def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self.server.request = urllib.parse.parse_qs(body)
         self.server.asked += 1
         if self.server.asked <= self.server.failures:
             self.send_error(503)
@@ -33,6 +35,9 @@ class Tap(http.server.BaseHTTPRequestHandler):
         body = text.getvalue().replace(
             b"<TABLE", b'<INFO name="QUERY_STATUS" value="OK"/>\n<TABLE', 1
         )
+        if self.server.overflows:  # As DALI says: after the table.
+            info = b'</TABLE>\n<INFO name="QUERY_STATUS" value="OVERFLOW"/>'
+            body = body.replace(b"</TABLE>", info, 1)
         self.send_response(200)
         self.send_header("Content-Type", "application/x-votable+xml")
         self.send_header("Content-Length", str(len(body)))
@@ -47,6 +52,7 @@ class Tap(http.server.BaseHTTPRequestHandler):
 def server():
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Tap) as server:
         server.asked = server.failures = 0
+        server.overflows = False
         server.url = f"http://127.0.0.1:{server.server_port}/tap"
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
@@ -70,6 +76,34 @@ def test_candidates_are_fetched_once(server, tmp_path):
     for found in (first, again):
         assert list(found.ids) == ["J1", "J2"]
         assert found.area_deg2 == pytest.approx(np.pi * 0.01, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "catalog, columns, table, place",
+    [
+        ("catwise", "source_name, ra, dec, sigra, sigdec, w1mpro", "catwise_2020",
+         "ra, dec"),
+        ("allwise", "designation, ra, dec, sigra, sigdec, w1mpro", "allwise_p3as_psd",
+         "ra, dec"),
+        ("unwise", "*", '"II/363/unwise"', "RAJ2000, DEJ2000"),
+    ],
+)  # fmt: skip
+def test_query_is_that_of_the_circle(server, tmp_path, catalog, columns, table, place):
+    fetch_candidates(catalog, (370.0, 5.0), 0.1, cache=tmp_path, url=server.url)
+    assert server.request["QUERY"] == [
+        f"SELECT {columns} FROM {table} WHERE CONTAINS(POINT('ICRS', {place}), "
+        "CIRCLE('ICRS', 10.000000, 5.000000, 0.100000)) = 1"
+    ]
+    assert server.request["LANG"] == ["ADQL"]
+    assert int(server.request["MAXREC"][0]) == 500_000
+
+
+def test_answer_that_is_cut_off_is_refused(server, tmp_path):
+    server.overflows = True
+    with pytest.raises(ImageError, match="cut its answer off after 2 rows"):
+        fetch(server, tmp_path)
+    assert server.asked == 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_service_away_is_one_line(server, tmp_path):
@@ -98,3 +132,5 @@ def test_arguments_out_of_range_are_refused(tmp_path):
         fetch_candidates("iras", (1, 2), 0.1, cache=tmp_path)
     with pytest.raises(ValueError, match="radius"):
         fetch_candidates("catwise", (1, 2), 20, cache=tmp_path)
+    with pytest.raises(ValueError, match="tries"):
+        fetch_candidates("catwise", (1, 2), 0.1, cache=tmp_path, tries=0)

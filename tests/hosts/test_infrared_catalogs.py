@@ -51,6 +51,46 @@ def test_unwise_fluxes_are_vega():
     assert catalog_candidates(table, "unwise").magnitude[0] == pytest.approx(17.5)
 
 
+def test_unwise_errors_are_in_pixels():
+    table = Table({"RAJ2000": [1.0], "DEJ2000": [2.0], "FW1": [100.0]})
+    table["e_XposW1"], table["e_YposW1"] = [0.2], [0.2]
+    candidates = catalog_candidates(table, "unwise")
+    assert candidates.error_arcsec[0] == pytest.approx(0.55)
+    assert not candidates.notes
+
+
+@pytest.mark.parametrize("ending", ["fits", "parquet"])
+def test_columns_with_a_value_for_each_band(tmp_path, ending):
+    unwise = {
+        **PLACES, "unwise_objid": ["a", "b"], "flux": [[100.0, 5.0], [0.0, 9.0]],
+        "dx": [[0.2, 0.4], [np.nan, 0.4]], "dy": [[0.2, 0.4], [np.nan, 0.4]],
+    }  # fmt: skip
+    if ending == "fits":
+        Table(unwise).write(tmp_path / "unwise.fits")
+    else:
+        pa = pytest.importorskip("pyarrow")
+        parquet = pytest.importorskip("pyarrow.parquet")
+        parquet.write_table(pa.table(unwise), tmp_path / "unwise.parquet")
+    candidates = read_candidates(tmp_path / f"unwise.{ending}")
+    np.testing.assert_allclose(candidates.magnitude, [17.5, np.nan])
+    np.testing.assert_allclose(candidates.error_arcsec, [0.55, 0.5])
+    tractor = Table({**PLACES, "wise_flux": [[100.0, 5.0, 1, 1], [1.0, 9.0, 1, 1]]})
+    magnitude = catalog_candidates(tractor, "tractor").magnitude
+    np.testing.assert_allclose(magnitude, np.array([17.5, 22.5]) - 2.699)
+    other = Table({**PLACES, "flux": [1.0, 2.0], "dx": [1.0, 2.0]})
+    assert np.isnan(catalog_candidates(other, "other").magnitude).all()
+
+
+def test_units_of_parquet_count(tmp_path):
+    pytest.importorskip("pyarrow")
+    table = Table({"ra": [1.0] * u.hourangle, "dec": [0.1] * u.rad})
+    table["sigra"] = [300.0] * u.mas
+    write_parquet(table, tmp_path / "a.parquet")
+    candidates = read_candidates(tmp_path / "a.parquet")
+    assert (candidates.ra[0], candidates.dec[0]) == pytest.approx((15, np.degrees(0.1)))
+    assert candidates.error_arcsec[0] == pytest.approx(0.3)
+
+
 def test_units_and_text_are_understood():
     table = Table({"RAJ2000": ["00:40:00"], "DEJ2000": ["-05:30:00"], "W1mag": [15.0]})
     table["e_RAJ2000"] = [100.0] * u.mas
