@@ -103,9 +103,13 @@ def _read(path: Path, kind: str) -> Table:
     })  # fmt: skip
     about = (columns.schema.metadata or {}).get(b"table_meta_yaml", b"").decode()
     if about:  # What Astropy knows of the columns.
-        for column in get_header_from_yaml(about.split("\n"))["datatype"]:
-            if column.get("unit") and column["name"] in table.colnames:
-                table[column["name"]].unit = column["unit"]
+        known: list[dict[str, str]] = get_header_from_yaml(about.split("\n"))[
+            "datatype"
+        ]
+        for entry in known:
+            if "unit" in entry and entry["name"] in table.colnames:
+                column: Any = table[entry["name"]]
+                column.unit = entry["unit"]
     return table
 
 
@@ -198,7 +202,8 @@ def _usable(word: str, table: Table, lower: Mapping[str, str]) -> bool:
     """
     if word not in ("flux", "dx", "dy"):
         return True
-    return "unwise_objid" in lower and np.ndim(table[lower[word]]) == 2
+    column: Any = table[lower[word]]
+    return "unwise_objid" in lower and column.ndim == 2
 
 
 def _ucd(column: Any) -> str:
