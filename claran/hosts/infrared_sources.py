@@ -228,7 +228,7 @@ def _errors(
     slope = 1.4826 * float(np.median(slopes)) * noise[row, column]
     curve = (4 * smooth[row, column] - sides) / 2  # The mean of both axes.
     # Where it is flat, as on the side of a brighter source, the error is unknown.
-    return slope / np.maximum(curve, slope / LARGEST_ERROR)
+    return slope / np.maximum(curve, np.maximum(slope / LARGEST_ERROR, 1e-300))
 
 
 def _without_plateaus(
@@ -274,11 +274,10 @@ def _flat_tops(
     values: Float[np.ndarray, "ny nx"], saturation: float | None
 ) -> Bool[np.ndarray, "ny nx"]:
     """Returns which pixels are at the saturation, or share the highest value."""
-    if saturation is not None:
-        return values >= saturation
     highest = values == np.nanmax(values)
     # In four neighbors each, as images of whole numbers have equal pixels by chance.
-    return ndimage.binary_opening(highest, np.ones((2, 2)))
+    flat = np.asarray(ndimage.binary_opening(highest, np.ones((2, 2))))
+    return flat if saturation is None else flat | (values >= saturation)
 
 
 def _gaussian_top(
