@@ -244,18 +244,30 @@ def _magnitudes(
     lower = {column.lower(): column for column in table.colnames}
     if "magnitude" in found and ("magnitude" in given or "flux" not in found):
         values = _numbers(table[found["magnitude"]])
+        if str(_unit(table, found["magnitude"])) in ("mag(AB)", "ABmag"):
+            values = values - AB_TO_VEGA
     elif "flux" in found:
         flux = _first_band(table[found["flux"]])
         if (ivar := lower.get("flux_ivar_w1")) is not None:
             flux[~(_numbers(table[ivar]) > 0)] = np.nan
         flux[~(flux > 0)] = np.nan
-        vega = found["flux"].lower() in VEGA_FLUXES
-        values = 22.5 - 2.5 * np.log10(flux) - (0 if vega else AB_TO_VEGA)
+        unit = _unit(table, found["flux"])
+        if unit is not None and unit.is_equivalent(units.Jy):
+            values = (flux * unit).to_value(units.ABmag) - AB_TO_VEGA
+        else:
+            vega = found["flux"].lower() in VEGA_FLUXES
+            values = 22.5 - 2.5 * np.log10(flux) - (0 if vega else AB_TO_VEGA)
     else:
         return np.full(len(table), np.nan), ("no column of W1 magnitudes is known",)
     # Catalogs write 99 or -999 for a magnitude that was not measured.
     values[~((values > -10) & (values < 50))] = np.nan
     return values, ()
+
+
+def _unit(table: Table, name: str) -> Any:
+    """Returns the unit of a column; None without."""
+    column: Any = table[name]
+    return column.unit
 
 
 def _errors(table: Table, found: dict[str, str]) -> Float[np.ndarray, "n"]:

@@ -276,7 +276,7 @@ def _flat_tops(
     """Returns which pixels are at the saturation, or share the highest value."""
     highest = values == np.nanmax(values)
     # In four neighbors each, as images of whole numbers have equal pixels by chance.
-    flat = np.asarray(ndimage.binary_opening(highest, np.ones((2, 2))))
+    flat = np.asarray(ndimage.binary_opening(highest, np.ones((2, 2))), bool)
     return flat if saturation is None else flat | (values >= saturation)
 
 

@@ -51,6 +51,20 @@ def test_unwise_fluxes_are_vega():
     assert catalog_candidates(table, "unwise").magnitude[0] == pytest.approx(17.5)
 
 
+def test_units_of_brightness_count():
+    places = {"ra": [1.0], "dec": [2.0]}
+    flux = 3631e-9 * 100  # Jansky, of 100 nanomaggies.
+    for table in (
+        Table({**places, "flux_w1": [flux] * u.Jy}),
+        Table({**places, "flux_w1": [flux * 1e6] * u.uJy}),
+        Table({**places, "flux_w1": [100.0]}),
+        Table({**places, "w1_mag": [17.5] * u.ABmag}),
+        Table({**places, "w1_mag": [17.5 - 2.699] * u.mag}),
+    ):
+        magnitude = catalog_candidates(table, "x").magnitude[0]
+        assert magnitude == pytest.approx(17.5 - 2.699, abs=1e-3)
+
+
 def test_unwise_errors_are_in_pixels():
     table = Table({"RAJ2000": [1.0], "DEJ2000": [2.0], "FW1": [100.0]})
     table["e_XposW1"], table["e_YposW1"] = [0.2], [0.2]
