@@ -87,6 +87,13 @@ def test_image_in_galactic_coordinates():
     )
 
 
+def test_candidates_on_the_other_side_of_the_sky_are_passed_over():
+    candidates = dataclasses.replace(
+        at([[100, 100]] * 2, 15.0), ra=[0.0, 180.0], dec=[-30.0, -89.0]
+    )
+    assert choose_hosts([one_round([100, 100])], sky(), candidates).none[0] == 1
+
+
 def test_no_candidate_within_reach_leaves_none():
     hosts = choose_hosts([one_round([800, 800])], sky(), at([[100, 100]], 15.0))
     assert hosts.none[0] == 1
