@@ -27,8 +27,7 @@ MESH = 64  # Pixels, of the background.
 FWHM = 2.3548  # Times sigma of a Gaussian.
 RESOLUTION = 6.1  # Arcsec, FWHM of W1 (Wright et al. 2010, AJ 140, 1868).
 APERTURE = 8.25  # Arcsec, radius: the standard aperture of WISE.
-# Magnitudes in W1 from this aperture to the whole source; Explanatory Supplement to
-# the WISE All-Sky Release, section IV.4.c.
+# Magnitudes in W1 from this aperture to the whole source, as other programs have it.
 APERTURE_CORRECTION = 0.222
 SMALLEST_ERROR = 0.1  # Arcsec: of the frame of the image.
 LARGEST_ERROR = 3.0  # Pixels, without saturation.
