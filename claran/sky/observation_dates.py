@@ -33,7 +33,8 @@ def observation_epoch(header: Any) -> float | None:
         if value == "" or (form == "mjd" and math.isnan(days)):
             continue
         try:
-            year = float(Time(value, format=form, scale="utc").tdb.jyear)
+            when: Any = Time(value, format=form, scale="utc").tdb
+            year = float(when.jyear)
         except (ValueError, OverflowError):
             continue
         if EARLIEST < year < math.inf:
