@@ -8,11 +8,10 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 from astropy.wcs.utils import skycoord_to_pixel
-from host_sources import SCATTER
+from host_sources import SCATTER, measured_field
 from scipy import stats
 from scipy.spatial import KDTree
 
-from claran.fields.field import Field
 from claran.hosts.candidates import Candidates
 from claran.hosts.infrared_sources import measure_candidates
 from claran.hosts.landmarks import Landmarks, find_landmarks
@@ -123,12 +122,7 @@ def plane(width: float) -> WCS:
 
 def sources(made: simulated_field.Field) -> list[tuple[Landmarks, Any]]:
     """Returns the landmarks of the labeled sources of a field, and their labels."""
-    survey = made.survey
-    image = SkyImage(
-        values=made.radio, pixel_arcsec=survey.pixel_arcsec, name="simulated",
-        unit="Jy/beam", beam=survey.beam,
-    )  # fmt: skip
-    field = Field("simulated", image=image, noise=made.sigma)
+    field = measured_field(made)
     found = []
     for number, source in enumerate(made.sources, start=1):
         own = field.islands.labels[made.membership == number]

@@ -19,7 +19,7 @@ from claran.simulation.observation import FIRST, FIRST_NATIVE, SimulatedSurvey
 from claran.simulation.source_drawing import Source
 from claran.sky.images import SkyImage
 
-__all__ = ["SETS", "Example", "read_real", "simulate_examples"]
+__all__ = ["SETS", "Example", "measured_field", "read_real", "simulate_examples"]
 
 SETS = ("simulated/first", "simulated/surveys", "jets")
 # Beams, one sigma per axis, by which hosts are off their place in the simulation. There
@@ -75,7 +75,7 @@ def simulate_examples(
     for index in range(count):
         rng = np.random.default_rng([seed, SETS.index(data), index])
         made = _draw_jets(rng, index) if data == "jets" else _draw(rng, data, index)
-        field = _field(made)
+        field = measured_field(made)
         for number, source in enumerate(made.sources, start=1):
             # Of "jets" all classes are used, also those that RGZ's catalog lacks.
             if (source.ignore and data != "jets") or not np.isfinite(source.host).all():
@@ -126,7 +126,8 @@ def _example(field: Field, group: np.ndarray, host: np.ndarray, code: str) -> Ex
     )  # fmt: skip
 
 
-def _field(made: simulated_field.Field) -> Field:
+def measured_field(made: simulated_field.Field) -> Field:
+    """Returns a simulated field as a network sees it, without infrared."""
     survey = made.survey
     image = SkyImage(
         values=made.radio, pixel_arcsec=survey.pixel_arcsec, name="simulated",
