@@ -8,7 +8,6 @@ blue, low in green. Every island of emission was scaled to its own peak, and all
 
 import dataclasses
 import hashlib
-import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from scipy.ndimage import gaussian_filter
 from claran.data.annotations import Annotations, FieldLabels, LabelledObject, Report
 from claran.data.annotations_coco import read_coco
 from claran.errors import ImageError
+from claran.io.text_files import read_json
 from claran.sky.beams import beam_area_pixels, fwhm_to_sigma
 from claran.sky.images import SkyImage
 
@@ -82,7 +82,7 @@ def read_labels(
 
 def _shared_sky(path: Path, split: str) -> set[str]:
     """Returns the files of images that are marked as showing sky of a later split."""
-    images = json.loads(path.read_text("utf-8"))["images"]
+    images = read_json(path)["images"]
     marks = SHARED_SKY[split]
     if marks and not all(mark in image for image in images for mark in marks):
         raise ImageError(
