@@ -71,8 +71,8 @@ _TRAINING = (
     _seen("meerkat", pixels=3.0, beams=_WIDE),
 )
 _OF_A_SURVEY = dataclasses.replace(
-    SURVEYS, crowding=(1.0, 1.0), chance_pairs=0.05, bright=0.03, diffuse=0.02,
-    giants=0.2,
+    SURVEYS, crowding=(1.0, 1.0), chance_pairs=0.05, bright=0.03, bright_mains=0.0,
+    diffuse=0.02, giants=0.2,
 )  # fmt: skip
 
 SIMULATED: dict[str, dict[str, Any]] = {

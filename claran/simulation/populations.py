@@ -17,6 +17,7 @@ from claran.simulation.source_drawing import FAMILIES, choose
 
 __all__ = [
     "BALANCED",
+    "BRIGHT_MAINS",
     "CATALOG",
     "GIANT_BRIGHTNESS",
     "GIANT_SIZE",
@@ -41,6 +42,9 @@ _MORE_FAMILIES = {
 # FIRST J151227.2+454026, two lobes of 500 and 800 sigma 160" apart, for two sources.
 GIANT_SIZE, GIANT_BRIGHTNESS = 6.0, 20.0
 
+BRIGHT_MAINS = 60.0
+"""Largest factor on the brightness of bright main sources: to some 5,000 sigma."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Population:
@@ -61,6 +65,8 @@ class Population:
         pair_compact: Fraction of the sources of these pairs that are compact; the
             others have one component and a class of Radio Galaxy Zoo.
         bright: Fraction of fields with an unrelated source of 100 to 5,000 sigma.
+        bright_mains: Fraction of the main sources whose brightness has a further factor
+            of 1 to `BRIGHT_MAINS`.
         diffuse: Fraction of fields with an unrelated shell, spiral galaxy or halo.
         empty: Fraction of fields without a main source.
         sizes: Smallest and largest factor on the catalog's sizes of all but compact
@@ -87,6 +93,7 @@ class Population:
     chance_pairs: float = 0.0
     pair_compact: float = 1.0
     bright: float = 0.0
+    bright_mains: float = 0.0
     diffuse: float = 0.0
     empty: float = 0.0
     sizes: tuple[float, float] = (1.0, 1.0)
@@ -103,8 +110,8 @@ class Population:
                 f"not all zero, got {dict(self.weights)}."
             )
         for name in (
-            "neighbor_compact", "chance_pairs", "pair_compact", "bright", "diffuse",
-            "empty", "giants",
+            "neighbor_compact", "chance_pairs", "pair_compact", "bright",
+            "bright_mains", "diffuse", "empty", "giants",
         ):  # fmt: skip
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(
@@ -139,6 +146,8 @@ class Population:
         if not code.startswith("1") and rng.random() < self.giants:
             size *= GIANT_SIZE ** rng.random()
             brightness *= GIANT_BRIGHTNESS ** rng.random()
+        if self.bright_mains and rng.random() < self.bright_mains:
+            brightness *= BRIGHT_MAINS ** rng.random()
         return size, brightness
 
 
@@ -166,17 +175,18 @@ BALANCED = Population(
 
 # For a network for all surveys. How often two sources are unrelated is to follow from
 # the density of the field: up to four times that of the counts, as in the Galactic
-# plane. With chance pairs in 8% of the fields, also in empty ones, networks came to
-# part the lobes of real doubles. Only sources above a thousand sigma have many
-# sidelobes that look like sources: with very bright ones in 12% of the fields these
-# were taken for some.
+# plane. Chance pairs in more fields teach to part the lobes of real doubles. Only
+# sources above a thousand sigma have many sidelobes that look like sources; they are
+# main sources, as bright ones without relation to it would be far too frequent beside
+# others, and teach the same.
 SURVEYS = dataclasses.replace(
     BALANCED,
     families={code: own | _MORE_FAMILIES[code] for code, own in FAMILIES.items()},
     crowding=(0.5, 4.0),
     chance_pairs=0.02,
     pair_compact=0.4,
-    bright=0.3,
+    bright=0.04,
+    bright_mains=0.35,
     diffuse=0.06,
     giants=0.5,
 )

@@ -262,3 +262,13 @@ def test_giants_are_larger_and_whole(rng):
                 touching += not source.consensus
     assert len(sides) > 24 and max(sides) > FIRST_NATIVE.size / 2 + 10
     assert touching <= 2  # Noise and sidelobes may extend a source to the edge.
+
+
+def test_some_main_sources_are_very_bright() -> None:
+    rng = np.random.default_rng(4)
+    population = dataclasses.replace(
+        populations.CATALOG, brightness=(1.0, 1.0), bright_mains=0.5
+    )
+    factors = np.array([population.draw_factors(rng)[1] for _ in range(400)])
+    assert 0.4 < (factors > 1).mean() < 0.6
+    assert populations.BRIGHT_MAINS / 2 < factors.max() <= populations.BRIGHT_MAINS
