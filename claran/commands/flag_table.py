@@ -224,6 +224,10 @@ _define("start", Choice(("auto", "pretrained", "imagenet", "random")), "auto",
         "with it, to fine-tune them; imagenet: only for claran_v0.1, whose recipe "
         "needs them, a download of 59 MB; auto: imagenet for claran_v0.1, random for "
         "the others. A .keras file has its own weights.")
+_define("centered", Boolean(), False,
+    train="Show the network how far each pixel is from the center of the field, and do "
+        "not shift fields. For cutouts that were made around the sources to find. The "
+        "model then expects such fields, and cannot search mosaics.")
 _define("save_every", Integer(1), 500, train="Number of steps between checkpoints.")
 _define("validate_every", Integer(1), 2,
     train="Number of checkpoints between validations.")

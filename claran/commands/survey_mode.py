@@ -26,7 +26,8 @@ def survey() -> None:
     refuse_inputs([folder / name for name in PRODUCTS], [*paths, *infrared])
     detector = load_detector()
     finisher, preprocessor = detector.model.finisher, detector.model.preprocessor
-    if not (finisher.counts_islands and preprocessor.uses_beam):
+    centered = getattr(preprocessor, "centered", False)
+    if centered or not (finisher.counts_islands and preprocessor.uses_beam):
         raise UsageError(
             f"--model={FLAGS.model}: sees whole fields, so that it cannot search "
             "mosaics; give a model that counts islands, such as claran_first."

@@ -20,7 +20,7 @@ def train() -> None:
     output = output_folder(FLAGS.output)
     refuse_inputs([output / "best.keras", output / "last.keras"], [FLAGS.model])
     session = TrainingSession(
-        output=output, model=FLAGS.model, start=FLAGS.start,
+        output=output, model=FLAGS.model, start=FLAGS.start, centered=FLAGS.centered,
         steps=FLAGS.steps, batch_size=FLAGS.batch_size,
         learning_rate=FLAGS.learning_rate, precision=FLAGS.precision,
         nms_threshold=FLAGS.nms_threshold, rpn_nms_threshold=FLAGS.rpn_nms_threshold,

@@ -156,9 +156,11 @@ def usual_augmentation(
     if not has_radio:
         return [Move(shift=8, step=90)]
     transforms: list[Callable[[Field, np.random.Generator], Field]] = []
+    channels = isinstance(preprocessor, Channels)
     if not endless:
-        transforms = [Move(shift=8), AddNoise()]
-    if isinstance(preprocessor, Channels):
+        shift = 0 if channels and preprocessor.centered else 8
+        transforms = [Move(shift=shift), AddNoise()]
+    if channels:
         transforms.append(DropInfrared(probability=0.5))
     return transforms
 

@@ -36,6 +36,7 @@ LEAST_BEAM = 0.5  # Pixels; no image of an interferometer is coarser.
 BRIGHT = 1000.0  # Signal-to-noise with the value 1 in the signal channel.
 LEVELS = 10  # Levels up to BRIGHT; the last has the value 1 in the contour channel.
 STEP, COARSE_STEP = 16, 64  # Pixels; input sizes are multiples of these.
+HALFWAY = 12.0  # Pixels from the center, where its channel is a half: four beams.
 ROUNDING = 1e-5  # Of the infrared channel where it is averaged.
 FINE_SIZE = 256  # Pixels; larger sizes are multiples of COARSE_STEP.
 
@@ -57,6 +58,9 @@ class Channels:
       map "gist_heat", which is 0.55 for empty sky; also for gray pictures. 0 without an
       infrared image;
     * has_infrared: 1 with an infrared image that is not blank all over the view, or 0.
+
+    If `centered`, one more: `1 / (1 + d / 12)`, with the distance `d` of the pixel from
+    the center of the field, in pixels of the scene.
     """
 
     beam_pixels: float | None = 3.0
@@ -64,8 +68,10 @@ class Channels:
     the field to `image_size`."""
     image_size: int | None = None
     """Longer side of the scene, pixels; only if `beam_pixels` is None."""
+    centered: bool = False
+    """Whether the network sees where the center of the field is. For cutouts around the
+    sources of a catalog, most of which have the source to find in their center."""
 
-    channels = len(CHANNELS)
     blank = 0.0
     needs_infrared = False
 
@@ -81,6 +87,11 @@ class Channels:
             )
         if self.image_size is not None:
             check_image_size(self.image_size)
+
+    @property
+    def channels(self) -> int:
+        """Number of channels of a view."""
+        return len(CHANNELS) + self.centered
 
     @property
     def uses_beam(self) -> bool:
@@ -100,7 +111,9 @@ class Channels:
             axes = map(linear_samples, (height, width), shape)
             ratio = interpolate(ratio, *axes)
         infrared = infrared_channel(field.picture, ratio)
-        return ChannelScene(ratio, infrared, shape, scale, (height, width))
+        return ChannelScene(
+            ratio, infrared, shape, scale, (height, width), self.centered
+        )
 
     def shape(self, field: Field | Grid) -> tuple[int, int]:
         """Returns rows and columns of a field's scene, without making it."""
@@ -155,6 +168,7 @@ class ChannelScene(NamedTuple):
     shape: tuple[int, int]
     scale: float
     picture_shape: tuple[int, int]
+    centered: bool = False
 
     def view(self, bounds: Bounds | None = None) -> View:
         """Returns a part of the scene; None for all of it."""
@@ -163,6 +177,9 @@ class ChannelScene(NamedTuple):
         if infrared is not None and bounds is not None:
             infrared = shown_infrared(infrared[y0:y1, x0:x1])
         image = channel_image(self.ratio[y0:y1, x0:x1], infrared)
+        if self.centered:
+            near = _nearness(self.shape, (x0, y0, x1, y1))
+            image = np.concatenate([image, near[..., None]], axis=2)
         return make_view(image, self.scale, (x0, y0))
 
 
@@ -189,6 +206,17 @@ def channel_image(
         image[..., 3] = infrared
         image[..., 4] = 1
     return image
+
+
+def _nearness(
+    shape: tuple[int, int], bounds: Bounds
+) -> Float32[np.ndarray, "rows columns"]:
+    """Returns how near the center of a scene the pixels in some bounds are."""
+    rows, columns = shape
+    x0, y0, x1, y1 = bounds
+    x, y = np.arange(x0, x1) + 0.5, np.arange(y0, y1) + 0.5
+    distance = np.hypot(y[:, None] - rows / 2, x - columns / 2)
+    return (1 / (1 + distance / HALFWAY)).astype(np.float32)
 
 
 def infrared_channel(

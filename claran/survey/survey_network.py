@@ -44,6 +44,7 @@ class SurveyNetwork:
         if not (
             isinstance(preprocessor, Channels)
             and preprocessor.uses_beam
+            and not preprocessor.centered
             and isinstance(finisher, IslandFinisher)
             and finisher.counts_islands
         ):

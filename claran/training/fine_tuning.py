@@ -1,10 +1,14 @@
-"""Transfer of a trained network to other classes."""
+"""Transfer of a trained network to other classes, and to another input."""
 
+import dataclasses
 from collections.abc import Sequence
 
 from claran.detection.detection_model import DetectionModel
+from claran.fields.channels import Channels
+from claran.models.centering import with_center
+from claran.models.layer_precision import float32_layers
 
-__all__ = ["with_classes"]
+__all__ = ["centered", "with_classes"]
 
 KEPT = ("backbone", "rpn")
 
@@ -35,3 +39,37 @@ def with_classes(model: DetectionModel, class_names: Sequence[str]) -> Detection
         finisher=model.finisher.for_classes(class_names),
         class_names=class_names,
     )
+
+
+@float32_layers()
+def centered(model: DetectionModel) -> DetectionModel:
+    """Returns the model that is also shown where the center of a field is.
+
+    Before it is trained, its detections are those of the given model.
+
+    Args:
+        model: Its layers are shared; one that is shown the center stays as it is.
+
+    Raises:
+        ValueError: Its input is a picture.
+    """
+    preprocessor = model.preprocessor
+    if not isinstance(preprocessor, Channels):
+        raise ValueError(
+            f"{model.name} sees pictures; only a model that sees physical channels, "
+            "such as claran_v1, can be shown the center of a field."
+        )
+    if preprocessor.centered:
+        return model
+    network = model.network
+    parts = {name: getattr(network, name) for name in network.PARTS}
+    parts["backbone"] = with_center(network.backbone)
+    return DetectionModel(
+        name=model.name,
+        network=type(network)(
+            name=network.name, image_size=network.image_size, **parts
+        ),
+        preprocessor=dataclasses.replace(preprocessor, centered=True),
+        finisher=model.finisher,
+        class_names=model.class_names,
+    )  # fmt: skip

@@ -16,7 +16,7 @@ from claran.detection.presets import PRESETS, preset_weights
 from claran.fields.batches import Source
 from claran.training.calibration import calibrate
 from claran.training.devices import data_parallel
-from claran.training.fine_tuning import with_classes
+from claran.training.fine_tuning import centered, with_classes
 from claran.training.imagenet import start_from_imagenet
 from claran.training.precision import in_precision
 from claran.training.recipes import FINE_TUNING, RECIPES, Recipe
@@ -47,6 +47,8 @@ class TrainingSession:
             with it; "imagenet", only for `claran_v0.1`; "random"; or "auto", which is
             imagenet for `claran_v0.1` and random for the others. A file has its own
             weights.
+        centered: Whether the network is shown where the center of a field is, see
+            `claran.fields.channels.Channels`.
         steps: Number of steps; None for the recipe's, as for the next two.
         batch_size: Fields in a batch, summed over all devices.
         learning_rate: Largest learning rate.
@@ -70,6 +72,7 @@ class TrainingSession:
     output: Path
     model: str = "claran_first"
     start: Start = "auto"
+    centered: bool = False
     steps: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
@@ -204,6 +207,7 @@ def _train(
         "rpn_nms_threshold": model.network.proposals.iou_threshold,
         "precision": session.precision,
         "start": session.initial_weights,
+        "centered": session.centered,
         "accelerator": jax.default_backend(),
     }
     return train(
@@ -247,5 +251,7 @@ def _model(
             f"classes were {', '.join(model.class_names)}."
         )
         model = with_classes(model, class_names)
+    if session.centered:
+        model = centered(model)
     half = session.precision == "bfloat16"
     return in_precision(model, "mixed_bfloat16" if half else "float32")

@@ -187,3 +187,18 @@ def test_a_picture_has_no_channels():
 def test_nonsense_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         Channels(**options)
+
+
+def test_the_center_of_the_field_is_shown_where_it_is_asked_for() -> None:
+    rng = np.random.default_rng(0)
+    image = SkyImage(values=rng.normal(size=(40, 60)).astype("f4"))
+    field = Field("field", image=image)
+    plain, centered = Channels(), Channels(centered=True)
+    assert (plain.channels, centered.channels) == (5, 6)
+    scene = centered(field)
+    whole, part = scene.view().image, scene.view((30, 10, 60, 40)).image
+    assert (whole[..., :5] == plain(field).view().image).all()
+    near = whole[..., 5]
+    assert near.max() == near[20, 30] == near[19, 29] > 0.9
+    assert near[20, 42] == pytest.approx(0.5, abs=0.02)  # Twelve pixels away.
+    assert (part[..., 5] == near[10:40, 30:60]).all()
