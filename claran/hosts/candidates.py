@@ -124,6 +124,13 @@ class Candidates:
         return self.where(inside, area)
 
     @functools.cached_property
+    def directions(self) -> Float[np.ndarray, "n 3"]:
+        """Returns where the candidates are, as unit vectors."""
+        ra, dec = np.radians(self.ra), np.radians(self.dec)
+        x, y = np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra)
+        return np.stack([x, y, np.sin(dec)], axis=1)
+
+    @functools.cached_property
     def _counts(self) -> tuple[Float[np.ndarray, "k"], Float[np.ndarray, "k"]]:
         """Returns magnitudes, and the candidates per magnitude there."""
         known = self.magnitude[np.isfinite(self.magnitude)]

@@ -14,9 +14,20 @@ from scipy.spatial import KDTree
 
 from claran.hosts.candidates import Candidates
 from claran.hosts.position_density import HostDensity
+from claran.io.silencing import without_warnings
 from claran.sky.header_wcs import pixel_area
+from claran.sky.sky_balls import ball_around
 
-__all__ = ["HostPrior", "Hosts", "choose_hosts", "estimate_prior"]
+__all__ = [
+    "HostPrior",
+    "Hosts",
+    "Pairs",
+    "choose_among",
+    "choose_hosts",
+    "estimate_prior",
+    "pairs_of",
+    "prior_of",
+]
 
 CHOICES = 3
 REACH = 5.0  # Standard deviations: farther candidates are left out.
@@ -26,6 +37,7 @@ STEP = 0.1  # Magnitudes, of the grid of the hosts' magnitudes.
 SMOOTHING = 0.4  # Magnitudes, one sigma.
 GRID = np.arange(4.0, 24.0, STEP)
 ROUNDS = 30
+PLACES = 17  # Along each side of an image, at which its place on the sky is looked at.
 UNRELATED_ROUNDS = 3  # To leave the hosts of other sources out of the counts.
 
 
@@ -73,13 +85,37 @@ class Hosts:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Pairs:
-    """Sources and the candidates near them: `density` is p(x), per square arcsec."""
+class Pairs:
+    """Sources and the candidates near them, one pair a row.
+
+    Attributes:
+        sources: Number of sources, also of those that are in no pair.
+        source: Of each pair, by increasing number.
+        candidate: Of each pair.
+        density: p(x) of the source's host at the candidate, per square arcsec.
+    """
 
     sources: int
     source: Int[np.ndarray, "m"]
     candidate: Int[np.ndarray, "m"]
     density: Float[np.ndarray, "m"]
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Pairs]") -> "Pairs":
+        """Returns the pairs of several images with the same candidates.
+
+        The sources of each image come after those of the one before.
+        """
+        starts = np.cumsum([0, *(part.sources for part in parts)])
+        sources = [
+            part.source + start for part, start in zip(parts, starts, strict=False)
+        ]
+        return cls(
+            int(starts[-1]),
+            np.concatenate([np.zeros(0, int), *sources]),
+            np.concatenate([np.zeros(0, int), *(part.candidate for part in parts)]),
+            np.concatenate([np.zeros(0), *(part.density for part in parts)]),
+        )
 
     def sums(self, values: Float[np.ndarray, "m"]) -> Float[np.ndarray, "n"]:
         return np.bincount(self.source, values, self.sources)
@@ -105,7 +141,19 @@ def choose_hosts(
         candidates: Of the same sky.
         prior: See `estimate_prior`; its default is an assumption.
     """
-    pairs = _near(densities, wcs, candidates)
+    return choose_among(pairs_of(densities, wcs, candidates), candidates, prior)
+
+
+def choose_among(
+    pairs: Pairs, candidates: Candidates, prior: HostPrior | None = None
+) -> Hosts:
+    """Returns the most probable hosts of the sources of one or several images.
+
+    Args:
+        pairs: From `pairs_of`.
+        candidates: The same as for `pairs_of`.
+        prior: See `prior_of`; its default is an assumption.
+    """
     chance, related = np.zeros(len(pairs.source)), np.zeros(len(candidates))
     for _ in range(UNRELATED_ROUNDS):
         chance = _probabilities(pairs, candidates, prior or HostPrior(), related)
@@ -141,10 +189,22 @@ def estimate_prior(
         candidates: As for `choose_hosts`.
         prior: Where to start. It counts as 20 sources beside the data.
     """
+    return prior_of(pairs_of(densities, wcs, candidates), candidates, prior)
+
+
+def prior_of(
+    pairs: Pairs, candidates: Candidates, prior: HostPrior | None = None
+) -> HostPrior:
+    """Returns the prior of the sources of one or several images.
+
+    Args:
+        pairs: From `pairs_of`.
+        candidates: The same as for `pairs_of`.
+        prior: As for `estimate_prior`.
+    """
     start = found = prior or HostPrior()
-    if len(densities) < ENOUGH:
+    if pairs.sources < ENOUGH:
         return start
-    pairs = _near(densities, wcs, candidates)
     magnitude = candidates.magnitude[pairs.candidate]
     known = np.isfinite(magnitude) & (not candidates.relative)
     edges = np.append(GRID, GRID[-1] + STEP) - STEP / 2
@@ -161,7 +221,7 @@ def estimate_prior(
 
 
 def _probabilities(
-    pairs: _Pairs,
+    pairs: Pairs,
     candidates: Candidates,
     prior: HostPrior,
     related: Float[np.ndarray, "c"],
@@ -181,25 +241,57 @@ def _probabilities(
     return ratio / (pairs.sums(ratio) + 1 - prior.share)[pairs.source]
 
 
-def _near(densities: Sequence[HostDensity], wcs: WCS, candidates: Candidates) -> _Pairs:
-    """Returns the candidates within reach of each source."""
-    sky = SkyCoord(candidates.ra, candidates.dec, unit="deg")
+def pairs_of(
+    densities: Sequence[HostDensity], wcs: WCS, candidates: Candidates
+) -> Pairs:
+    """Returns the candidates within reach of each source of an image.
+
+    Args:
+        densities: As for `choose_hosts`.
+        wcs: As for `choose_hosts`.
+        candidates: Of the same sky; those of other images may be among them.
+    """
+    own = _around(densities, wcs, candidates)
+    sky = SkyCoord(candidates.ra[own], candidates.dec[own], unit="deg")
     places = np.stack(skycoord_to_pixel(sky, wcs, mode="wcs"), 1) + 0.5
-    usable = np.flatnonzero(np.isfinite(places).all(axis=1))
+    usable = np.isfinite(places).all(axis=1)
+    own, places = own[usable], places[usable]
     pixel = 3600 * math.sqrt(pixel_area(wcs))
-    errors = candidates.error_arcsec / pixel
-    tree = KDTree(places[usable])
-    widest = errors[usable].max(initial=0)
-    near = [usable[_reached(tree, density, widest)] for density in densities]
+    errors = candidates.error_arcsec[own] / pixel
+    tree = KDTree(places)
+    widest = errors.max(initial=0)
+    near = [_reached(tree, density, widest) for density in densities]
     logs = [
         density.logpdf(places[some], errors[some])
         for density, some in zip(densities, near, strict=True)
         if len(some)
     ]
     source = np.repeat(np.arange(len(near)), [len(some) for some in near])
-    candidate = np.concatenate([np.zeros(0, int), *near])
+    candidate = own[np.concatenate([np.zeros(0, int), *near])]
     density = np.exp(np.concatenate([np.zeros(0), *logs])) / pixel**2
-    return _Pairs(len(near), source, candidate, density)
+    return Pairs(len(near), source, candidate, density)
+
+
+def _around(
+    densities: Sequence[HostDensity], wcs: WCS, candidates: Candidates
+) -> Int[np.ndarray, "k"]:
+    """Returns the candidates in the part of the sky where the sources are."""
+    if not densities:
+        return np.zeros(0, int)
+    means = np.concatenate([density.means for density in densities])
+    widest = max(
+        density.covariances.trace(axis1=1, axis2=2).max() for density in densities
+    )
+    pixel = 3600 * math.sqrt(pixel_area(wcs))
+    margin = REACH * math.hypot(
+        math.sqrt(widest), candidates.error_arcsec.max(initial=0) / pixel
+    )
+    low, high = means.min(axis=0) - margin, means.max(axis=0) + margin
+    columns, rows = np.linspace(low - 0.5, high - 0.5, PLACES).T
+    with without_warnings():
+        middle, radius = ball_around(wcs.pixel_to_world(*np.meshgrid(columns, rows)))
+    away = np.linalg.norm(candidates.directions - middle, axis=1)
+    return np.flatnonzero(away <= 1.1 * radius)
 
 
 def _reached(tree: KDTree, density: HostDensity, error: float) -> Int[np.ndarray, "m"]:

@@ -8,7 +8,15 @@ from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 
 from claran.hosts.candidates import Candidates
-from claran.hosts.likelihood import HostPrior, choose_hosts, estimate_prior
+from claran.hosts.likelihood import (
+    HostPrior,
+    Pairs,
+    choose_among,
+    choose_hosts,
+    estimate_prior,
+    pairs_of,
+    prior_of,
+)
 from claran.hosts.position_density import HostDensity
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
@@ -191,3 +199,22 @@ def test_simulated_radio_sources_get_their_hosts():
     assert right[extended].mean() > (sample.nearest() == truth)[extended].mean() + 0.05
     assert hosts.probability[:, 0].mean() == pytest.approx(right.mean(), abs=0.06)
     assert hosts.none.mean() == pytest.approx((~has).mean(), abs=0.06)
+
+
+def test_sources_of_several_images_are_judged_together():
+    densities, candidates, _ = simulated(0.8, n=120)
+    whole = pairs_of(densities, sky(), candidates)
+    moved = sky()
+    moved.wcs.crpix = [480, 520]  # Another image of the same sky.
+    other = [one.shifted(-20, 20) for one in densities[50:]]
+    parts = [
+        pairs_of(densities[:50], sky(), candidates), pairs_of(other, moved, candidates)
+    ]  # fmt: skip
+    both = Pairs.joined(parts)
+    assert prior_of(both, candidates).share == pytest.approx(
+        prior_of(whole, candidates).share, rel=1e-6
+    )
+    one, two = (choose_among(pairs, candidates) for pairs in (whole, both))
+    np.testing.assert_array_equal(one.index, two.index)
+    np.testing.assert_allclose(one.probability, two.probability, rtol=1e-6)
+    assert Pairs.joined([]).sources == 0
