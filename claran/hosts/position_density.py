@@ -10,6 +10,7 @@ simulated sources.
 
 import dataclasses
 import functools
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,10 +21,17 @@ from jaxtyping import Float, Float32, Int
 from claran.errors import ImageError
 from claran.hosts.landmarks import Landmarks
 
-__all__ = ["HostDensity", "host_densities", "mixtures", "read_network"]
+__all__ = [
+    "HostDensity",
+    "host_densities",
+    "mixtures",
+    "network_fingerprint",
+    "read_network",
+]
 
 WEIGHTS = Path(__file__).parents[1] / "weights" / "host_position.npz"
 OUTLIERS = 0.02  # Share of hosts that are at no landmark.
+LEAST = 1e-4  # Probability of a landmark that counts.
 OUTLIER_BEAMS = 1.5  # Width of their Gaussian, to which the source's size is added.
 NARROWEST = 0.03  # Beams, one sigma: hosts and radio images agree no better.
 LARGEST = 6.0  # Features are cut at so many of their standard deviations.
@@ -127,6 +135,8 @@ def host_densities(
 ) -> list[HostDensity]:
     """Returns the density of the host's place for each source.
 
+    That of a source does not depend on the others, to the last bit.
+
     Args:
         sources: The landmarks of each, from `claran.hosts.landmarks.find_landmarks`.
         network: Weights by name; None for those that come with claran.
@@ -134,14 +144,13 @@ def host_densities(
     Raises:
         ImageError: The weights that come with claran are damaged.
     """
-    if not sources:
-        return []
-    counts = np.array([len(source) for source in sources])
-    features = np.concatenate([source.features for source in sources])
     network = read_network() if network is None else network
-    outputs = mixtures(network, features, counts)
-    parts = np.split(outputs.astype(np.float64), np.cumsum(counts)[:-1])
-    return [_density(one, part) for one, part in zip(sources, parts, strict=True)]
+    found = []
+    for source in sources:
+        # Alone: in one product with others, the last bits depend on these.
+        outputs = mixtures(network, source.features, np.array([len(source)]))
+        found.append(_density(source, outputs.astype(np.float64)))
+    return found
 
 
 @functools.cache
@@ -162,6 +171,21 @@ def read_network(path: Path = WEIGHTS) -> Mapping[str, Float32[np.ndarray, "..."
             f"{path}: cannot read the weights for the places of hosts ({error}); "
             "install claran again."
         ) from error
+
+
+def network_fingerprint(path: Path = WEIGHTS) -> str:
+    """Returns a hash of the weights of the network.
+
+    Args:
+        path: As for `read_network`.
+
+    Raises:
+        ImageError: As for `read_network`.
+    """
+    digest = hashlib.sha256()
+    for name, array in sorted(read_network(path).items()):
+        digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def mixtures(
@@ -208,8 +232,10 @@ def _density(source: Landmarks, outputs: Float[np.ndarray, "k 6"]) -> HostDensit
     landmark's reach, and what their correlation follows from.
     """
     weights = np.exp(outputs[:, 0] - outputs[:, 0].max())
+    likely = weights > LEAST * weights.sum()
+    weights, outputs = weights[likely], outputs[likely]
     weights = np.append((1 - OUTLIERS) * weights / weights.sum(), OUTLIERS)
-    reach = source.reach[:, None]
+    reach = source.reach[likely, None]
     offsets = outputs[:, 1:3] * reach
     sigmas = np.exp(np.clip(outputs[:, 3:5], -4, 4)) * reach + NARROWEST
     wide = np.full((1, 2), OUTLIER_BEAMS + source.size)
@@ -218,7 +244,7 @@ def _density(source: Landmarks, outputs: Float[np.ndarray, "k 6"]) -> HostDensit
     correlation = np.append(0.95 * np.tanh(outputs[:, 5]), 0)
     covariances[:, 0, 1] *= correlation
     covariances[:, 1, 0] *= correlation
-    means = source.positions + offsets * source.beam @ source.axes
+    means = source.positions[likely] + offsets * source.beam @ source.axes
     return HostDensity(
         weights=weights,
         means=np.concatenate([means, source.center[None]]),

@@ -15,7 +15,15 @@ from jaxtyping import Bool, Float, Float32, Int, Int32
 
 from claran.sky.islands import Islands
 
-__all__ = ["Cutout", "Frame", "SourcePixels", "cut_out", "measure_source", "sample"]
+__all__ = [
+    "Cutout",
+    "Frame",
+    "SourcePixels",
+    "cut_out",
+    "margin_pixels",
+    "measure_source",
+    "sample",
+]
 
 MARGIN = 4.0  # Beams around the islands in which the image is looked at.
 
@@ -87,6 +95,15 @@ class SourcePixels:
     rms: Float[np.ndarray, "2"]
 
 
+def margin_pixels(beam: float) -> int:
+    """Returns how far around the islands of a source the image is looked at.
+
+    Args:
+        beam: FWHM of the beam, pixels.
+    """
+    return math.ceil(MARGIN * beam)
+
+
 def cut_out(
     image: Float32[np.ndarray, "ny nx"],
     islands: Islands,
@@ -102,7 +119,7 @@ def cut_out(
         beam: FWHM of the beam, pixels.
     """
     boxes = islands.boxes[list(group)]
-    margin = math.ceil(MARGIN * beam)
+    margin = margin_pixels(beam)
     x0, y0 = (max(int(low) - margin, 0) for low in boxes[:, :2].min(axis=0))
     x1, y1 = (int(high) + margin for high in boxes[:, 2:].max(axis=0))
     labels = islands.labels[y0:y1, x0:x1]

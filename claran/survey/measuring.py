@@ -8,13 +8,11 @@ neither do the results.
 import dataclasses
 import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from claran.detection.detections import Detections
 from claran.detection.engine import window_detections
@@ -31,8 +29,8 @@ from claran.photometry.pixel_beams import PixelBeam
 from claran.sky.bands import crop
 from claran.sky.islands import Islands, find_all_peaks
 from claran.sky.mosaic_maps import MosaicMaps, Region
-from claran.sky.signal_to_noise import excess_halo
 from claran.survey.mosaic_islands import MosaicIslands
+from claran.survey.needed_regions import grown, inside, needed_regions
 from claran.survey.region_labels import label_region
 from claran.survey.survey_network import SurveyNetwork
 from claran.survey.tiles import Tile
@@ -135,20 +133,20 @@ def _look(
     measuring: Measuring, tile: Tile
 ) -> tuple[list[tuple[int, View]], list[NumberedCutout]]:
     """Returns views of the windows and cutouts of the flood islands in a tile."""
-    windows = np.flatnonzero(_inside(measuring.centers, tile))
-    floods = np.flatnonzero(_inside(measuring.islands.flood_first, tile))
+    windows = np.flatnonzero(inside(measuring.centers, tile))
+    floods = np.flatnonzero(inside(measuring.islands.flood_first, tile))
     margin = math.ceil(MARGIN_BEAMS * measuring.maps.mosaic.beam_pixels)
     bounds = measuring.bounds[windows].tolist()
     needs = [measuring.frame.needed((x0, y0, x1, y1)) for x0, y0, x1, y1 in bounds]
     needs += [
-        _grown(box, margin, measuring.frame.picture_shape)
+        grown(box, margin, measuring.frame.picture_shape)
         for box in measuring.islands.flood_boxes[floods].astype(int).tolist()
     ]
     work = [(True, int(window)) for window in windows]
     work += [(False, int(flood)) for flood in floods]
     shown: list[tuple[int, View]] = []
     cutouts: list[NumberedCutout] = []
-    for region, rows in _regions(measuring.maps, needs):
+    for region, rows in needed_regions(measuring.maps, needs):
         chosen = [work[row] for row in rows]
         scene = MosaicScene(measuring.frame, region, measuring.infrared)
         shown += [
@@ -159,42 +157,6 @@ def _look(
         own = np.array([number for is_window, number in chosen if not is_window], int)
         cutouts += _cutouts(measuring, region, own, margin)
     return shown, cutouts
-
-
-def _inside(points: np.ndarray, tile: Tile) -> np.ndarray:
-    x, y = points.T
-    return (tile.x0 <= x) & (x < tile.x1) & (tile.y0 <= y) & (y < tile.y1)
-
-
-def _grown(
-    box: Sequence[int], margin: int, shape: tuple[int, int]
-) -> tuple[slice, slice]:
-    """Returns the rows and columns of a box with a margin, within the mosaic."""
-    x0, y0, x1, y1 = box
-    rows = slice(max(y0 - margin, 0), min(y1 + margin, shape[0]))
-    return rows, slice(max(x0 - margin, 0), min(x1 + margin, shape[1]))
-
-
-def _regions(
-    maps: MosaicMaps, needs: Sequence[tuple[slice, slice]]
-) -> Iterator[tuple[Region, list[int]]]:
-    """Yields regions of the mosaic, and which of the needed parts each holds.
-
-    Parts that overlap, with what lies around them and has to be read too, are read at
-    once. So where there is little emission, little is read.
-    """
-    if not needs:
-        return
-    edges = np.array([(c.start, r.start, c.stop, r.stop) for r, c in needs])
-    halo = excess_halo(maps.mosaic.beam_pixels)
-    low, high = edges[:, :2] - halo, edges[:, 2:] + halo
-    near = ((low[:, None] < high) & (low < high[:, None])).all(axis=-1)
-    count, group = connected_components(coo_array(near), directed=False)
-    for number in range(count):
-        (rows,) = np.nonzero(group == number)
-        x0, y0 = edges[rows, :2].min(axis=0).tolist()
-        x1, y1 = edges[rows, 2:].max(axis=0).tolist()
-        yield maps.region(slice(y0, y1), slice(x0, x1)), rows.tolist()
 
 
 def _detections(measuring: Measuring, shown: Sequence[tuple[int, View]]) -> Arrays:

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from claran.detection.counting import FieldIslands, count_groups
+from claran.detection.counting import FieldIslands, SourceGroup, count_groups
 from claran.detection.mosaic_infrared import MosaicInfrared, WholeInfrared
 from claran.detection.mosaic_windows import mosaic_frame
 from claran.detection.source_columns import source_columns
 from claran.detection.windows import find_windows, with_islands
+from claran.hosts.packed_densities import PackedDensities
+from claran.hosts.position_density import network_fingerprint
 from claran.photometry.flood import FLOOD
 from claran.photometry.image_beams import pixel_beam
 from claran.photometry.pixel_beams import PixelBeam
@@ -19,6 +21,7 @@ from claran.photometry.sky_measures import sky_components
 from claran.sky.mosaic_maps import MosaicMaps, measure_maps
 from claran.sky.mosaics import Mosaic
 from claran.survey.coarse_maps import CoarseMap, look_at_tile
+from claran.survey.host_places import HostPlacing, place_hosts
 from claran.survey.measuring import Measuring, measure_tiles
 from claran.survey.mosaic_islands import MosaicIslands, find_mosaic_islands
 from claran.survey.survey_network import SurveyNetwork
@@ -48,6 +51,8 @@ class MosaicSearch:
         corners: Number of corners of each island.
         outline_sources: Row in `sources` of each island.
         notes: What the user should know about the search.
+        hosts: Where the host of each source can be, in pixels of the mosaic; None if
+            this was not asked for.
     """
 
     mosaic: Mosaic
@@ -60,6 +65,7 @@ class MosaicSearch:
     corners: Int[np.ndarray, "k"]
     outline_sources: Int[np.ndarray, "k"]
     notes: tuple[str, ...] = ()
+    hosts: PackedDensities | None = None
 
 
 def search_mosaic(
@@ -70,6 +76,7 @@ def search_mosaic(
     score_threshold: float,
     tile_size: int,
     infrared: MosaicInfrared | WholeInfrared | None = None,
+    hosts: bool = False,
 ) -> MosaicSearch:
     """Returns the sources and components of a mosaic.
 
@@ -80,6 +87,7 @@ def search_mosaic(
         score_threshold: Sources with a higher score are returned.
         tile_size: Side of the tiles, pixels; it does not change the result.
         infrared: Infrared images of the mosaic, if there are any.
+        hosts: Whether to say where the hosts of the sources can be.
 
     Raises:
         ImageError: The mosaic cannot be read or used.
@@ -102,7 +110,8 @@ def search_mosaic(
         beam=beam, lowest=network.finisher.network_threshold(score_threshold),
         infrared=infrared,
     )  # fmt: skip
-    busy = _busy_tiles(measuring, tiles)
+    points = np.concatenate([measuring.centers, islands.flood_first])
+    busy = _busy_tiles(points, tiles)
     found = _join(run("measure", measure_tiles, measuring, _together(busy)))
     rows = _sorted(found, "island_number") | {"boxes": islands.boxes}
     rows |= {"flood": islands.flood, "cluster": cluster}
@@ -138,6 +147,7 @@ def search_mosaic(
         mosaic=mosaic, maps=maps, beam=beam, coarse=coarse, sources=sources,
         components=components, outlines=outlines, corners=corners,
         outline_sources=owners, notes=notes,
+        hosts=_host_places(maps, islands, taken, tiles, run) if hosts else None,
     )  # fmt: skip
 
 
@@ -177,10 +187,30 @@ def _with_blocks(run: RunJobs, coarse: CoarseMap) -> RunJobs:
     return run_with_blocks
 
 
-def _busy_tiles(measuring: Measuring, tiles: Sequence[Tile]) -> list[Tile]:
-    """Returns the tiles in which there is something to measure, one at the least."""
+def _host_places(
+    maps: MosaicMaps,
+    islands: MosaicIslands,
+    sources: Sequence[SourceGroup],
+    tiles: Sequence[Tile],
+    run: RunJobs,
+) -> PackedDensities:
+    """Returns where the hosts of sources can be, in the order of the sources."""
+    if not sources:
+        return PackedDensities.of([])
+    placing = HostPlacing(
+        maps=maps, islands=islands, network=network_fingerprint(),
+        members=np.concatenate([source.islands for source in sources]),
+        counts=np.array([len(source.islands) for source in sources]),
+    )  # fmt: skip
+    busy = _together(_busy_tiles(placing.first, tiles))
+    found = _join(run("hosts", place_hosts, placing, busy))
+    order = np.argsort(found.pop("source"))
+    return PackedDensities.from_arrays(found).chosen(order)
+
+
+def _busy_tiles(points: np.ndarray, tiles: Sequence[Tile]) -> list[Tile]:
+    """Returns the tiles with a point in them, one at the least."""
     side = tiles[0].x1 - tiles[0].x0, tiles[0].y1 - tiles[0].y0
-    points = np.concatenate([measuring.centers, measuring.islands.flood_first])
     places = {(int(x), int(y)) for x, y in np.unique(points // side, axis=0)}
     busy = [t for t in tiles if (t.x0 // side[0], t.y0 // side[1]) in places]
     return busy or list(tiles[:1])

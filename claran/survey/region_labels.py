@@ -13,7 +13,7 @@ from claran.photometry.flood import FLOOD, number_islands
 from claran.sky.islands import THRESHOLD
 from claran.survey.mosaic_islands import MosaicIslands
 
-__all__ = ["FloodMasks", "RegionLabels", "label_region"]
+__all__ = ["FloodMasks", "RegionLabels", "label_islands", "label_region"]
 
 
 class FloodMasks(NamedTuple):
@@ -86,8 +86,22 @@ def label_region(region: Any, islands: MosaicIslands) -> RegionLabels:
     ratio = region.signal_to_noise
     above = ratio > FLOOD
     floods = _numbered(region, above, islands.flood_boxes, islands.flood_first)
-    labels = _numbered(region, ratio > THRESHOLD, islands.boxes, islands.first)
+    labels = label_islands(region, islands.boxes, islands.first)
     return RegionLabels(region.rows, region.columns, above, floods, labels)
+
+
+def label_islands(
+    region: Any, boxes: Float[np.ndarray, "n 4"], first: Int[np.ndarray, "n 2"]
+) -> Int32[np.ndarray, "h w"]:
+    """Returns 1 + number of the island that each pixel of a region is in, else 0.
+
+    Args:
+        region: `claran.sky.mosaic_maps.Region`.
+        boxes: Of the islands that matter; the others, and those that are not all in the
+            region, are left out.
+        first: First pixel of each.
+    """
+    return _numbered(region, region.signal_to_noise > THRESHOLD, boxes, first)
 
 
 def _numbered(
