@@ -18,6 +18,7 @@ from claran.sky.brightness_units import jansky_per_beam
 from claran.sky.fits_planes import FitsPlane, open_plane
 from claran.sky.header_wcs import header_wcs
 from claran.sky.images import header_parts
+from claran.sky.infrared_headers import Photometry
 from claran.sky.observation_dates import observation_epoch
 from claran.sky.surveys import (
     FIRST,
@@ -48,6 +49,7 @@ class Mosaic:
         epoch: When it was observed, a Julian year; None if unknown.
         notes: What the user should know about the file and its header.
         infrared: What marks it as an infrared image; "" for a radio image.
+        photometry: Band and zero point of an infrared image.
         blanks: What pixels are blank, see `claran.sky.blanks`.
     """
 
@@ -70,6 +72,7 @@ class Mosaic:
         self.pixel_arcsec: float | None = parts["pixel_arcsec"]
         self.unit: str = parts["unit"]
         self.infrared: str = parts["infrared"]
+        self.photometry: Photometry = parts["photometry"]
         self.beam: Beam | None = parts["beam"]
         if self.pixel_arcsec is None and survey is not None:
             self.pixel_arcsec = survey.pixel_arcsec
