@@ -87,6 +87,59 @@ _FLAGS = _Row(
 _IMAGE = _Row("image", "Name of the image", "meta.id;obs.image", "", "U", "s")
 
 
+def _host(number: str, which: str) -> tuple[ColumnDefinition, ...]:
+    """Returns the columns of a candidate; `number` is such as "2_"."""
+    of = f"of the {which} host among the candidates"
+    return (
+        _Row(f"host_{number}id", f"Name {of}", "meta.id.cross", "", "U", "s"),
+        _Row(
+            f"host_{number}probability", f"Probability {of}", "stat.probability",
+            digits=".6f",
+        ),
+    )  # fmt: skip
+
+
+_HOST = (
+    _Row(
+        "host_ra", "Right ascension of the most probable host, ICRS", "pos.eq.ra",
+        "deg", "f8", ".7f",
+    ),
+    _Row(
+        "host_dec", "Declination of the most probable host, ICRS", "pos.eq.dec", "deg",
+        "f8", ".7f",
+    ),
+    *_host("", "most probable"),
+    _Row(
+        "host_mag", "W1 magnitude of the most probable host, Vega",
+        "phot.mag;em.ir.3-4um", "mag", digits=".3f",
+    ),
+    _Row(
+        "host_none", "Probability that no candidate is the host", "stat.probability",
+        digits=".6f",
+    ),
+)  # fmt: skip
+_OTHER_HOSTS = (
+    _Row(
+        "host_shared", "1 if several sources claim the most probable host, else 0",
+        "meta.code", "", "i4", "d",
+    ),
+    *_host("2_", "second most probable"),
+    *_host("3_", "third most probable"),
+    _Row(
+        "place_ra", "Right ascension of the host by the radio image alone, ICRS",
+        "pos.eq.ra", "deg", "f8", ".7f",
+    ),
+    _Row(
+        "place_dec", "Declination of the host by the radio image alone, ICRS",
+        "pos.eq.dec", "deg", "f8", ".7f",
+    ),
+    _Row(
+        "place_error", "Error of this place, for each axis", "stat.error;pos.eq",
+        "arcsec", digits=".3f",
+    ),
+)  # fmt: skip
+
+
 def _edge(name: str, place: str) -> ColumnDefinition:
     """Returns an edge of the box; `place` is such as "left"."""
     ucd = f"pos.cartesian.{name[0]};stat.{'min' if name[1] == '0' else 'max'}"
@@ -154,6 +207,7 @@ _SOURCES = (
         "islands", "Numbers of its islands of emission in the image, from 1, with ; "
         "between", "meta.id.part", "", "U", "s",
     ),
+    *_HOST, *_OTHER_HOSTS,
     _Row(
         "components", "Names of its components, with ; between", "meta.id.part", "",
         "U", "s",
@@ -220,6 +274,7 @@ _COMPONENTS = (
         "y", "Center along y: pixel i of the image covers [i, i + 1]",
         "pos.cartesian.y", "", "f8", ".4f",
     ),
+    *_HOST,
 )  # fmt: skip
 
 COLUMNS: Mapping[Kind, tuple[ColumnDefinition, ...]] = types.MappingProxyType(

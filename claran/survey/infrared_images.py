@@ -98,6 +98,10 @@ class InfraredImages:
                 )
         return found
 
+    def shown(self) -> list[Mosaic]:
+        """Returns the FITS images with a WCS that show a part of a mosaic so far."""
+        return [self._whole[one] for one in sorted(self.used & self._whole.keys())]
+
     def notes(self) -> list[str]:
         """Returns what a user should know when all mosaics are searched."""
         lines = []

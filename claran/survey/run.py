@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from tqdm.auto import tqdm
 from claran.catalog.provenance import write_provenance
 from claran.detection.detector import Detector
 from claran.errors import ImageError, unusable
+from claran.hosts.candidates import Candidates
+from claran.hosts.host_search import HostSearch
+from claran.hosts.infrared_catalogs import read_candidates
 from claran.io.atomic import remove_partials
 from claran.io.paths import split_hdu, table_names
 from claran.sky.mosaic_maps import map_paths, write_maps
@@ -31,6 +35,8 @@ from claran.survey.mosaic_search import MosaicSearch, RunJobs, search_mosaic
 from claran.survey.overlaps import Kept, MosaicCatalog, merge_mosaics
 from claran.survey.products import PRODUCTS, write_products
 from claran.survey.summary import summarize
+from claran.survey.survey_candidates import survey_candidates
+from claran.survey.survey_hosts import with_hosts
 from claran.survey.survey_metadata import survey_metadata, survey_notes
 from claran.survey.survey_network import SurveyNetwork
 from claran.survey.tiles import Tile, make_tiles
@@ -57,6 +63,8 @@ class SurveyOptions:
         workers: Processes of a local Dask cluster; 0 for threads of this process.
         scheduler: Address of a running Dask scheduler instead.
         write_maps: Whether background and noise are written too.
+        hosts: Where candidates for the hosts of sources come from; None to look for no
+            hosts.
     """
 
     score_threshold: float = 0.5
@@ -68,6 +76,7 @@ class SurveyOptions:
     workers: int = 0
     scheduler: str | None = None
     write_maps: bool = False
+    hosts: HostSearch | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -130,6 +139,7 @@ def run_survey(
     names = table_names(files)
     if not files:
         raise ImageError("`paths` is empty; give at least one mosaic.")
+    table = _read_table(options.hosts)  # Before hours of work, should it be damaged.
     jobs = Jobs(
         folder / UNFINISHED, _settings(detector, options), workers=options.workers,
         scheduler=options.scheduler, tell=tell,
@@ -153,6 +163,18 @@ def run_survey(
         ) | {"COMPSNR": options.component_snr}
         if images.used:
             about["INFRARED"] = "; ".join(sorted(path.name for path in images.used))
+        if options.hosts is not None:
+            mosaics = [one.mosaic for one in found.values()]
+            candidates = table
+            if candidates is None:
+                run = partial(jobs.run, unit="part")
+                candidates = survey_candidates(
+                    options.hosts, mosaics, images.shown(), run
+                )
+            found, more = with_hosts(found, kept, candidates)
+            about |= more
+            if notes := more.get("HOSTNOTE"):
+                tell(f"Note on the candidates for hosts: {notes}.")
         tables = make_tables(found, kept, options.acronym, about)
         for name in PRODUCTS:
             remove_partials(folder / name)
@@ -162,7 +184,7 @@ def run_survey(
             inputs=[
                 split_hdu(path)[0]
                 for path in [*(one for one in files if names[one] in found),
-                             *sorted(images.used)]
+                             *sorted(images.used), *_tables(options.hosts)]
             ],
             outputs=[folder / name for name in written],
             model={"name": detector.name, "sha256": detector.fingerprint},
@@ -189,11 +211,22 @@ def run_survey(
     )  # fmt: skip
 
 
+def _read_table(search: HostSearch | None) -> Candidates | None:
+    if search is None or search.catalog is None:
+        return None
+    return read_candidates(search.catalog)
+
+
 def _significant(kept: Kept, search: MosaicSearch, least: float) -> Kept:
     """Returns which rows are kept without the faint components of no source."""
     components, least = search.components, least * search.maps.confusion
     bright = (components["snr"] >= least) | (components["source"] >= 0)
     return kept._replace(components=kept.components & bright)
+
+
+def _tables(search: HostSearch | None) -> list[Path]:
+    """Returns the tables of candidates that are read."""
+    return [search.catalog] if search is not None and search.catalog else []
 
 
 def _choices(options: SurveyOptions) -> dict[str, Any]:
@@ -249,6 +282,7 @@ class _Search:
                 mosaic, self.network, run, score_threshold=options.score_threshold,
                 tile_size=options.tile_size,
                 infrared=self.infrared.of(path, mosaic, scene, run),
+                hosts=options.hosts is not None,
             )  # fmt: skip
             if options.write_maps:
                 for one in map_paths(mosaic, jobs.folder.parent):
@@ -302,7 +336,7 @@ def _runner(jobs: Jobs, mosaic: Mosaic, *, shown: bool) -> RunJobs:
         areas = None
         if items and isinstance(items[0], Tile):
             areas = [tile.area * scale for tile in items]
-        elif stage == "measure":
+        elif stage in ("measure", "hosts"):
             areas = [sum(tile.area for tile in tiles) * scale for tiles in items]
         return jobs.run(
             stage, function, context, items, areas=areas, unit=unit, shown=shown

@@ -1,0 +1,161 @@
+"""The hosts of the sources of a survey, of all mosaics together."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Int
+
+from claran.catalog.tables import to_icrs
+from claran.hosts.candidates import Candidates
+from claran.hosts.likelihood import (
+    HostPrior,
+    Hosts,
+    Pairs,
+    choose_among,
+    pairs_of,
+    prior_of,
+)
+from claran.hosts.position_density import HostDensity
+from claran.survey.mosaic_search import MosaicSearch
+from claran.survey.overlaps import Kept
+
+__all__ = ["with_hosts"]
+
+Columns = dict[str, np.ndarray]
+OF_SOURCES = ("host_2_", "host_3_", "host_shared", "place_")
+"""How columns begin that components do not have."""
+
+
+class _Placed(NamedTuple):
+    """The sources of a mosaic that are kept, and where their hosts can be."""
+
+    rows: Int[np.ndarray, "n"]
+    densities: list[HostDensity]
+
+
+def with_hosts(
+    found: Mapping[str, MosaicSearch],
+    kept: Sequence[Kept],
+    candidates: Candidates | None,
+) -> tuple[dict[str, MosaicSearch], dict[str, Any]]:
+    """Returns the searches of mosaics with the columns of hosts, and metadata on them.
+
+    The sources of all mosaics are judged together, each once: so what is known of hosts
+    follows from all of them, and one candidate that two sources claim is seen.
+
+    Args:
+        found: What was found in each mosaic, by its name, with `hosts`.
+        kept: Which sources of each are kept; the others get no host.
+        candidates: On the sky of the mosaics; None for the place from the radio image
+            alone.
+    """
+    placed = [
+        _placed(search, rows) for search, rows in zip(found.values(), kept, strict=True)
+    ]
+    hosts, prior = _hosts(found, placed, candidates)
+    searches = {}
+    for (name, search), one, more in zip(found.items(), placed, hosts, strict=True):
+        columns = _places(search, one) | more
+        spread = _spread(columns, one.rows, len(search.sources["x"]))
+        searches[name] = _with_columns(search, spread)
+    if candidates is None or prior is None:
+        return searches, {}
+    about: dict[str, Any] = {
+        "HOSTCAT": f"{Path(candidates.name).name}: {len(candidates):,} candidates in "
+        f"{candidates.area_deg2:.4g} deg2",
+        "HOSTQ": round(prior.share, 4),
+    }
+    if candidates.notes:
+        about["HOSTNOTE"] = "; ".join(candidates.notes)
+    return searches, about
+
+
+def _hosts(
+    found: Mapping[str, MosaicSearch],
+    placed: Sequence[_Placed],
+    candidates: Candidates | None,
+) -> tuple[list[Columns], HostPrior | None]:
+    """Returns the hosts of the sources of each mosaic, and the prior of all."""
+    if candidates is None:
+        return [{} for _ in placed], None
+    pairs = [
+        Pairs.joined([])
+        if search.mosaic.wcs is None
+        else pairs_of(one.densities, search.mosaic.wcs, candidates)
+        for search, one in zip(found.values(), placed, strict=True)
+    ]
+    joined = Pairs.joined(pairs)
+    prior = prior_of(joined, candidates)
+    every = _host_columns(choose_among(joined, candidates, prior), candidates)
+    stops = np.cumsum([part.sources for part in pairs]).tolist()
+    parts = [
+        {name: column[stop - part.sources : stop] for name, column in every.items()}
+        for part, stop in zip(pairs, stops, strict=True)
+    ]
+    return parts, prior
+
+
+def _placed(search: MosaicSearch, kept: Kept) -> _Placed:
+    """Returns the sources of a mosaic that are on the sky and kept."""
+    assert search.hosts is not None  # noqa: S101 - they were asked for.
+    (rows,) = np.nonzero(kept.sources & (search.mosaic.wcs is not None))
+    return _Placed(rows, list(search.hosts.chosen(rows)))
+
+
+def _places(search: MosaicSearch, placed: _Placed) -> Columns:
+    """Returns the best place of each source's host, from the radio image alone."""
+    best = [density.best() for density in placed.densities]
+    pixels = np.array([place for place, _ in best]).reshape(-1, 2)
+    errors = np.array([error for _, error in best], np.float64)
+    wcs, pixel = search.mosaic.wcs, search.mosaic.pixel_arcsec or np.nan
+    ra, dec = (np.zeros(0),) * 2 if wcs is None else to_icrs(wcs, pixels - 0.5)
+    return {"place_ra": ra, "place_dec": dec, "place_error": errors * pixel}
+
+
+def _host_columns(hosts: Hosts, candidates: Candidates) -> Columns:
+    first, second, third = hosts.index.T
+    columns = {
+        "host_ra": _taken(candidates.ra, first),
+        "host_dec": _taken(candidates.dec, first),
+        "host_id": _taken(candidates.ids, first),
+        "host_mag": _taken(candidates.magnitude, first),
+        "host_probability": hosts.probability[:, 0],
+        "host_none": hosts.none,
+        "host_shared": hosts.shared.astype(np.int32),
+    }
+    for number, index in ((2, second), (3, third)):
+        columns[f"host_{number}_id"] = _taken(candidates.ids, index)
+        columns[f"host_{number}_probability"] = hosts.probability[:, number - 1]
+    return columns
+
+
+def _taken(values: np.ndarray, index: Int[np.ndarray, "n"]) -> np.ndarray:
+    """Returns the values of some candidates; of -1 none."""
+    blank = np.zeros(1, values.dtype) if values.dtype.kind == "U" else [np.nan]
+    return np.append(values, blank)[index]
+
+
+def _spread(columns: Columns, rows: Int[np.ndarray, "n"], count: int) -> Columns:
+    """Returns columns of all sources of a mosaic, empty where nothing is known."""
+    found = {}
+    for name, values in columns.items():
+        blank: Any = np.nan if values.dtype.kind == "f" else values.dtype.type()
+        found[name] = np.full(count, blank, values.dtype)
+        found[name][rows] = values
+    return found
+
+
+def _with_columns(search: MosaicSearch, columns: Columns) -> MosaicSearch:
+    """Returns a search with columns of its sources; components have that of theirs."""
+    owner = search.components["source"]
+    more = {
+        name: _taken(values, owner)
+        for name, values in columns.items()
+        if not name.startswith(OF_SOURCES)
+    }
+    return dataclasses.replace(
+        search, sources=search.sources | columns, components=search.components | more
+    )
