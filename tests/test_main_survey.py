@@ -49,13 +49,17 @@ def test_a_catalog(survey, tmp_path):
     (tmp_path / "DIR").mkdir()
     (tmp_path / "DIR" / "sources.ecsv").write_text("old")
     (tmp_path / "DIR" / "notes.txt").write_text("mine")
-    status, said, errors = survey("--output=DIR", "--acronym=VLASS", "--write_maps")
+    status, said, errors = survey(
+        "--output=DIR", "--acronym=VLASS", "--write_maps", "--hosts"
+    )
     assert status == 0
     assert "Searched 1 mosaic, 0.0195 deg2" in said and "Written to DIR: " in said
     assert not (tmp_path / "DIR" / "unfinished").exists()
     table = Table.read(tmp_path / "DIR" / "sources.ecsv")
     assert len(table) > 5
     assert all(name.startswith("VLASS J") for name in table["name"])
+    assert np.isfinite(table["place_ra"]).all()
+    assert "hosts have a place and no counterpart" in said
     assert fits.getdata(tmp_path / "DIR" / "M_noise.fits").shape == (260, 300)
     assert "Traceback" not in errors and "Warning" not in errors
     assert (tmp_path / "DIR" / "notes.txt").read_text() == "mine"
@@ -69,6 +73,21 @@ def test_another_network_is_refused(survey, assert_fails, narrow_path):
 def test_workers_and_scheduler(survey, assert_fails):
     found = survey("--workers=2", "--scheduler=tcp://127.0.0.1:1")
     assert_fails(found, "--workers: --scheduler has workers of its own; give one or")
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--ir_catalog=none.csv"], "--ir_catalog=none.csv: there is no such file"),
+        (["--ir_catalog=x", "--fetch=allwise"], "--fetch: --ir_catalog has the cand"),
+        (["--ir_catalog=x", "--hosts"], "--hosts: --ir_catalog has the candidates"),
+        (["--fetch=allwise", "--hosts"], "--hosts: --fetch has the candidates"),
+        (["--offline"], "--offline: is for --fetch; leave it out"),
+        (["--fetch_cache=x"], "--fetch_cache: is for --fetch; leave it out"),
+    ],
+)
+def test_flags_of_hosts_that_change_nothing(survey, assert_fails, arguments, message):
+    assert_fails(survey(*arguments), message)
 
 
 @pytest.mark.parametrize("flag", ["--workers=2", "--scheduler=tcp://127.0.0.1:1"])

@@ -264,6 +264,21 @@ _define("acronym", Text(), "CLARAN",
         "CLARAN J123456.7+123456.")
 _define("write_maps", Boolean(), False,
     survey="Also write the background and the noise of each mosaic as FITS images.")
+_define("hosts", Boolean(), False,
+    survey="Say where the host galaxy of each source can be, by its radio emission, "
+        "and which infrared source it is: candidates are measured on the FITS images "
+        "of --ir (needs pip install 'claran[hosts]').")
+_define("ir_catalog", Path(), None,
+    survey="Table of infrared sources (AllWISE, CatWISE, unWISE, Legacy Surveys or "
+        "another one: Parquet, FITS, VOTable, CSV) in which to look for the host of "
+        "each source.")
+_define("fetch", Choice(("allwise", "catwise", "unwise")), None,
+    survey="Public catalog in which to look for the host of each source; it is fetched "
+        "for the sky of the mosaics (needs pip install 'claran[vo]').")
+_define("fetch_cache", Path(), None,
+    survey="Folder that keeps what was fetched; default: ~/.cache/claran/catalogs.")
+_define("offline", Boolean(), False,
+    survey="Use only what --fetch has fetched before.")
 _define("beam_options", flags.ListParser(), None,
     prepare="Options of Apache Beam, to make simulated fields with it, such as "
         "--runner=DirectRunner.")

@@ -86,6 +86,18 @@ IDLE = (
         "--scheduler has workers of its own; give one or the other.",
     ),
     Idle(
+        "survey", lambda: _given("ir_catalog"), "fetch hosts",
+        "--ir_catalog has the candidates for hosts; give one or the other.",
+    ),
+    Idle(
+        "survey", lambda: _given("fetch"), "hosts",
+        "--fetch has the candidates for hosts; give one or the other.",
+    ),
+    Idle(
+        "survey", lambda: not _given("fetch"), "fetch_cache offline",
+        "is for --fetch; leave it out.",
+    ),
+    Idle(
         "train", lambda: FLAGS.validation_fields == 0, "validate_every",
         "--validation_fields=0 is a training without validation; leave one out.",
     ),

@@ -5,6 +5,7 @@ from absl import flags
 from claran.commands import survey_flags
 from claran.commands.common import UsageError, say
 from claran.commands.given_files import given_files
+from claran.commands.host_flags import host_search
 from claran.commands.model_flags import load_detector
 from claran.commands.outputs import output_folder, refuse_inputs
 from claran.errors import ImageError
@@ -22,8 +23,11 @@ def survey() -> None:
     paths = given_files("radio", FITS_ENDINGS)
     infrared = given_files("ir", None) if FLAGS.ir else []
     known = survey_flags.survey()
+    hosts = host_search()
     folder = output_folder("survey", PRODUCTS)
-    refuse_inputs([folder / name for name in PRODUCTS], [*paths, *infrared])
+    tables = [hosts.catalog] if hosts and hosts.catalog else []
+    outputs = [folder / name for name in PRODUCTS]
+    refuse_inputs(outputs, [*paths, *infrared, *tables])
     detector = load_detector()
     finisher, preprocessor = detector.model.finisher, detector.model.preprocessor
     centered = getattr(preprocessor, "centered", False)
@@ -46,6 +50,7 @@ def survey() -> None:
             workers=FLAGS.workers or 0,
             scheduler=FLAGS.scheduler,
             write_maps=FLAGS.write_maps,
+            hosts=hosts,
         ),
         infrared=infrared,
         tell=say,

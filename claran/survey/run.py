@@ -173,6 +173,11 @@ def run_survey(
                 )
             found, more = with_hosts(found, kept, candidates)
             about |= more
+            if candidates is None:
+                tell(
+                    "Note: without a table (--ir_catalog) or an infrared FITS image "
+                    "with a WCS (--ir), hosts have a place and no counterpart."
+                )
             if notes := more.get("HOSTNOTE"):
                 tell(f"Note on the candidates for hosts: {notes}.")
         tables = make_tables(found, kept, options.acronym, about)

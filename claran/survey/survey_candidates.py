@@ -33,29 +33,21 @@ def survey_candidates(
     *,
     fetch: Fetch = fetch_candidates,
 ) -> Candidates | None:
-    """Returns the candidates of a service or of images; None if neither is asked for.
+    """Returns the candidates of a service or of images; None if there is neither.
 
     Args:
         search: Where they come from.
         mosaics: The mosaics.
-        images: Infrared images that show parts of them.
+        images: Infrared images with a WCS that show parts of them.
         run: Runs a stage, see `claran.survey.jobs.Jobs.run`.
         fetch: Asks for a circle, see `claran.hosts.fetching.fetch_candidates`.
 
     Raises:
-        ImageError: An image cannot be read, none has a WCS, or the service is away.
+        ImageError: An image cannot be read, or the service is away.
     """
     if search.fetch:
         return _fetched(search, mosaics, fetch)
-    if not search.images:
-        return None
-    usable = [image for image in images if image.wcs is not None]
-    if not usable:
-        raise ImageError(
-            "--hosts: no infrared FITS image with a WCS (--ir) shows a part of a "
-            "mosaic; give one, or a table with --ir_catalog."
-        )
-    return measure_images(usable, run)
+    return measure_images(images, run) if search.images and images else None
 
 
 def _fetched(search: HostSearch, mosaics: Sequence[Mosaic], fetch: Fetch) -> Candidates:

@@ -70,6 +70,11 @@ def test_sources_have_hosts(expected):
     assert (sources["place_error"].to_value("arcsec") > 0.1).all()
 
 
+def test_summary_counts_hosts(expected):
+    count = (np.asarray(expected[0].sources["host_probability"]) > 0.8).sum()
+    assert f"Hosts:      {count} with a probability above 0.8" in expected[0].summary
+
+
 def test_components_have_the_host_of_their_source(expected):
     sources, components = expected[0].sources, expected[0].components
     owner = {name: row for row, name in enumerate(sources["name"])}
@@ -103,10 +108,14 @@ def test_a_damaged_table_ends_the_run_before_the_search(detector, mosaic, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
-def test_candidates_without_an_image_or_table(expected):
-    with pytest.raises(ImageError, match="no infrared FITS image with a WCS"):
-        survey_candidates(HostSearch(images=True), [], [], run_here)
-    assert survey_candidates(HostSearch(), [], [], run_here) is None
+def test_there_may_be_no_candidates(detector, mosaic, tmp_path):
+    assert survey_candidates(HostSearch(images=True), [], [], run_here) is None
+    told = []
+    options = SurveyOptions(hosts=HostSearch())
+    found = run_survey(detector, [mosaic], tmp_path, options, tell=told.append)
+    assert "hosts have a place and no counterpart" in " ".join(told)
+    assert np.isfinite(found.sources["place_ra"]).all()
+    assert not {"host_ra", "host_none"} & set(found.sources.colnames)
 
 
 def test_a_service_is_asked_for_all_of_a_mosaic(mosaic, tmp_path):
