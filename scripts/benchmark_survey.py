@@ -3,6 +3,7 @@
   python scripts/benchmark_survey.py
   python scripts/benchmark_survey.py --sizes=2048,8192,20000 --workers=0,2
   python scripts/benchmark_survey.py --sizes=20000 --accelerator=gpu --output=survey.md
+  python scripts/benchmark_survey.py --sizes=8192 --hosts
   python scripts/benchmark_survey.py --sizes=8192 -- --model=model.keras
 
 Each run is a process of its own. The mosaics are those of scripts/make_mosaic.py and
@@ -11,6 +12,9 @@ the start: imports, the model, the first compilation. Speeds are without it. On 
 machine CPU seconds say more than those of the clock. Memory is that of the whole
 process tree: "private" is what no file holds, "in all" has in addition the pages of
 programs and libraries that are mapped, which the system may drop at any time.
+
+With --hosts each mosaic is searched once more, with a table of infrared sources: as
+many as in CatWISE2020 at these latitudes, and one at each simulated source.
 
 What comes after "--" is given to the command.
 """
@@ -26,20 +30,24 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 from absl import app, flags
 from astropy.table import Table
 from survey_truth import compare
 
 from claran import simulation
+from claran.catalog.tables import to_icrs
 from claran.io.atomic import replace_file
 from claran.io.parallel import cores
 from claran.simulation.mosaic_plan import KINDS, MosaicPlan
 from claran.simulation.simulated_mosaic import truth_paths, write_mosaic
+from claran.sky.mosaics import open_mosaic
 
 FLAGS = flags.FLAGS
 
 FIRST_DEG2 = 10_575.0
+CANDIDATES = 45_000  # In a square degree: the mean of CatWISE2020, 1.89e9 in all.
 INTERVAL = 0.2  # Seconds between looks at the memory.
 
 
@@ -56,6 +64,7 @@ def define_flags() -> None:
     flags.DEFINE_string("accelerator", "auto", "As in --mode=survey.")
     flags.DEFINE_integer("tile_size", None, "As in --mode=survey; None is its default.")
     flags.DEFINE_string("cache", "~/.cache/claran_mosaics", "Folder of the mosaics.")
+    flags.DEFINE_boolean("hosts", False, "Measure what it costs to look for hosts.")
     flags.DEFINE_string("output", None, "Markdown file to write; printed in any case.")
 
 
@@ -72,6 +81,7 @@ def main(arguments: list[str]) -> None:
         ]
         parts.append(speeds(workers, start, runs))
         parts += [part for run in runs for part in (stages(run), truth(run)) if part]
+        parts += [hosts(run, start, others) for run in runs if FLAGS.hosts]
     text = "\n".join(parts)
     if FLAGS.output:
         replace_file(Path(FLAGS.output), lambda path: path.write_text(text, "utf-8"))
@@ -129,6 +139,52 @@ def time_run(size: int, others: list[str]) -> dict[str, Any]:
             "sources": read_table(folder / "sources"),
             "components": read_table(folder / "components"),
         }  # fmt: skip
+
+
+def hosts(run: dict[str, Any], start: dict[str, Any], others: list[str]) -> str:
+    """Returns what it costs to look for hosts, compared with a run without them."""
+    table = f"--ir_catalog={candidates(run['path'])}"
+    more = min(
+        (time_run(run["size"], [*others, table]) for _ in rounds()),
+        key=lambda one: one["cpu"],
+    )
+    added, found = more["cpu"] - run["cpu"], more["sources"]
+    share = added / (more["cpu"] - start["cpu"])
+    likely = (np.asarray(found["host_probability"]) > 0.8).mean() if found else 0
+    return (
+        f"Hosts at {run['size']} px: {added:.1f} CPU s more, "
+        f"{added / run['deg2']:.3f} CPU s/deg2, {share:.0%} of the run with them; "
+        f"{likely:.0%} of the sources have one with a probability above 0.8.\n\n"
+        + stages(more)
+    )
+
+
+def candidates(path: Path) -> Path:
+    """Returns a table of infrared sources on a mosaic; makes it if it is not there."""
+    table = path.with_name(f"{path.stem}_candidates.fits")
+    if table.exists():
+        return table
+    mosaic = open_mosaic(path, scratch=path.parent)
+    assert mosaic.wcs is not None  # noqa: S101 - a simulated one has a WCS.
+    rng = np.random.default_rng(FLAGS.seed)
+    ny, nx = mosaic.shape
+    area = nx * ny * ((mosaic.pixel_arcsec or 0) / 3600) ** 2
+    count = round(CANDIDATES * area)
+    places = rng.uniform(0, [nx, ny], (count, 2)) - 0.5
+    true = Table.read(truth_paths(path)[0])
+    ra, dec = (
+        np.append(others, np.asarray(true[name]))
+        for others, name in zip(to_icrs(mosaic.wcs, places), ("ra", "dec"), strict=True)
+    )
+    faint = 17.5 - rng.exponential(1.2, count)
+    own = rng.normal(15.0, 1.2, len(true))
+    made = Table({
+        "designation": np.arange(len(ra)).astype(str), "ra": ra, "dec": dec,
+        "sigra": np.full(len(ra), 0.3), "sigdec": np.full(len(ra), 0.3),
+        "w1mpro": np.append(faint, own),
+    })  # fmt: skip
+    made.write(table)
+    return table
 
 
 def deg2(size: int) -> float:

@@ -47,6 +47,10 @@ their components, classified, and each is listed once:
   python -m claran.main --mode=survey --radio='mosaics/*.fits' --ir='wise/*.fits' \
       --output=DIR
 
+With a table of infrared sources, the catalog names the host galaxy of each source:
+  python -m claran.main --mode=survey --radio='mosaics/*.fits' \
+      --ir_catalog=catwise.parquet --output=DIR
+
 DIR then has the tables sources and components (.ecsv, .fits, .vot, .parquet), a
 ReadMe that describes their columns, regions for DS9 (.reg) and for CASA and CARTA
 (.crtf), the area that was searched (coverage.fits, a MOC), an overview picture, and

@@ -69,7 +69,7 @@ def _hosts(sources: QTable) -> str:
     none = np.asarray(sources["host_none"], float)
     return (
         f"Hosts:      {int((probability > LIKELY).sum()):,} with a probability above "
-        f"{LIKELY}; {int((none > LIKELY).sum()):,} with none above {LIKELY}"
+        f"{LIKELY}; {int((none > LIKELY).sum()):,} have none (host_none above {LIKELY})"
     )
 
 
