@@ -5,7 +5,7 @@ import functools
 import math
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy.ndimage import gaussian_filter1d
 
 __all__ = ["Candidates", "occupied_area"]
@@ -73,28 +73,33 @@ class Candidates:
         return found / (self.area_deg2 * 3600**2)
 
     def background(
-        self, unrelated: Float[np.ndarray, "n"] | None = None
-    ) -> Float[np.ndarray, "n"]:
-        """Returns the density of the other unrelated candidates at each candidate.
+        self,
+        rows: Int[np.ndarray, "k"],
+        related: Float[np.ndarray, "k"],
+    ) -> Float[np.ndarray, "k"]:
+        """Returns the density of the other unrelated candidates at some candidates.
 
         A candidate that may be a host tells nothing of the density of those that are
         not, and neither do the hosts of other sources. Among few, this counts.
 
         Args:
-            unrelated: Probability of each to be no host; 1 if None.
+            rows: The candidates that may be hosts, each once.
+            related: Probability of each to be a host.
 
         Returns:
             As of `density`, at the magnitude of each candidate. With fewer than some
             hundred candidates, it is smoothed over more magnitudes.
         """
-        share = np.ones(len(self)) if unrelated is None else np.asarray(unrelated)
-        known = np.isfinite(self.magnitude)
-        found = np.maximum(share.sum() - share, 1.0)
+        magnitude, share = self.magnitude[rows], 1 - related
+        known = np.isfinite(magnitude)
+        found = np.maximum(len(self) - related.sum() - share, 1.0)
         if known.any():
-            width = _smoothing(self.magnitude[known])
-            grid, counts = _smooth_counts(self.magnitude[known], width, share[known])
-            own = share / (width * math.sqrt(2 * math.pi))
-            others = np.interp(self.magnitude, grid, counts) - own
+            width, edges, counts = self._histogram
+            # The others need not be counted again.
+            own = np.histogram(magnitude[known], edges, weights=related[known])[0]
+            smooth = _smoothed(counts - own, width)
+            share = share / (width * math.sqrt(2 * math.pi))
+            others = np.interp(magnitude, edges[:-1] + STEP / 2, smooth) - share
             found = np.where(known, np.maximum(others, FEWEST), found)
         return found / (self.area_deg2 * 3600**2)
 
@@ -133,11 +138,28 @@ class Candidates:
     @functools.cached_property
     def _counts(self) -> tuple[Float[np.ndarray, "k"], Float[np.ndarray, "k"]]:
         """Returns magnitudes, and the candidates per magnitude there."""
-        known = self.magnitude[np.isfinite(self.magnitude)]
-        if not len(known):
+        if not np.isfinite(self.magnitude).any():
             return np.zeros(1), np.full(1, FEWEST)
-        grid, counts = _smooth_counts(known, SMOOTHING, np.ones(len(known)))
-        return grid, np.maximum(counts, FEWEST)
+        edges, counts = self._binned(SMOOTHING)
+        smooth = _smoothed(counts, SMOOTHING)
+        return edges[:-1] + STEP / 2, np.maximum(smooth, FEWEST)
+
+    @functools.cached_property
+    def _histogram(
+        self,
+    ) -> tuple[float, Float[np.ndarray, "e"], Float[np.ndarray, "b"]]:
+        """Returns the width of the smoothing, edges of bins, and candidates in them."""
+        width = _smoothing(self.magnitude[np.isfinite(self.magnitude)])
+        return width, *self._binned(width)
+
+    def _binned(
+        self, width: float
+    ) -> tuple[Float[np.ndarray, "e"], Float[np.ndarray, "b"]]:
+        """Returns edges of bins of magnitude, and the candidates in them."""
+        known = self.magnitude[np.isfinite(self.magnitude)]
+        low, high = known.min() - 5 * width, known.max() + 5 * width
+        edges = np.arange(low, high + STEP, STEP)
+        return edges, np.histogram(known, edges)[0].astype(np.float64)
 
     def _fault(self) -> str:
         shapes = {np.shape(x) for x in (self.ra, self.dec, self.error_arcsec)}
@@ -162,15 +184,9 @@ def _smoothing(magnitude: Float[np.ndarray, "k"]) -> float:
     return max(SMOOTHING, 1.06 * float(np.std(magnitude)) * len(magnitude) ** -0.2)
 
 
-def _smooth_counts(
-    magnitude: Float[np.ndarray, "k"], width: float, weights: Float[np.ndarray, "k"]
-) -> tuple[Float[np.ndarray, "g"], Float[np.ndarray, "g"]]:
-    """Returns magnitudes, and the candidates per magnitude there."""
-    margin = 5 * width
-    edges = np.arange(magnitude.min() - margin, magnitude.max() + margin + STEP, STEP)
-    counts = np.histogram(magnitude, edges, weights=weights)[0] / STEP
-    smooth = gaussian_filter1d(counts, width / STEP, mode="constant")
-    return edges[:-1] + STEP / 2, smooth
+def _smoothed(counts: Float[np.ndarray, "b"], width: float) -> Float[np.ndarray, "b"]:
+    """Returns candidates per magnitude, from those in bins."""
+    return gaussian_filter1d(counts / STEP, width / STEP, mode="constant")
 
 
 def occupied_area(ra: Float[np.ndarray, "n"], dec: Float[np.ndarray, "n"]) -> float:

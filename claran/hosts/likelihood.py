@@ -1,6 +1,7 @@
 """The probability of each candidate to be the host of a radio source, and of none."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 
@@ -30,7 +31,7 @@ __all__ = [
 ]
 
 CHOICES = 3
-REACH = 5.0  # Standard deviations: farther candidates are left out.
+REACH = 4.0  # Standard deviations: farther candidates are left out.
 ENOUGH = 50  # Sources to estimate the prior from the data.
 WEIGHT = 20.0  # Sources that the default prior counts as beside the data.
 STEP = 0.1  # Magnitudes, of the grid of the hosts' magnitudes.
@@ -120,10 +121,19 @@ class Pairs:
     def sums(self, values: Float[np.ndarray, "m"]) -> Float[np.ndarray, "n"]:
         return np.bincount(self.source, values, self.sources)
 
-    def of_candidates(
-        self, values: Float[np.ndarray, "m"], count: int
-    ) -> Float[np.ndarray, "c"]:
-        return np.bincount(self.candidate, values, count)
+    @functools.cached_property
+    def near(self) -> Int[np.ndarray, "c"]:
+        """The candidates that are in a pair, increasing."""
+        return np.unique(self.candidate)
+
+    @functools.cached_property
+    def place(self) -> Int[np.ndarray, "m"]:
+        """Where in `near` the candidate of each pair is."""
+        return np.searchsorted(self.near, self.candidate)
+
+    def of_candidates(self, values: Float[np.ndarray, "m"]) -> Float[np.ndarray, "c"]:
+        """Returns the sums over the pairs of each candidate of `near`."""
+        return np.bincount(self.place, values, len(self.near))
 
 
 def choose_hosts(
@@ -154,10 +164,11 @@ def choose_among(
         candidates: The same as for `pairs_of`.
         prior: See `prior_of`; its default is an assumption.
     """
-    chance, related = np.zeros(len(pairs.source)), np.zeros(len(candidates))
+    candidates = _with_known(candidates)
+    chance, related = np.zeros(len(pairs.source)), np.zeros(len(pairs.near))
     for _ in range(UNRELATED_ROUNDS):
         chance = _probabilities(pairs, candidates, prior or HostPrior(), related)
-        related = pairs.of_candidates(chance, len(candidates))
+        related = pairs.of_candidates(chance)
     order = np.lexsort((-chance, pairs.source))
     source = pairs.source[order]
     rank = np.arange(len(source)) - np.searchsorted(source, source)
@@ -166,9 +177,10 @@ def choose_among(
     probability = np.zeros((pairs.sources, CHOICES))
     index[source, rank] = pairs.candidate[order]
     probability[source, rank] = chance[order]
-    total = np.append(related, 0)
     first = index[:, 0]
-    shared = (first >= 0) & (total[first] > 1 + 1e-9)
+    total = np.append(related, 0)
+    total = total[np.searchsorted(pairs.near, first)]
+    shared = (first >= 0) & (total > 1 + 1e-9)
     none = np.clip(1 - pairs.sums(chance), 0, 1)
     return Hosts(index=index, probability=probability, none=none, shared=shared)
 
@@ -205,19 +217,28 @@ def prior_of(
     start = found = prior or HostPrior()
     if pairs.sources < ENOUGH:
         return start
+    candidates = _with_known(candidates)
     magnitude = candidates.magnitude[pairs.candidate]
-    known = np.isfinite(magnitude) & (not candidates.relative)
+    known = np.isfinite(magnitude)
     edges = np.append(GRID, GRID[-1] + STEP) - STEP / 2
-    related = np.zeros(len(candidates))
+    related = np.zeros(len(pairs.near))
     for _ in range(ROUNDS):
         chance = _probabilities(pairs, candidates, found, related)
-        related = pairs.of_candidates(chance, len(candidates))
+        related = pairs.of_candidates(chance)
         counts = np.histogram(magnitude[known], edges, weights=chance[known])[0]
         counts = gaussian_filter1d(counts, SMOOTHING / STEP, mode="constant") / STEP
         counts += WEIGHT * start.magnitudes
         share = (chance.sum() + 1) / (pairs.sources + 2)
         found = HostPrior(float(share), counts / (counts.sum() * STEP))
     return found
+
+
+def _with_known(candidates: Candidates) -> Candidates:
+    """Returns candidates without magnitudes whose zero point is unknown."""
+    if not candidates.relative:
+        return candidates
+    unknown = np.full(len(candidates), np.nan)
+    return dataclasses.replace(candidates, magnitude=unknown)
 
 
 def _probabilities(
@@ -228,16 +249,13 @@ def _probabilities(
 ) -> Float[np.ndarray, "m"]:
     """Returns P of each pair: Q q p / n over the sum of all, and 1 - Q for none.
 
-    `related` is the probability of each candidate to be the host of any source.
+    `related` is the probability of each of `pairs.near` to be the host of any source.
     """
-    if candidates.relative:
-        unknown = np.full(len(candidates), np.nan)
-        candidates = dataclasses.replace(candidates, magnitude=unknown)
     magnitude = candidates.magnitude[pairs.candidate]
     hosts = np.interp(magnitude, GRID, prior.magnitudes)
     hosts = np.where(np.isfinite(magnitude), hosts, 1.0)
-    background = candidates.background(1 - np.minimum(related, 1))[pairs.candidate]
-    ratio = prior.share * hosts * pairs.density / background
+    background = candidates.background(pairs.near, np.minimum(related, 1))
+    ratio = prior.share * hosts * pairs.density / background[pairs.place]
     return ratio / (pairs.sums(ratio) + 1 - prior.share)[pairs.source]
 
 
@@ -258,7 +276,7 @@ def pairs_of(
     own, places = own[usable], places[usable]
     pixel = 3600 * math.sqrt(pixel_area(wcs))
     errors = candidates.error_arcsec[own] / pixel
-    tree = KDTree(places)
+    tree = KDTree(places, compact_nodes=False, balanced_tree=False)
     widest = errors.max(initial=0)
     near = [_reached(tree, density, widest) for density in densities]
     logs = [
@@ -290,12 +308,13 @@ def _around(
     columns, rows = np.linspace(low - 0.5, high - 0.5, PLACES).T
     with without_warnings():
         middle, radius = ball_around(wcs.pixel_to_world(*np.meshgrid(columns, rows)))
-    away = np.linalg.norm(candidates.directions - middle, axis=1)
-    return np.flatnonzero(away <= 1.1 * radius)
+    # The squares of the distances from the middle, which is inside of the sphere.
+    away = 1 + middle @ middle - 2 * candidates.directions @ middle
+    return np.flatnonzero(away <= (1.1 * radius) ** 2)
 
 
 def _reached(tree: KDTree, density: HostDensity, error: float) -> Int[np.ndarray, "m"]:
-    """Returns the points of a tree within five sigma of any Gaussian of a density."""
+    """Returns the points of a tree within four sigma of any Gaussian of a density."""
     widths = np.linalg.eigvalsh(density.covariances)[:, -1]
     found = tree.query_ball_point(density.means, REACH * np.sqrt(widths + error**2))
     return np.unique(

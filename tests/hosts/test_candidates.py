@@ -35,12 +35,12 @@ def test_density_is_never_zero():
 
 def test_background_leaves_out_the_candidate_and_hosts():
     candidates = uniform(3000)
-    background = candidates.background()
+    background = candidates.background(np.arange(3000), np.zeros(3000))
     middle = np.abs(candidates.magnitude - 14.5) < 1.5
     expected = np.full(middle.sum(), 600) / 3600**2
     np.testing.assert_allclose(background[middle], expected, rtol=0.15)
     few = dataclasses.replace(uniform(3), magnitude=[15.0, 15.0, np.nan], area_deg2=1)
-    alone = few.background(np.array([1, 0, 1])) * 3600**2
+    alone = few.background(np.arange(3), np.array([0.0, 1, 0])) * 3600**2
     # The peak of a Gaussian with a sigma of 0.3, none (so that 0.5 are assumed), one.
     np.testing.assert_allclose(alone, [0.5, 1.33, 1], rtol=0.02)
 
