@@ -1,20 +1,28 @@
 """A survey names the hosts of its sources: the same ones whatever the tiles."""
 
+import copy
 import dataclasses
 import json
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from astropy.table import QTable, Table
+from astropy.wcs import WCS
 
 from claran.errors import ImageError
 from claran.hosts.candidates import Candidates
 from claran.hosts.host_search import HostSearch
+from claran.hosts.infrared_catalogs import read_candidates
 from claran.simulation.mosaic_plan import MosaicPlan
 from claran.simulation.simulated_mosaic import truth_paths, write_mosaic
 from claran.sky.bands import run_here
+from claran.sky.mosaics import open_mosaic
+from claran.survey.mosaic_search import search_mosaic
+from claran.survey.overlaps import Kept
 from claran.survey.run import SurveyOptions, run_survey
 from claran.survey.survey_candidates import survey_candidates
+from claran.survey.survey_hosts import with_hosts
 
 
 @pytest.fixture(scope="module")
@@ -108,19 +116,75 @@ def test_a_damaged_table_ends_the_run_before_the_search(detector, mosaic, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
-def test_there_may_be_no_candidates(detector, mosaic, tmp_path):
+def test_mosaics_are_judged_together(network, mosaic, table, tmp_path):
+    image = open_mosaic(mosaic, scratch=tmp_path)
+
+    def here(_, function, context, items, **__):
+        return (function(context, item) for item in items)
+
+    found = search_mosaic(
+        image, network, here, score_threshold=0.5, tile_size=2048, hosts=True
+    )
+    count = len(found.sources["x"])
+    every, none = np.ones(count, bool), np.zeros(count, bool)
+    off = copy.copy(image)
+    off.wcs = None
+    searches = {
+        "a": found, "b": found, "c": dataclasses.replace(found, mosaic=off)
+    }  # fmt: skip
+    parts = np.zeros(len(found.components["x"]), bool)
+    half = np.arange(count) % 2 == 0
+    candidates = read_candidates(table)
+    kept = [Kept(half, parts), Kept(~half, parts), Kept(every, parts)]
+    hosts, about = with_hosts(searches, kept, candidates)
+    one, alone = with_hosts(
+        {"a": found, "b": found}, [Kept(every, parts), Kept(none, parts)], candidates
+    )
+    assert about == alone
+    first, second = (hosts[name].sources["host_id"] for name in "ab")
+    assert (np.where(half, first, second) == one["a"].sources["host_id"]).all()
+    assert (first[~half] == "").all()
+    assert np.isnan(one["b"].sources["host_probability"]).all()
+    # What is not on the sky has no host.
+    assert np.isnan(hosts["c"].sources["host_none"]).all()
+    assert np.isnan(hosts["c"].sources["place_error"]).all()
+
+
+def test_there_may_be_no_candidates():
     assert survey_candidates(HostSearch(images=True), [], [], run_here) is None
-    told = []
-    options = SurveyOptions(hosts=HostSearch())
-    found = run_survey(detector, [mosaic], tmp_path, options, tell=told.append)
-    assert "hosts have a place and no counterpart" in " ".join(told)
-    assert np.isfinite(found.sources["place_ra"]).all()
-    assert not {"host_ra", "host_none"} & set(found.sources.colnames)
+
+
+def test_candidates_are_measured_on_infrared_images(detector, mosaic, tmp_path):
+    pytest.importorskip("sep")
+    with fits.open(mosaic) as hdus:
+        wcs = WCS(hdus[0].header).celestial
+    true = Table.read(truth_paths(mosaic)[0])
+    x, y = wcs.wcs_world2pix(np.asarray(true["ra"]), np.asarray(true["dec"]), 0)
+    rows, columns = np.mgrid[:280, :300]
+    values = np.random.default_rng(0).normal(30, 1, (280, 300))
+    for one, other in zip(x, y, strict=True):
+        square = (columns - one) ** 2 + (rows - other) ** 2
+        values += 60 * np.exp(-0.5 * square / (6.1 / 1.8 / 2.3548) ** 2)
+    header = wcs.to_header()
+    header.update({"TELESCOP": "WISE", "BAND": 1, "MAGZP": 20.5})
+    path = tmp_path / "w1.fits"
+    fits.writeto(path, values.astype(np.float32), header)
+    found = run_survey(
+        detector, [mosaic], tmp_path / "out",
+        SurveyOptions(hosts=HostSearch(images=True)), infrared=[path],
+        tell=lambda _: None,
+    )  # fmt: skip
+    sources = found.sources
+    assert (np.asarray(sources["host_probability"]) > 0.5).mean() > 0.6
+    assert all(name.startswith("IR J") for name in sources["host_id"] if name)
+    magnitudes = sources["host_mag"].to_value("mag")
+    flux = 60 * 2 * np.pi * (6.1 / 1.8 / 2.3548) ** 2
+    expected = 20.5 - 0.222 - 2.5 * np.log10(flux)
+    assert np.nanmedian(magnitudes) == pytest.approx(expected, abs=0.1)
+    assert sources.meta["HOSTCAT"].startswith("w1.fits: ")
 
 
 def test_a_service_is_asked_for_all_of_a_mosaic(mosaic, tmp_path):
-    from claran.sky.mosaics import open_mosaic  # noqa: PLC0415
-
     asked = []
 
     def fetch(name, center, radius, **options):
