@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from claran.catalog.tables import to_icrs
 from claran.hosts.candidates import Candidates
+from claran.hosts.host_columns import host_columns, of_components, place_columns
 from claran.hosts.likelihood import (
     HostPrior,
-    Hosts,
     Pairs,
     choose_among,
     pairs_of,
@@ -25,8 +24,6 @@ from claran.survey.overlaps import Kept
 __all__ = ["with_hosts"]
 
 Columns = dict[str, np.ndarray]
-OF_SOURCES = ("host_2_", "host_3_", "host_shared", "place_")
-"""How columns begin that components do not have."""
 
 
 class _Placed(NamedTuple):
@@ -58,7 +55,7 @@ def with_hosts(
     hosts, prior = _hosts(found, placed, candidates)
     searches = {}
     for (name, search), one, more in zip(found.items(), placed, hosts, strict=True):
-        columns = _places(search, one) | more
+        columns = place_columns(one.densities, search.mosaic.wcs) | more
         spread = _spread(columns, one.rows, len(search.sources["x"]))
         searches[name] = _with_columns(search, spread)
     if candidates is None or prior is None:
@@ -89,7 +86,7 @@ def _hosts(
     ]
     joined = Pairs.joined(pairs)
     prior = prior_of(joined, candidates)
-    every = _host_columns(choose_among(joined, candidates, prior), candidates)
+    every = host_columns(choose_among(joined, candidates, prior), candidates)
     stops = np.cumsum([part.sources for part in pairs]).tolist()
     parts = [
         {name: column[stop - part.sources : stop] for name, column in every.items()}
@@ -105,39 +102,6 @@ def _placed(search: MosaicSearch, kept: Kept) -> _Placed:
     return _Placed(rows, list(search.hosts.chosen(rows)))
 
 
-def _places(search: MosaicSearch, placed: _Placed) -> Columns:
-    """Returns the best place of each source's host, from the radio image alone."""
-    best = [density.best() for density in placed.densities]
-    pixels = np.array([place for place, _ in best]).reshape(-1, 2)
-    errors = np.array([error for _, error in best], np.float64)
-    wcs, pixel = search.mosaic.wcs, search.mosaic.pixel_arcsec or np.nan
-    ra, dec = (np.zeros(0),) * 2 if wcs is None else to_icrs(wcs, pixels - 0.5)
-    return {"place_ra": ra, "place_dec": dec, "place_error": errors * pixel}
-
-
-def _host_columns(hosts: Hosts, candidates: Candidates) -> Columns:
-    first, second, third = hosts.index.T
-    columns = {
-        "host_ra": _taken(candidates.ra, first),
-        "host_dec": _taken(candidates.dec, first),
-        "host_id": _taken(candidates.ids, first),
-        "host_mag": _taken(candidates.magnitude, first),
-        "host_probability": hosts.probability[:, 0],
-        "host_none": hosts.none,
-        "host_shared": hosts.shared.astype(np.int32),
-    }
-    for number, index in ((2, second), (3, third)):
-        columns[f"host_{number}_id"] = _taken(candidates.ids, index)
-        columns[f"host_{number}_probability"] = hosts.probability[:, number - 1]
-    return columns
-
-
-def _taken(values: np.ndarray, index: Int[np.ndarray, "n"]) -> np.ndarray:
-    """Returns the values of some candidates; of -1 none."""
-    blank = np.zeros(1, values.dtype) if values.dtype.kind == "U" else [np.nan]
-    return np.append(values, blank)[index]
-
-
 def _spread(columns: Columns, rows: Int[np.ndarray, "n"], count: int) -> Columns:
     """Returns columns of all sources of a mosaic, empty where nothing is known."""
     found = {}
@@ -150,12 +114,7 @@ def _spread(columns: Columns, rows: Int[np.ndarray, "n"], count: int) -> Columns
 
 def _with_columns(search: MosaicSearch, columns: Columns) -> MosaicSearch:
     """Returns a search with columns of its sources; components have that of theirs."""
-    owner = search.components["source"]
-    more = {
-        name: _taken(values, owner)
-        for name, values in columns.items()
-        if not name.startswith(OF_SOURCES)
-    }
+    more = of_components(columns, search.components["source"])
     return dataclasses.replace(
         search, sources=search.sources | columns, components=search.components | more
     )
