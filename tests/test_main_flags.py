@@ -28,7 +28,8 @@ NEEDED = {
 """Flags without which a mode does nothing."""
 
 VALUES = {
-    "accelerator": "cpu", "class_names": "a,b", "data": "fields", "fusion": "D3",
+    "accelerator": "cpu", "class_names": "a,b", "data": "fields",
+    "fetch": "allwise", "fusion": "D3",
     "image_size": 99, "inputs": "D1", "mode": "demo", "population": "balanced",
     "precision": "bfloat16", "start": "random", "tile_size": 512,
 }  # fmt: skip

@@ -68,7 +68,8 @@ def _fetched(search: HostSearch, mosaics: Sequence[Mosaic], fetch: Fetch) -> Can
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in COLUMNS
     }
-    _, own = np.unique(columns["ids"], return_index=True)
+    places = np.stack([columns["ra"], columns["dec"]])
+    _, own = np.unique(places, axis=1, return_index=True)
     columns = {name: column[own] for name, column in columns.items()}
     area = sum(part.area_deg2 for part in parts)
     if len(own):

@@ -78,7 +78,7 @@ def test_notes_are_numbered(rng, tmp_path):
     table = make_table("components", 2, rng)
     write_cds({"t": table}, tmp_path, title="A", notes={"t": notes})
     readme = (tmp_path / "ReadMe").read_text()
-    assert "to be said (1)" in readme
+    assert "to be said (1)" in " ".join(readme.split())  # Over two lines.
     assert "Note (1): 1: at the edge of the image; 2: blended." in readme
     assert "gone" not in readme
     assert len(read(tmp_path, "t")) == 2

@@ -192,8 +192,8 @@ def test_a_service_is_asked_for_all_of_a_mosaic(mosaic, tmp_path):
         ra, dec = center
         names = ["same", f"J{ra}", f"K{ra}"]
         return Candidates(
-            np.full(3, ra), dec + np.arange(3) / 100, np.full(3, 0.3), np.full(3, 15.0),
-            names, 1.0, name,
+            np.array([180.0, ra, ra]), np.array([29.0, dec, dec + 0.01]),
+            np.full(3, 0.3), np.full(3, 15.0), names, 1.0, name,
         )  # fmt: skip
 
     one = open_mosaic(mosaic, scratch=tmp_path)
