@@ -18,12 +18,14 @@ from claran.catalog.tables import detection_table
 from claran.detection.detection_model import DetectionModel
 from claran.detection.detections import Detections
 from claran.detection.engine import Engine
+from claran.detection.field_hosts import add_hosts, require_measured_sources
 from claran.detection.loading import load_model, model_file, save_model
 from claran.detection.presets import PRESETS
 from claran.detection.table_rows import row_notes, table_rows
 from claran.errors import ImageWarning
 from claran.fields.field import Field
-from claran.fields.reading import read_field
+from claran.fields.reading import read_field, read_infrared
+from claran.hosts.host_search import HostSearch
 from claran.sky.surveys import Survey
 
 if TYPE_CHECKING:
@@ -150,6 +152,7 @@ class Detector:
         beam_arcsec: float | None = None,
         score_threshold: float | None = None,
         all_hypotheses: bool = False,
+        hosts: HostSearch | None = None,
     ) -> QTable:
         """Returns the sources in a field, of which no two share emission.
 
@@ -164,6 +167,8 @@ class Detector:
             all_hypotheses: Whether to return every detection, also those that share
                 emission with one of a higher score. The column `alternative` marks
                 these; the rows without them, above `CATSCORE`, are the catalog.
+            hosts: Where candidates for the host galaxies come from; None to look for no
+                hosts. The table then has their columns too, see docs/hosts.md.
 
         Returns:
             See `claran.catalog.tables.detection_table`. Boxes are in pixels of the FITS
@@ -177,15 +182,22 @@ class Detector:
 
         Raises:
             ImageError: A file cannot be read or used.
-            ValueError: The network needs an infrared image and there is none, or the
-                threshold is not in [0, 1].
+            ValueError: The network needs an infrared image and there is none, the
+                threshold is not in [0, 1], or hosts cannot be looked for.
         """
+        infrared = read_infrared(infrared)
         field = read_field(
             radio, infrared, wcs=wcs, survey=survey, beam_arcsec=beam_arcsec
         )
+        if hosts is not None:
+            require_measured_sources(
+                self.model, pictures=not field.has_radio, all_hypotheses=all_hypotheses
+            )
         (table,) = self.detect_many(
             [field], score_threshold=score_threshold, all_hypotheses=all_hypotheses
         )
+        if hosts is not None:
+            add_hosts(table, field, hosts, infrared)
         return table
 
     def detect_many(

@@ -18,11 +18,20 @@ from tqdm.auto import tqdm
 from claran.catalog.tables import detection_table, table_format, write_table
 from claran.detection.detections import Detections
 from claran.detection.detector import Detector
+from claran.detection.field_hosts import (
+    PlacedFile,
+    find_hosts_in_files,
+    place_hosts_in,
+    require_measured_sources,
+)
 from claran.detection.table_rows import row_notes, table_rows
 from claran.errors import ImageError
 from claran.fields.field import Field
 from claran.fields.notes import describe_assumptions
 from claran.fields.reading import read_field, read_picture_field
+from claran.hosts.host_search import HostSearch
+from claran.hosts.packed_densities import PackedDensities
+from claran.hosts.position_density import network_fingerprint
 from claran.io.paths import split_hdu, table_names
 from claran.io.resuming import PartialResults, code_fingerprint
 from claran.sky.images import read_sky_image
@@ -45,6 +54,14 @@ class FileResult(NamedTuple):
     used: bool  # False for a file that cannot be used.
     assumed: str  # Assumptions about the field.
     noted: str  # Notes on its header, or why it is passed over.
+    hosts: PackedDensities | None = None  # Of each detection, if they are asked for.
+
+
+class _Found(NamedTuple):
+    """The hosts of all sources."""
+
+    columns: dict[str, np.ndarray]
+    about: dict[str, Any]  # Metadata.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,6 +105,7 @@ def predict_files(
     all_hypotheses: bool = False,
     survey: Survey | None = None,
     beam_arcsec: float | None = None,
+    hosts: HostSearch | None = None,
     tell: Callable[[str], None] = print,
 ) -> Prediction:
     """Detects in many files and writes one table: a catalog, or all hypotheses.
@@ -109,12 +127,15 @@ def predict_files(
             the same as `evaluate_detector`.
         survey: See `claran.read_field`.
         beam_arcsec: See `claran.read_field`.
+        hosts: Where candidates for the host galaxies of all sources come from; None to
+            look for no hosts. Their columns are in the table then, see docs/hosts.md.
         tell: Receives messages for the user.
 
     Raises:
         ImageError: No file can be used, or `paths` is empty.
         ValueError: The ending of `output` is not that of a table, the threshold is not
-            in [0, 1], or the network cannot use files of this kind.
+            in [0, 1], the network cannot use files of this kind, or hosts cannot be
+            looked for.
         OSError: The table cannot be written.
     """
     files, output = [Path(path) for path in paths], Path(output)
@@ -123,6 +144,11 @@ def predict_files(
     if not files:
         raise ImageError("`paths` is empty; give at least one file.")
     lowest = detector.lowest_score(score_threshold, all_hypotheses=all_hypotheses)
+    if hosts is not None:
+        require_measured_sources(
+            detector.model, pictures=pictures, all_hypotheses=all_hypotheses
+        )
+    known = hosts and hosts.read_table()  # Before a long run, should it be damaged.
     names = table_names(files)
     partial = PartialResults(
         output.with_name(f"{output.name}.unfinished"),
@@ -132,6 +158,7 @@ def predict_files(
             "--all_hypotheses": all_hypotheses,
             "--beam": beam_arcsec,
             "--survey": None if survey is None else dataclasses.asdict(survey),
+            "--hosts": None if hosts is None else network_fingerprint(),
             **_detector_settings(detector),
         },
         pack=_pack,
@@ -143,10 +170,17 @@ def predict_files(
         beam_arcsec=beam_arcsec,
     )  # fmt: skip
     options = {"score_threshold": lowest, "all_hypotheses": all_hypotheses}
-    _detect(detector, files, load, partial, tell=tell, **options)
+    _detect(detector, files, load, partial, placed=hosts is not None, tell=tell,
+        **options)  # fmt: skip
+    found = _Found({}, {})
+    if hosts is not None:
+        partial.write()  # A service may be away.
+        placed = _placed(files, counterparts, partial.results)
+        found = _Found(*find_hosts_in_files(hosts, placed, known, tell))
     prediction = _prediction(
-        detector, [names[path] for path in files], partial.results, survey, **options
-    )
+        detector, [names[path] for path in files], partial.results, survey, found,
+        **options,
+    )  # fmt: skip
     if prediction.infrared:
         tell(_infrared_note(prediction.infrared))
     if not prediction.fields:
@@ -160,6 +194,17 @@ def predict_files(
     write_table(prediction.table, output)
     partial.remove()
     return prediction
+
+
+def _placed(
+    files: Sequence[Path], infrared: Mapping[Path, Path], results: Sequence[FileResult]
+) -> list[PlacedFile]:
+    """Returns the files with sources, in their order."""
+    return [
+        PlacedFile(path, infrared.get(path), one.hosts)
+        for path, one in zip(files, results, strict=True)
+        if one.hosts is not None and len(one.hosts)
+    ]
 
 
 def _infrared_note(names: Sequence[str]) -> str:
@@ -206,6 +251,7 @@ def _detect(
     *,
     score_threshold: float,
     all_hypotheses: bool,
+    placed: bool,
     tell: Callable[[str], None],
 ) -> None:
     """Adds the results for the files that have none yet."""
@@ -229,9 +275,14 @@ def _detect(
             continue
         rows = table_rows(one.field, one.detections, all_hypotheses=all_hypotheses)
         assumed = "; ".join(detector.assumptions(one.field))
-        partial.add(
-            FileResult(rows, True, assumed, "; ".join(row_notes(one.field, rows)))
-        )
+        noted = "; ".join(row_notes(one.field, rows))
+        places = _places(one.field, rows) if placed else None
+        partial.add(FileResult(rows, True, assumed, noted, places))
+
+
+def _places(field: Field, rows: Detections) -> PackedDensities:
+    """Returns where the hosts can be; those of no source have no column of islands."""
+    return place_hosts_in(field, rows["islands"] if len(rows) else ())
 
 
 def _prediction(
@@ -239,6 +290,7 @@ def _prediction(
     names: Sequence[str],
     results: Sequence[FileResult],
     survey: Survey | None,
+    hosts: _Found,
     *,
     score_threshold: float,
     all_hypotheses: bool,
@@ -264,10 +316,11 @@ def _prediction(
         detector.codes(found),
         found.scores,
         found.boxes,
-        columns=found.columns,
+        columns={**found.columns, **hosts.columns},
         meta=detector.metadata(
             score_threshold, survey, told[:1], told[1:], all_hypotheses=all_hypotheses
-        ),
+        )
+        | hosts.about,
     )
     return Prediction(
         table=table,
@@ -294,19 +347,26 @@ def _state(paths: Sequence[Path]) -> str:
 
 def _pack(results: Sequence[FileResult]) -> dict[str, Any]:
     found = Detections.concatenate([one.detections for one in results])
-    return found.to_arrays() | {
-        "counts": np.array([len(one.detections) for one in results], np.int64),
+    placed = [one.hosts for one in results if one.hosts is not None]
+    return found.to_arrays() | PackedDensities.joined(placed).arrays | {
+        "rows": np.array([len(one.detections) for one in results], np.int64),
         "used": np.array([one.used for one in results], bool),
+        "placed": np.array([one.hosts is not None for one in results], bool),
         "assumed": np.array([one.assumed for one in results], dtype=str),
         "noted": np.array([one.noted for one in results], dtype=str),
-    }
+    }  # fmt: skip
 
 
 def _unpack(arrays: Mapping[str, np.ndarray]) -> list[FileResult]:
-    found = Detections.from_arrays(arrays).split(arrays["counts"])
+    found = Detections.from_arrays(arrays).split(arrays["rows"])
+    counts = arrays["rows"][arrays["placed"]]
+    hosts = iter(PackedDensities.from_arrays(arrays).split(counts))
     return [
-        FileResult(one, bool(used), str(assumed), str(noted))
-        for one, used, assumed, noted in zip(
-            found, arrays["used"], arrays["assumed"], arrays["noted"], strict=True
+        FileResult(
+            one, bool(used), str(assumed), str(noted), next(hosts) if placed else None
         )
-    ]
+        for one, used, assumed, noted, placed in zip(
+            found, arrays["used"], arrays["assumed"], arrays["noted"],
+            arrays["placed"], strict=True,
+        )
+    ]  # fmt: skip

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -10,6 +11,7 @@ from scipy.ndimage import gaussian_filter1d
 
 __all__ = ["Candidates", "occupied_area"]
 
+COLUMNS = ("ra", "dec", "error_arcsec", "magnitude", "ids")
 STEP = 0.05  # Magnitudes, of the grid on which counts are smoothed.
 SMOOTHING = 0.3  # Magnitudes, one sigma.
 FEWEST = 0.5  # Candidates per magnitude: where fewer are seen, as many are assumed.
@@ -54,6 +56,29 @@ class Candidates:
 
     def __len__(self) -> int:
         return len(self.ra)
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Candidates]") -> "Candidates":
+        """Returns the candidates of several images, one after the other.
+
+        Their magnitudes are relative if those of any image are.
+
+        Args:
+            parts: Of each image, one at least. Their areas are added.
+        """
+        if len(parts) == 1:
+            return parts[0]
+        columns = {
+            name: np.concatenate([getattr(part, name) for part in parts])
+            for name in COLUMNS
+        }
+        notes = [note for part in parts for note in part.notes]
+        return cls(
+            **columns, area_deg2=sum(part.area_deg2 for part in parts),
+            name=f"{len(parts)} images", relative=any(part.relative for part in parts),
+            # Others count what is in one image.
+            notes=tuple(dict.fromkeys(n for n in notes if not n[:1].isdigit())),
+        )  # fmt: skip
 
     def density(self, magnitude: Float[np.ndarray, "k"]) -> Float[np.ndarray, "k"]:
         """Returns the surface density of unrelated candidates.
@@ -105,10 +130,7 @@ class Candidates:
 
     def where(self, chosen: Bool[np.ndarray, "n"], area_deg2: float) -> "Candidates":
         """Returns some of the candidates, searched in another area."""
-        parts = {
-            name: getattr(self, name)[chosen]
-            for name in ("ra", "dec", "error_arcsec", "magnitude", "ids")
-        }
+        parts = {name: getattr(self, name)[chosen] for name in COLUMNS}
         return dataclasses.replace(self, **parts, area_deg2=area_deg2)
 
     def within(self, ra: float, dec: float, radius_deg: float) -> "Candidates":

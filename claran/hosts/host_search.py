@@ -3,12 +3,17 @@
 import dataclasses
 from pathlib import Path
 
+from claran.hosts.candidates import Candidates
+from claran.hosts.infrared_catalogs import read_candidates
+
 __all__ = ["HostSearch"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class HostSearch:
     """Where candidates for hosts come from: of several, the first one counts.
+
+    Without any, only the place of each host by the radio image is looked for.
 
     Attributes:
         catalog: A table, see `claran.hosts.infrared_catalogs.read_candidates`.
@@ -23,3 +28,11 @@ class HostSearch:
     cache: Path = Path()
     offline: bool = False
     images: bool = False
+
+    def read_table(self) -> Candidates | None:
+        """Returns the candidates in the table; None without one.
+
+        Raises:
+            ImageError: It cannot be read, or has no positions.
+        """
+        return None if self.catalog is None else read_candidates(self.catalog)

@@ -67,13 +67,14 @@ def picture_candidates(source: Any, wcs: WCS) -> Candidates:
     """Returns the sources on a picture; their magnitudes are relative.
 
     Args:
-        source: As for `claran.sky.images.read_picture`.
+        source: As for `claran.sky.images.read_picture`, or its result.
         wcs: Of the picture as an array whose row 0 is the lowest.
 
     Raises:
         ImageError: As for `measure_candidates`.
     """
-    picture = read_picture(source)[::-1].astype(np.float32).mean(axis=2)
+    shown = source if isinstance(source, np.ndarray) else read_picture(source)
+    picture = shown[::-1].astype(np.float32).mean(axis=2)
     name = str(source) if isinstance(source, str | os.PathLike) else "picture"
     return _measure(picture, wcs, name, Photometry(saturation=WHITE), floor=STEP)
 

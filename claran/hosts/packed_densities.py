@@ -48,6 +48,15 @@ class PackedDensities:
         names = [field.name for field in dataclasses.fields(cls)]
         return cls(**{name: arrays[name] for name in names})
 
+    @classmethod
+    def joined(cls, parts: "Sequence[PackedDensities]") -> "PackedDensities":
+        """Returns the densities of all parts, one after the other."""
+        every = [cls.of([]), *parts]
+        names = [field.name for field in dataclasses.fields(cls)]
+        return cls(*(
+            np.concatenate([getattr(part, name) for part in every]) for name in names
+        ))  # fmt: skip
+
     @property
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays by name; those of several parts may be joined."""
@@ -75,3 +84,11 @@ class PackedDensities:
             counts, self.blurs[rows], self.weights[own], self.means[own],
             self.covariances[own],
         )  # fmt: skip
+
+    def split(self, counts: Int[np.ndarray, "k"]) -> "list[PackedDensities]":
+        """Returns the densities in parts of these numbers of sources."""
+        stops = np.cumsum(counts).tolist()
+        return [
+            self.chosen(np.arange(stop - count, stop))
+            for stop, count in zip(stops, counts.tolist(), strict=True)
+        ]

@@ -20,9 +20,7 @@ from tqdm.auto import tqdm
 from claran.catalog.provenance import write_provenance
 from claran.detection.detector import Detector
 from claran.errors import ImageError, unusable
-from claran.hosts.candidates import Candidates
 from claran.hosts.host_search import HostSearch
-from claran.hosts.infrared_catalogs import read_candidates
 from claran.io.atomic import remove_partials
 from claran.io.paths import split_hdu, table_names
 from claran.sky.mosaic_maps import map_paths, write_maps
@@ -139,7 +137,9 @@ def run_survey(
     names = table_names(files)
     if not files:
         raise ImageError("`paths` is empty; give at least one mosaic.")
-    table = _read_table(options.hosts)  # Before hours of work, should it be damaged.
+    table = (
+        options.hosts and options.hosts.read_table()
+    )  # Before hours of work, should it be damaged.
     jobs = Jobs(
         folder / UNFINISHED, _settings(detector, options), workers=options.workers,
         scheduler=options.scheduler, tell=tell,
@@ -214,12 +214,6 @@ def run_survey(
         sources=tables.sources, components=tables.components, mosaics=len(found),
         skipped=tuple(skipped), area_deg2=area, summary=summary,
     )  # fmt: skip
-
-
-def _read_table(search: HostSearch | None) -> Candidates | None:
-    if search is None or search.catalog is None:
-        return None
-    return read_candidates(search.catalog)
 
 
 def _significant(kept: Kept, search: MosaicSearch, least: float) -> Kept:

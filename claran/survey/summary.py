@@ -8,11 +8,11 @@ import numpy as np
 from astropy.table import QTable
 from jaxtyping import Float
 
+from claran.hosts.host_columns import count_hosts
 from claran.labels import display_name
 
 __all__ = ["summarize"]
 
-LIKELY = 0.8  # Probability of a host that is counted.
 PREFIXES = ((1.0, ""), (1e3, "m"), (1e6, "u"), (1e9, "n"))
 
 
@@ -57,20 +57,10 @@ def summarize(
         ]
         flagged = int(np.sum(np.asarray(sources["flags"]) != 0))
         if "host_probability" in sources.colnames:
-            lines.append(_hosts(sources))
+            lines.append(f"Hosts:      {count_hosts(sources)}")
         lines.append(f"Flagged:    {flagged:,} sources; docs/catalog.md has the bits")
     lines.append(f"Written to {folder}: {', '.join(files)}")
     return "\n".join(lines)
-
-
-def _hosts(sources: QTable) -> str:
-    """Returns how many sources have a host."""
-    probability = np.asarray(sources["host_probability"], float)
-    none = np.asarray(sources["host_none"], float)
-    return (
-        f"Hosts:      {int((probability > LIKELY).sum()):,} with a probability above "
-        f"{LIKELY}; {int((none > LIKELY).sum()):,} have none (host_none above {LIKELY})"
-    )
 
 
 def _numbers(table: QTable, name: str) -> Float[np.ndarray, "n"]:

@@ -2,14 +2,19 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
 
 from claran.hosts.candidates import Candidates
-from claran.hosts.host_columns import host_columns, of_components, place_columns
+from claran.hosts.host_columns import (
+    host_columns,
+    host_metadata,
+    of_components,
+    place_columns,
+    spread_columns,
+)
 from claran.hosts.likelihood import (
     HostPrior,
     Pairs,
@@ -56,18 +61,11 @@ def with_hosts(
     searches = {}
     for (name, search), one, more in zip(found.items(), placed, hosts, strict=True):
         columns = place_columns(one.densities, search.mosaic.wcs) | more
-        spread = _spread(columns, one.rows, len(search.sources["x"]))
+        spread = spread_columns(columns, one.rows, len(search.sources["x"]))
         searches[name] = _with_columns(search, spread)
     if candidates is None or prior is None:
         return searches, {}
-    about: dict[str, Any] = {
-        "HOSTCAT": f"{Path(candidates.name).name}: {len(candidates):,} candidates in "
-        f"{candidates.area_deg2:.4g} deg2",
-        "HOSTQ": round(prior.share, 4),
-    }
-    if candidates.notes:
-        about["HOSTNOTE"] = "; ".join(candidates.notes)
-    return searches, about
+    return searches, host_metadata(candidates, prior)
 
 
 def _hosts(
@@ -100,16 +98,6 @@ def _placed(search: MosaicSearch, kept: Kept) -> _Placed:
     assert search.hosts is not None  # noqa: S101 - they were asked for.
     (rows,) = np.nonzero(kept.sources & (search.mosaic.wcs is not None))
     return _Placed(rows, list(search.hosts.chosen(rows)))
-
-
-def _spread(columns: Columns, rows: Int[np.ndarray, "n"], count: int) -> Columns:
-    """Returns columns of all sources of a mosaic, empty where nothing is known."""
-    found = {}
-    for name, values in columns.items():
-        blank: Any = np.nan if values.dtype.kind == "f" else values.dtype.type()
-        found[name] = np.full(count, blank, values.dtype)
-        found[name][rows] = values
-    return found
 
 
 def _with_columns(search: MosaicSearch, columns: Columns) -> MosaicSearch:
