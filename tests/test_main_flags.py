@@ -28,10 +28,10 @@ NEEDED = {
 """Flags without which a mode does nothing."""
 
 VALUES = {
-    "accelerator": "cpu", "class_names": "a,b", "data": "fields",
-    "fetch": "allwise", "fusion": "D3",
-    "image_size": 99, "inputs": "D1", "mode": "demo", "population": "balanced",
-    "precision": "bfloat16", "start": "random", "tile_size": 512,
+    "accelerator": "cpu", "class_names": "a,b", "data": "fields", "fetch": "allwise",
+    "fusion": "D3", "image_size": 99, "inputs": "D1", "mode": "demo",
+    "population": "balanced", "precision": "bfloat16", "start": "random",
+    "tile_size": 512,
 }  # fmt: skip
 
 
@@ -162,6 +162,11 @@ def test_values_out_of_range(parse, mode, arguments, message):
 IDLE = [
     ("demo", ["--image=a.png", "--beam=5"], "--beam: --image is shown to the network"),
     ("predict", ["--image=a.png", "--survey=first"], "--survey: --image is shown to"),
+    ("demo", ["--image=a.png", "--hosts"], "--hosts: hosts are looked for on the sky"),
+    ("predict", ["--all_hypotheses", "--fetch=unwise"], "--fetch: hosts are those of"),
+    ("predict", ["--offline"], "--offline: is for --fetch; leave it out."),
+    ("demo", ["--hosts", "--ir_catalog=x"], "--hosts: --ir_catalog has the candidates"),
+    ("eval", ["--hosts"], "--hosts is a flag of --mode=demo, predict or survey; leave"),
     ("survey", [], "Give --radio, the mosaics, such as"),
     ("predict", [], "Give either --radio (and --ir) or --image."),
     ("predict", ["--image=a.png", "--ir=b.png"], "Give either --radio (and --ir) or"),

@@ -265,20 +265,26 @@ _define("acronym", Text(), "CLARAN",
 _define("write_maps", Boolean(), False,
     survey="Also write the background and the noise of each mosaic as FITS images.")
 _define("hosts", Boolean(), False,
+    demo_predict="Say where the host galaxy of each source can be, by its radio "
+        "emission, and which source on the infrared image (--ir) it is, with a "
+        "probability (needs pip install 'claran[hosts]'). FITS images keep their "
+        "magnitudes, which count too; pictures have none.",
     survey="Say where the host galaxy of each source can be, by its radio emission, "
         "and which infrared source it is: candidates are measured on the FITS images "
         "of --ir (needs pip install 'claran[hosts]').")
 _define("ir_catalog", Path(), None,
-    survey="Table of infrared sources (AllWISE, CatWISE, unWISE, Legacy Surveys or "
-        "another one: Parquet, FITS, VOTable, CSV) in which to look for the host of "
-        "each source.")
+    demo_predict_survey="Table of infrared sources (AllWISE, CatWISE, unWISE, Legacy "
+        "Surveys or another one: Parquet, FITS, VOTable, CSV) in which to look for the "
+        "host of each source.")
 _define("fetch", Choice(("allwise", "catwise", "unwise")), None,
-    survey="Public catalog in which to look for the host of each source; it is fetched "
-        "for the sky of the mosaics (needs pip install 'claran[vo]').")
+    demo_predict_survey="Public catalog in which to look for the host of each source; "
+        "it is fetched for the sky of the radio images (needs pip install "
+        "'claran[vo]').")
 _define("fetch_cache", Path(), None,
-    survey="Folder that keeps what was fetched; default: ~/.cache/claran/catalogs.")
+    demo_predict_survey="Folder that keeps what was fetched; default: "
+        "~/.cache/claran/catalogs.")
 _define("offline", Boolean(), False,
-    survey="Use only what --fetch has fetched before.")
+    demo_predict_survey="Use only what --fetch has fetched before.")
 _define("beam_options", flags.ListParser(), None,
     prepare="Options of Apache Beam, to make simulated fields with it, such as "
         "--runner=DirectRunner.")

@@ -14,8 +14,11 @@ __all__ = ["host_search"]
 FLAGS = flags.FLAGS
 
 
-def host_search() -> HostSearch | None:
+def host_search(*, infrared: bool) -> HostSearch | None:
     """Returns where candidates come from; None if hosts are not asked for.
+
+    Args:
+        infrared: Whether there are infrared images.
 
     Raises:
         UsageError: A library is missing that is needed after the search for sources.
@@ -24,7 +27,7 @@ def host_search() -> HostSearch | None:
         return None
     if FLAGS.ir_catalog and not Path(FLAGS.ir_catalog).is_file():
         raise UsageError(f"--ir_catalog={FLAGS.ir_catalog}: there is no such file.")
-    images = bool(FLAGS.hosts and FLAGS.ir)
+    images = FLAGS.hosts and infrared
     if images and importlib.util.find_spec("sep") is None:
         raise UsageError(
             "--hosts measures infrared images with SEP; pip install 'claran[hosts]'."

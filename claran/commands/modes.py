@@ -21,7 +21,9 @@ ABOUT = {
   python -m claran.main --mode=demo --radio=F.fits --ir=I.png --output=DIR
   python -m claran.main --mode=demo
 
-The second command shows a simulated field that comes with claran.""",
+The second command shows a simulated field that comes with claran. With --hosts, sources
+on the infrared image are candidates for the host galaxy of each radio source:
+  python -m claran.main --mode=demo --hosts""",
     "predict": r"""Detects sources in many fields, and writes one table of them.
 
 Many radio images, with or without infrared images, or many pictures:
@@ -29,6 +31,11 @@ Many radio images, with or without infrared images, or many pictures:
       --output=catalog.ecsv
   python -m claran.main --mode=predict --image='pictures/*.png' \
       --model=model.keras --output=DIR
+
+With infrared sources in a table, the host galaxy of each source is named, and how
+probable it is:
+  python -m claran.main --mode=predict --radio='fields/*.fits' \
+      --ir_catalog=allwise.fits --output=catalog.ecsv
 
 The table is a catalog: no two of its rows share an island of emission, and all scores
 are above 0.5 (0.8 for networks that do not count islands). With --all_hypotheses it has

@@ -12,14 +12,18 @@ from claran.catalog.tables import format_table, table_format, write_table
 from claran.commands import survey_flags
 from claran.commands.common import UsageError, say
 from claran.commands.given_files import given_files
+from claran.commands.host_flags import host_search
 from claran.commands.model_flags import load_detector
 from claran.commands.outputs import output_file, output_folder, refuse_inputs
 from claran.detection.detections import ALTERNATIVE
 from claran.detection.detector import Detector
+from claran.detection.field_hosts import host_notes
 from claran.detection.prediction import predict_files
 from claran.errors import ImageError, ImageWarning
 from claran.fields.notes import assumption_note, notes_for_user
-from claran.fields.reading import read_field, read_picture_field
+from claran.fields.reading import read_field, read_infrared, read_picture_field
+from claran.hosts.host_columns import count_hosts
+from claran.hosts.host_search import HostSearch
 from claran.io.atomic import replace_file
 from claran.io.paths import (
     FITS_ENDINGS,
@@ -38,30 +42,43 @@ def demo() -> None:
     """Detects in one field; writes a figure and a table, and prints the table."""
     path, infrared = _demo_files()
     figure_path, table_path = _demo_outputs(path)
-    refuse_inputs([figure_path, table_path], [path, *([infrared] if infrared else [])])
+    hosts = host_search(infrared=infrared is not None)
+    refuse_inputs(
+        [figure_path, table_path],
+        [path, *([infrared] if infrared else []), *_tables(hosts)],
+    )
     survey = survey_flags.survey()
-    detector = load_detector()
+    detector = _detector(hosts)
     name = readable(path.name)
+    shown = None
     if FLAGS.image:
         field = read_picture_field(path, name=name)
     else:
         _check_infrared(detector, infrared)
+        shown = read_infrared(infrared)
         field = read_field(
-            path, infrared, name=name, survey=survey, beam_arcsec=FLAGS.beam
+            path, shown, name=name, survey=survey, beam_arcsec=FLAGS.beam
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ImageWarning)  # Said below.
-        table = detector.detect(field, score_threshold=FLAGS.score_threshold)
+        table = detector.detect(
+            field, None if hosts is None else shown, hosts=hosts,
+            score_threshold=FLAGS.score_threshold,
+        )  # fmt: skip
     write_table(table, table_path)
     figure = detector.plot(field, table=table)
     replace_file(figure_path, lambda partial: figure.savefig(partial, format="png"))
     say(format_table(table))
     if notes := (table.meta or {}).get("NOTES"):
         say(f"Note: {name}: {notes}.")
+    if hosts is not None and len(table):
+        for line in host_notes(table.meta or {}):
+            say(line)
     for assumed in detector.assumptions(field):
         say(assumption_note(f"{name}: {assumed}"))
     lowest = detector.lowest_score(FLAGS.score_threshold)
     say(f"{len(table)} found with a score above {lowest:g} in {name}.")
+    _say_hosts(table)
     say(f"Figure: {figure_path}")
     say(f"Table:  {table_path}")
 
@@ -90,8 +107,9 @@ def predict() -> None:
     paths = radio or given_files("image", PICTURE_ENDINGS)
     infrared = pair_infrared(radio, given_files("ir", None)) if FLAGS.ir else {}
     output = _table_path()
-    refuse_inputs([output], [*paths, *infrared.values()])
-    detector = load_detector()
+    hosts = host_search(infrared=bool(infrared))
+    refuse_inputs([output], [*paths, *infrared.values(), *_tables(hosts)])
+    detector = _detector(hosts)
     if radio:
         _check_infrared(detector, infrared)
     found = predict_files(
@@ -104,6 +122,7 @@ def predict() -> None:
         all_hypotheses=FLAGS.all_hypotheses,
         survey=survey,
         beam_arcsec=FLAGS.beam,
+        hosts=hosts,
         tell=say,
     )
     for line in notes_for_user(found.assumed, found.noted, found.fields, found.first):
@@ -112,6 +131,7 @@ def predict() -> None:
         f"{len(found.table)} detections in {found.fields} fields: {output} "
         f"({_rows(detector, found.table)})"
     )
+    _say_hosts(found.table)
     if found.skipped:
         count = len(found.skipped)
         others = f" and {count - 1} others" if count > 1 else ""
@@ -135,6 +155,27 @@ def _rows(detector: Detector, table: QTable) -> str:
         f"all hypotheses with scores above {lowest:g}; {count} of them, above "
         f"{score:g}, are the catalog"
     )
+
+
+def _say_hosts(table: QTable) -> None:
+    if "host_probability" in table.colnames:
+        say(f"Hosts: {count_hosts(table)}")
+
+
+def _tables(hosts: HostSearch | None) -> list[Path]:
+    return [hosts.catalog] if hosts is not None and hosts.catalog is not None else []
+
+
+def _detector(hosts: HostSearch | None) -> Detector:
+    """Returns the detector, which must count islands if hosts are asked for."""
+    detector = load_detector()
+    if hosts is not None and not detector.model.finisher.counts_islands:
+        raise UsageError(
+            f"--model={FLAGS.model}: finds boxes, not islands of emission, so that the "
+            "places of hosts are unknown; give a model that counts islands, such as "
+            "claran_first, or leave out --hosts, --ir_catalog and --fetch."
+        )
+    return detector
 
 
 def _single(name: str) -> Path:

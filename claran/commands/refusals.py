@@ -50,6 +50,14 @@ IDLE = (
         "--image is shown to the network as it is, whatever the beam; leave it out.",
     ),
     Idle(
+        "demo predict", lambda: _given("image"), "hosts ir_catalog fetch",
+        "hosts are looked for on the sky of --radio; leave it out of --image.",
+    ),
+    Idle(
+        "predict", lambda: FLAGS.all_hypotheses, "hosts ir_catalog fetch",
+        "hosts are those of a catalog; leave it out, or --all_hypotheses.",
+    ),
+    Idle(
         "eval", lambda: _given("predictions"),
         "model nms_threshold rpn_nms_threshold batch_size average",
         "--predictions are evaluated without a model; give one or the other.",
@@ -86,15 +94,15 @@ IDLE = (
         "--scheduler has workers of its own; give one or the other.",
     ),
     Idle(
-        "survey", lambda: _given("ir_catalog"), "fetch hosts",
+        "demo predict survey", lambda: _given("ir_catalog"), "fetch hosts",
         "--ir_catalog has the candidates for hosts; give one or the other.",
     ),
     Idle(
-        "survey", lambda: _given("fetch"), "hosts",
+        "demo predict survey", lambda: _given("fetch"), "hosts",
         "--fetch has the candidates for hosts; give one or the other.",
     ),
     Idle(
-        "survey", lambda: not _given("fetch"), "fetch_cache offline",
+        "demo predict survey", lambda: not _given("fetch"), "fetch_cache offline",
         "is for --fetch; leave it out.",
     ),
     Idle(
@@ -152,8 +160,11 @@ def unknown_flag(name: str) -> UsageError:
     """Returns the refusal of a flag that does not exist, with the nearest that does."""
     mode = FLAGS["mode"].value
     message = f"Unknown command line flag {name!r}"
-    for known in (flags_of(mode) if mode else [], list(MEANINGS)):
-        near = difflib.get_close_matches(name.lower(), [*known, "help", "version"], 1)
+    # A flag of another mode counts if none of this one is about as near.
+    for known, least in (flags_of(mode) if mode else [], 0.7), (list(MEANINGS), 0.6):
+        near = difflib.get_close_matches(
+            name.lower(), [*known, "help", "version"], 1, least
+        )
         if near:
             modes = modes_of(near[0])
             here = not modes or mode in modes

@@ -23,7 +23,7 @@ def survey() -> None:
     paths = given_files("radio", FITS_ENDINGS)
     infrared = given_files("ir", None) if FLAGS.ir else []
     known = survey_flags.survey()
-    hosts = host_search()
+    hosts = host_search(infrared=bool(infrared))
     folder = output_folder("survey", PRODUCTS)
     tables = [hosts.catalog] if hosts and hosts.catalog else []
     outputs = [folder / name for name in PRODUCTS]
