@@ -16,6 +16,7 @@ from matplotlib.collections import LineCollection
 from claran.errors import ImageError
 from claran.fields.field import Field
 from claran.figures.brightness import brightness_unit, draw_brightness
+from claran.figures.host_marks import draw_hosts
 from claran.figures.isolation import (
     IsolatedFigure,
     figure_of,
@@ -61,7 +62,9 @@ def plot_field(field: Field, table: Table) -> IsolatedFigure:
     contours are those that islands come from: they start at 5.196 sigma of the local
     noise and rise by factors of sqrt(3). The axes are on the sky if the image has a
     WCS, and in pixels of the FITS array otherwise. Up to 25 boxes have class and score
-    beside them; if there are more, each has the number of its row in the table.
+    beside them; if there are more, each has the number of its row in the table. If the
+    table has hosts, those with a probability above 0.5 have a cross, and the place by
+    the radio image alone a circle with 68% of the probability in it.
 
     Args:
         field: The field. One that is only a picture is shown as by `plot_picture`.
@@ -77,7 +80,9 @@ def plot_field(field: Field, table: Table) -> IsolatedFigure:
     _draw_background(axes, field, field.image, measured=measured)
     name_axes(axes, field.wcs, pixel)
     sources = Sources.from_table(table, shift=-0.5)
-    classes, notes, emission = draw_boxes(axes, sources), [], np.zeros((0, 4))
+    classes: list[Artist] = [*draw_boxes(axes, sources)]
+    classes += draw_hosts(axes, table, field.wcs, field.pixel_arcsec)
+    notes, emission = [], np.zeros((0, 4))
     if measured:
         notes = [_draw_contours(axes, field, field.image)]
         emission = field.islands.boxes.astype(float) - 0.5
