@@ -139,7 +139,8 @@ _define("model", Path(), "claran_first",
         "path of a .keras file, to fine-tune it.")
 _define("predictions", Path(), None,
     eval="Detections to evaluate, instead of a model: a table of --mode=predict "
-        "--all_hypotheses, a folder of VOC's CLASS.txt, or a .json of COCO results.")
+        "--all_hypotheses, a folder of VOC's CLASS.txt, or a .json of COCO results. "
+        "Hosts in a table of --mode=predict are compared with those of --data.")
 _define("tf_checkpoint", Path(), None,
     convert="Checkpoint of the original: path without .index and .data-....")
 _define("old_model", Path(), None,

@@ -15,6 +15,7 @@ from claran.evaluation.average_precision import (
 )
 from claran.evaluation.bootstrap import Estimate, mean_over_classes, resamples
 from claran.evaluation.catalogs import detected_catalog, true_catalog
+from claran.evaluation.host_shares import judge_hosts
 from claran.evaluation.matches import Matches, match_coco, match_voc, overlaps
 from claran.evaluation.results import ClassResult, Evaluation
 from claran.evaluation.scores import calibration, confusion, score_curve
@@ -209,6 +210,7 @@ def evaluate(
             class_count=len(class_names),
             score_threshold=threshold,
         ),
+        hosts=judge_hosts(fields, detections, class_names, threshold),
     )
 
 

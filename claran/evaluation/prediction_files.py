@@ -20,6 +20,7 @@ from claran.data.annotations import Report
 from claran.data.field_names import FieldNames
 from claran.detection.detections import ALTERNATIVE, Detections
 from claran.errors import ImageError
+from claran.evaluation.host_shares import HOST_COLUMNS
 from claran.evaluation.origin import Origin
 from claran.evaluation.prediction_tables import (
     COLUMNS,
@@ -217,7 +218,7 @@ def _by_field(
     numbers = {name: i for i, name in enumerate(class_names, start=1)}
     labels = np.array([numbers.get(code, 0) for code in codes], int)
     values = _values(path, table)
-    columns = _alternative(table)
+    columns = _alternative(table) | _hosts(path, table)
     order = np.argsort(fields, kind="stable")
     start = np.searchsorted(fields[order], np.arange(len(names) + 1))
     rows = [order[low:high] for low, high in itertools.pairwise(start)]
@@ -256,18 +257,31 @@ def _alternative(table: Table) -> dict[str, Bool[np.ndarray, "n"]]:
     return {ALTERNATIVE: np.isin(texts, ["true", "1"])}
 
 
-def _values(path: Path, table: Table) -> Float[np.ndarray, "n 5"]:
-    """Returns score and box edges of each row."""
-    numbers = COLUMNS[2:]
+def _hosts(path: Path, table: Table) -> dict[str, Float[np.ndarray, "n"]]:
+    """Returns the columns of hosts that there are; NaN where nothing is known."""
+    there = [name for name in HOST_COLUMNS if name in table.colnames]
+    values = _numbers(path, table, there) if there else np.zeros((len(table), 0))
+    return dict(zip(there, values.T, strict=True))
+
+
+def _numbers(
+    path: Path, table: Table, names: Sequence[str]
+) -> Float[np.ndarray, "n k"]:
+    """Returns some columns as numbers."""
     try:
-        columns = [np.ma.asarray(table[name], np.float64) for name in numbers]
+        columns = [np.ma.asarray(table[name], np.float64) for name in names]
         if any(column.ndim > 1 for column in columns):
             raise ValueError("a cell has several numbers")
     except (ValueError, TypeError) as error:
         raise ImageError(
             f"{path}: has text in a column of numbers ({brief(error)})."
         ) from None
-    values = np.stack([np.ma.filled(column, np.nan) for column in columns], axis=1)
+    return np.stack([np.ma.filled(column, np.nan) for column in columns], axis=1)
+
+
+def _values(path: Path, table: Table) -> Float[np.ndarray, "n 5"]:
+    """Returns score and box edges of each row."""
+    values = _numbers(path, table, COLUMNS[2:])
     wrong = np.flatnonzero(~(np.abs(values) <= FARTHEST).all(axis=1))
     if len(wrong):
         raise ImageError(

@@ -19,16 +19,18 @@ from astropy.table.meta import get_header_from_yaml
 from claran.catalog.tables import plain_cell, table_format
 from claran.detection.detections import ALTERNATIVE
 from claran.errors import ImageError, first_line
+from claran.evaluation.host_shares import HOST_COLUMNS
 from claran.io.paths import from_ascii
 from claran.io.text_files import brief, decode, read_json
 
 __all__ = ["COLUMNS", "read_coco_results", "read_table"]
 
 COLUMNS = ("image", "label", "score", "x0", "y0", "x1", "y1")
+FURTHER = (ALTERNATIVE, *HOST_COLUMNS)
 
 
 def read_table(path: Path) -> Table:
-    """Returns the columns `COLUMNS` of a table, and `ALTERNATIVE` if it is there.
+    """Returns the columns `COLUMNS` of a table, and the `FURTHER` ones that it has.
 
     Astropy is given the content and never the name: it opens names that look like the
     address of a server.
@@ -45,7 +47,7 @@ def read_table(path: Path) -> Table:
             warnings.simplefilter("ignore")  # Of small faults that do no harm.
             table = READERS[astropy_format](content)
         # Without coordinates.
-        there = [name for name in (*COLUMNS, ALTERNATIVE) if name in table.colnames]
+        there = [name for name in (*COLUMNS, *FURTHER) if name in table.colnames]
         table = Table([table[name] for name in there], meta=table.meta)
     except Exception as error:  # Astropy's readers fail in many ways.
         reason = brief(first_line(error))
@@ -112,7 +114,8 @@ def _read_csv(content: bytes) -> Table:
     """Returns the columns as text, as a name of digits is a name."""
     rows = csv.reader(io.StringIO(decode(content), newline=""))
     header = [name.strip() for name in next(rows, [])]
-    wanted = (*COLUMNS, ALTERNATIVE)
+    wanted = (*COLUMNS, *FURTHER)
+    numbers = (*COLUMNS[2:], *HOST_COLUMNS)
     places = {name: header.index(name) for name in wanted if name in header}
     found: dict[str, list[str]] = {name: [] for name in places}
     for row in rows:
@@ -122,7 +125,7 @@ def _read_csv(content: bytes) -> Table:
             raise ValueError(f"line {rows.line_num} has not {len(header)} columns")
         for name, place in places.items():
             cell = plain_cell(row[place]).strip()
-            found[name].append(cell or ("nan" if name in COLUMNS[2:] else ""))
+            found[name].append(cell or ("nan" if name in numbers else ""))
     return Table({name: column or [""][:0] for name, column in found.items()})
 
 

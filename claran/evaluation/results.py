@@ -10,6 +10,7 @@ from jaxtyping import Int
 
 from claran.evaluation.association import MIN_COMPONENTS, Association
 from claran.evaluation.bootstrap import Estimate
+from claran.evaluation.host_shares import HostShares
 from claran.evaluation.matches import Matches
 from claran.evaluation.scores import Calibration, ScoreCurve
 from claran.labels import display_name
@@ -74,6 +75,7 @@ class Evaluation:
         curve: Completeness and reliability against score.
         calibration: Fraction of hits against score.
         confusion: See `claran.evaluation.scores.confusion`.
+        hosts: Whether the hosts in a table are those of the labels; None without.
         files: Report, metrics and table of detections, if they were written.
     """
 
@@ -92,6 +94,7 @@ class Evaluation:
     curve: ScoreCurve
     calibration: Calibration
     confusion: Int[np.ndarray, "rows columns"]
+    hosts: HostShares | None = None
     files: tuple[Path, ...] = ()
 
     def __repr__(self) -> str:
@@ -129,6 +132,7 @@ class Evaluation:
                 lines.append(_estimate_line(name, self.associated[name], str(count)))
         error = self.calibration.error
         lines += ["", _line("expected calibration error", f"{error:.3f}", "", "")]
+        lines += _host_lines(self.hosts)
         return "\n".join(line.rstrip() for line in lines)
 
     def to_json(self) -> dict[str, Any]:
@@ -155,6 +159,7 @@ class Evaluation:
                 "right_components": share,
                 "score_curve": self.curve._asdict(),
                 "calibration": self.calibration._asdict(),
+                "hosts": None if self.hosts is None else _host_values(self.hosts),
                 "confusion": {
                     "rows": [*self.class_names, "false alarm"],
                     "columns": [*self.class_names, "missed"],
@@ -162,6 +167,28 @@ class Evaluation:
                 },
             }
         )
+
+
+def _host_lines(hosts: HostShares | None) -> list[str]:
+    """Returns the lines on hosts: all, then each class."""
+    if hosts is None:
+        return []
+    head = _line("hosts within 3 arcsec", "right", "place  mean P", "sources")
+    lines = ["", head]
+    for name, count, place, right, chance in hosts.rows():
+        named = name if name == "all" else display_name(name)
+        both = f"{place:.3f}  {chance:.3f}"
+        lines.append(_line(named, f"{right:.3f}", both, str(count)))
+    error = f"{hosts.calibration_error:.3f}"
+    return [*lines, _line("calibration error of the probability", error, "", "")]
+
+
+def _host_values(hosts: HostShares) -> dict[str, Any]:
+    names = ("name", "sources", "place_share", "right_share", "mean_probability")
+    return {
+        "classes": [dict(zip(names, row, strict=True)) for row in hosts.rows()],
+        "calibration_error": hosts.calibration_error,
+    }
 
 
 def _line(*cells: str) -> str:
