@@ -79,6 +79,16 @@ class TestChannels:
         (x0,) = set(QTable.read("a_radio_pred.ecsv")["x0"])
         assert x0 == 10
 
+    def test_hosts(self, claran, channels_path):
+        predict = ["--mode=predict", "--radio=radio/[ab]*", "--score_threshold=0.01"]
+        given = ("--hosts", "--output=x.fits")
+        status, output, _ = claran(*predict, *given, model=channels_path)
+        assert status == 0
+        assert "hosts have a place at most, and no counterpart" in output
+        table = QTable.read("x.fits")
+        assert len(table) and "host_id" not in table.colnames
+        assert np.isfinite(table["place_error"]).all()
+
     def test_pictures_are_refused(self, claran, channels_path, assert_fails):
         found = claran(
             "--mode=predict", "--image=infrared", "--output=x.csv", model=channels_path
@@ -336,6 +346,11 @@ def test_errors(claran, mode, arguments, message):
             ["--mode=demo", "--radio=a.fits,b.fits", PAIR],
             "--mode=demo takes one --radio, got 2.",
             id="two-fields",
+        ),
+        pytest.param(
+            ["--mode=predict", "--radio=radio", "--hosts"],
+            "finds boxes, not islands of emission, so that the places of hosts are",
+            id="hosts",
         ),
     ],
 )
