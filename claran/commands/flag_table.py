@@ -232,6 +232,9 @@ _define("centered", Boolean(), False,
 _define("save_every", Integer(1), 500, train="Number of steps between checkpoints.")
 _define("validate_every", Integer(1), 2,
     train="Number of checkpoints between validations.")
+_define("keep_models", Boolean(), False,
+    train="Keep each model that is validated, as step-NNNNNN.keras, for "
+        "scripts/average_weights.py.")
 _define("validation_fields", Integer(0), 500,
     train="Number of fields to validate on; 0 for none.")
 _define("slots", Integer(1), 64, train="Largest number of objects in a field.")

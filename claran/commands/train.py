@@ -25,7 +25,8 @@ def train() -> None:
         learning_rate=FLAGS.learning_rate, precision=FLAGS.precision,
         nms_threshold=FLAGS.nms_threshold, rpn_nms_threshold=FLAGS.rpn_nms_threshold,
         seed=FLAGS.seed, save_every=FLAGS.save_every,
-        validate_every=FLAGS.validate_every, slots=FLAGS.slots, workers=FLAGS.workers,
+        validate_every=FLAGS.validate_every, keep_models=FLAGS.keep_models,
+        slots=FLAGS.slots, workers=FLAGS.workers,
         # An explicit --device_index selects that device only.
         one_device=FLAGS["device_index"].present > 0,
     )  # fmt: skip

@@ -136,12 +136,18 @@ def detection_loss(
 ) -> float:
     """Returns the negative log likelihood per field of detections being hits or not.
 
+    A source that none hits counts as one with the score at which the network's
+    detections are cut, `FAINT`. Else a temperature near 0 would be free: it moves the
+    scores of hits below that, where they are not seen.
+
     Args:
         fields: The fields, labelled.
         detections: Detections in each field.
         class_count: Number of classes.
     """
-    scores, hits = pooled(class_matches(fields, detections, class_count))
+    matches = class_matches(fields, detections, class_count)
+    scores, hits = pooled(matches)
     scores = np.clip(scores, 1e-6, 1 - 1e-6)
     likely = np.where(hits > 0, np.log(scores), np.log1p(-scores))
-    return float(-likely.sum() / len(fields))
+    missed = sum(int(one.positives.sum()) for one in matches) - hits.sum()
+    return float((-likely.sum() - missed * np.log(FAINT)) / len(fields))

@@ -60,6 +60,8 @@ class TrainingSession:
         save_every: Number of steps between checkpoints.
         validate_every: Number of checkpoints between validations.
         slots: Largest number of objects in a field.
+        keep_models: Whether each model that is validated is kept, as
+            `step-NNNNNN.keras`.
         workers: Number of processes that make batches, 0 for a thread; None for a
             number that depends on the training and the machine.
         one_device: Whether to use only the default device if there are several.
@@ -83,6 +85,7 @@ class TrainingSession:
     save_every: int = 500
     validate_every: int = 2
     slots: int = 64
+    keep_models: bool = False
     workers: int | None = None
     one_device: bool = False
 
@@ -217,6 +220,7 @@ def _train(
         options=TrainingOptions(
             output=session.output, seed=session.seed, save_every=session.save_every,
             validate_every=session.validate_every, slots=session.slots,
+            keep_models=session.keep_models,
             workers=count_workers(session.workers, recipe.steps * recipe.batch_size),
             size=find_image_size(model, source, slots=session.slots, tell=tell),
         ),

@@ -49,6 +49,8 @@ class TrainingOptions:
         slots: Largest number of objects in a field.
         islands: Islands of a field that are learned from, the largest ones; for
             networks that see islands.
+        keep_models: Whether each model that is validated is kept, as
+            `step-NNNNNN.keras`.
         workers: Number of processes that make batches; 0 for a thread.
         size: Rows and columns of the images in a batch.
 
@@ -62,6 +64,7 @@ class TrainingOptions:
     validate_every: int = 1
     slots: int = 64
     islands: int = 24
+    keep_models: bool = False
     workers: int = 0
     size: tuple[int, int] = (128, 128)
 
@@ -115,7 +118,7 @@ def train(
     """
     folder, writes = options.output, jax.process_index() == 0
     own = dataclasses.asdict(options) | dataclasses.asdict(recipe)
-    unimportant = ("output", "workers")  # They do not change the result.
+    unimportant = ("output", "workers", "keep_models")  # They do not change the result.
     own = {name: value for name, value in own.items() if name not in unimportant}
     record = open_run(folder, (settings or {}) | own, write=writes)
     if record["result"] is not None:
@@ -232,14 +235,17 @@ class Keeper(keras.callbacks.Callback):
         self.checkpoints.save(self.joint, self.state)
 
     def _validate(self, validate: Callable[[], float], step: int) -> float:
-        best = self.state["best"]
+        best, folder = self.state["best"], self.options.output
+        write = self.journal is not None
         with averaged_weights(self.joint):
             score = validate()
+            if self.options.keep_models:
+                path = folder / f"step-{step:06d}.keras"
+                _save_model(path, self.detector, write=write)
             # Without a labelled object scores are NaN, and the latest model is taken.
             if best is None or not score <= best["validation_map"]:
                 self.state["best"] = {"step": step, "validation_map": score}
-                path = self.options.output / BEST
-                _save_model(path, self.detector, write=self.journal is not None)
+                _save_model(folder / BEST, self.detector, write=write)
         return score
 
 

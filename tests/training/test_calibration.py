@@ -41,9 +41,11 @@ def test_loss_by_hand():
         ),
         Detections.none(),
     ]
-    expected = -(np.log(0.8) + np.log(0.7)) / 2
+    missed = np.log(0.01)  # As if found with the lowest score.
+    expected = -(np.log(0.8) + np.log(0.7) + missed) / 2
     assert detection_loss([labelled] * 2, found, 2) == pytest.approx(expected)
-    assert detection_loss([labelled] * 2, [found[1]] * 2, 2) == 0
+    none = detection_loss([labelled] * 2, [found[1]] * 2, 2)
+    assert none == pytest.approx(-missed)
 
 
 def test_fitted_temperature_is_a_minimum(model, source):

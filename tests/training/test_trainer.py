@@ -62,8 +62,16 @@ def test_what_it_leaves_behind(whole):
 
 
 def test_the_same_again(whole, tmp_path):
-    small_training.run(tmp_path, validate=small_training.falling_score)
+    small_training.run(
+        tmp_path, validate=small_training.falling_score, keep_models=True
+    )
     assert_same_training(tmp_path, whole[0])
+    kept = sorted(path.name for path in tmp_path.glob("step-*.keras"))
+    assert kept == [f"step-{step:06d}.keras" for step in (4, 8, 12)]
+    for name, step in (("best.keras", 4), ("last.keras", 12)):
+        same = weights(tmp_path / f"step-{step:06d}.keras")
+        for a, b in zip(weights(tmp_path / name), same, strict=True):
+            assert (a == b).all()
 
 
 def test_another_seed_is_another_training(whole, tmp_path):
