@@ -18,7 +18,7 @@ help:
 	@echo '  make check      the same as make test'
 	@echo '  make benchmark  time the detector and its parts'
 	@echo '  make weights    train the weights that come with claran from scratch; takes'
-	@echo '                  about 1.5 hours and resumes if called again'
+	@echo '                  about 2 hours and resumes if called again'
 	@echo '  make clean      remove demo/, build output and caches, but not $(VENV)'
 	@echo
 	@echo 'To choose the Python: make demo PYTHON=python3.12. To choose the folder of'
@@ -35,10 +35,11 @@ benchmark: $(VENV)/.claran-demo
 	@$(RUN) scripts/benchmark.py
 
 weights: $(VENV)/.claran-demo
-	@$(RUN) -m claran.main --mode=train --model=claran_first --data=simulated/first \
-	    --output=weights
-	@cp weights/best.keras claran/weights/claran_first.keras
-	@cp weights/run.json claran/weights/claran_first.json
+	@$(RUN) -m claran.main --mode=train --model=claran_v1 --data=simulated/surveys \
+	    --keep_models --output=weights
+	@$(RUN) scripts/average_weights.py weights/step-00[2-4]000.keras \
+	    --output=claran/weights/claran_v1.keras
+	@cp weights/run.json claran/weights/claran_v1.json
 
 clean:
 	rm -rf demo build dist *.egg-info .pytest_cache .hypothesis .ruff_cache

@@ -1,6 +1,7 @@
-"""Trains a variant of `claran_first` for a short while and measures it: `--help`.
+"""Trains a variant of a network for a short while and measures it: `--help`.
 
   python scripts/experiments.py --variant=base
+  python scripts/experiments.py --variant=groups --data=simulated/surveys --seed=1
   python scripts/experiments.py --table
 
 Every variant learns from the same simulated fields in the same order. It is measured on
@@ -38,14 +39,17 @@ from claran.fields.preprocessing import Bounds, View
 from claran.io.atomic import replace_file
 from claran.layers.roi_sampler import RoiSampler
 from claran.models.faster_rcnn import FasterRcnn
+from claran.models.group_head import GroupHead, GroupViews
+from claran.models.group_rcnn import GroupRcnn
 from claran.ops import sampler
 from claran.simulation.endless import SIMULATED, SimulatedFields
-from claran.training.recipes import COMPACT, Recipe
+from claran.training.recipes import COMPACT, GROUPS, Recipe
 from claran.training.trainer import BEST, TrainingOptions, train
 
 # After claran, which chooses Keras's backend.
 import keras  # isort: skip
 
+OTHERS = ("vlass", "racs", "emu", "lotss", "meerkat")
 TEST_SEED = 1_000_003  # Of no training and no validation.
 SAMPLED = 64  # Fields that are looked at for the size of the batches.
 
@@ -104,6 +108,35 @@ class TurningSampler(RoiSampler):
         )  # fmt: skip
         size = (self.size, self.size)
         return sampler.sample_affine(features, transforms, size=size)
+
+
+@keras.saving.register_keras_serializable(package="claran_experiments")
+class PartBlindHead(GroupHead):
+    """Judges groups without a part of what the others see; see `HIDDEN_FROM`.
+
+    Args:
+        hides: Name of that part.
+        **kwargs: Arguments of `GroupHead`.
+    """
+
+    def __init__(self, *, hides: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.hides = hides
+
+    def call(self, views: GroupViews) -> Float[Array, "b n classes"]:
+        return super().call(views._replace(**HIDDEN_FROM[self.hides](views)))
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"hides": self.hides}
+
+
+HIDDEN_FROM: dict[str, Callable[[GroupViews], dict[str, Any]]] = {
+    "masks": lambda views: {"own": views.own * 0, "others": views.others * 0},
+    "islands": lambda views: {"around": views.around * 0},
+    "neighbors": lambda views: {
+        "others": views.others * 0, "gaps": jnp.full_like(views.gaps, jnp.inf)
+    },
+}  # fmt: skip
 
 
 class Changed:
@@ -167,6 +200,27 @@ def turning() -> DetectionModel:
     return model.with_network(network)
 
 
+def part_blind(hides: str) -> Variant:
+    """Returns claran_v1 without a part of what its second stage sees."""
+    return Variant(
+        rows={f"claran_v1, its second stage without {hides}": COUNT_TRUST},
+        model=functools.partial(_part_blind, hides),
+        recipe=GROUPS,
+    )
+
+
+def _part_blind(hides: str) -> DetectionModel:
+    model = claran_v1()
+    plain: Any = model.network
+    head = PartBlindHead(hides=hides, **plain.head.get_config())
+    network = GroupRcnn(
+        name="part_blind", backbone=plain.backbone, rpn=plain.rpn,
+        proposals=plain.proposals, sampler=plain.sampler, regions=plain.regions,
+        head=head, decoder=plain.decoder, image_size=plain.image_size,
+    )  # fmt: skip
+    return model.with_network(network)
+
+
 def original(method: str) -> Variant:
     """Returns ClaRAN's network on small pictures, with narrow heads."""
     name = f"VGG16 on {method} at 132 px, heads of 512 units, from random weights"
@@ -212,14 +266,21 @@ VARIANTS = {
         ),
     ),
     "groups": Variant(
-        rows={"claran_v1: groups of islands are judged": COUNT_TRUST}, model=claran_v1
+        rows={"claran_v1: groups of islands are judged": COUNT_TRUST}, model=claran_v1,
+        recipe=GROUPS,
     ),
+    "groups_no_masks": part_blind("masks"),
+    "groups_no_islands": part_blind("islands"),
+    "groups_no_neighbors": part_blind("neighbors"),
     "claran_v0.1_D1": original("D1"),
     "claran_v0.1_D4": original("D4"),
 }  # fmt: skip
 
 _VARIANT = flags.DEFINE_enum("variant", "base", list(VARIANTS), "What to train.")
 _TABLE = flags.DEFINE_bool("table", False, "Print the table of all results instead.")
+_DATA = flags.DEFINE_string(
+    "data", "simulated/first", "Fields to learn from, as for --mode=train."
+)
 _STEPS = flags.DEFINE_integer("steps", 600, "Batches of 16 fields.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 0, "Of weights, fields and choices.")
 _FIELDS = flags.DEFINE_integer("fields", 600, "Simulated test fields.", lower_bound=1)
@@ -229,9 +290,18 @@ _REAL = flags.DEFINE_string(
 _OUTPUT = flags.DEFINE_string("output", "experiments", "Folder of the results.")
 
 
-def fields(count: int, seed: int) -> SimulatedFields:
-    """Returns simulated fields as the shipped weights have learned from."""
-    return SimulatedFields(count, seed=seed, **SIMULATED["simulated/first"])
+def fields(name: str, count: int, seed: int) -> SimulatedFields:
+    """Returns simulated fields by the name for `--data`."""
+    return SimulatedFields(count, seed=seed, **SIMULATED[name])
+
+
+def other_surveys(count: int) -> SimulatedFields:
+    """Returns as many fields of each of the surveys that claran_first has not seen."""
+    kinds = [SIMULATED[f"simulated/{name}"] for name in OTHERS]
+    return SimulatedFields(
+        count, seed=TEST_SEED, population=kinds[0]["population"],
+        surveys=[survey for kind in kinds for survey in kind["surveys"]],
+    )  # fmt: skip
 
 
 def make_model(variant: Variant) -> DetectionModel:
@@ -254,7 +324,7 @@ def run(name: str, folder: Path) -> dict[str, Any]:
     """Trains a variant and returns its rows."""
     variant = VARIANTS[name]
     recipe = dataclasses.replace(variant.recipe, steps=_STEPS.value)
-    source = fields(recipe.steps * recipe.batch_size, _SEED.value)
+    source = fields(_DATA.value, recipe.steps * recipe.batch_size, _SEED.value)
     keras.utils.set_random_seed(_SEED.value)
     model = make_model(variant)
     drop = [DropInfrared(probability=variant.drop_infrared)]
@@ -265,12 +335,15 @@ def run(name: str, folder: Path) -> dict[str, Any]:
             output=folder, seed=_SEED.value, save_every=200,
             size=input_size(model, source),
         ),
-        settings={"variant": name},
+        settings={"variant": name, "data": _DATA.value},
     )  # fmt: skip
     trained = load_model(folder / BEST)
     trained.preprocessor = model.preprocessor
-    tests: dict[str, Source] = {"simulated": fields(_FIELDS.value, TEST_SEED)}
+    tests: dict[str, Source] = {
+        "simulated": fields("simulated/first", _FIELDS.value, TEST_SEED)
+    }
     if isinstance(trained.preprocessor, Channels):
+        tests["other surveys"] = other_surveys(_FIELDS.value)
         tests["radio alone"] = Changed(tests["simulated"], bare)
     # The real fields have no infrared.
     if not trained.preprocessor.needs_infrared and Path(_REAL.value).is_dir():
@@ -283,7 +356,7 @@ def run(name: str, folder: Path) -> dict[str, Any]:
         for row, trust in variant.rows.items()
     }
     about = {"steps": recipe.steps, "seed": _SEED.value, "seconds": result["seconds"]}
-    return about | {"variant": name, "rows": rows}
+    return about | {"variant": name, "data": _DATA.value, "rows": rows}
 
 
 def measure(model: DetectionModel, source: Source, trust: float) -> dict[str, Estimate]:
@@ -310,24 +383,27 @@ def measure(model: DetectionModel, source: Source, trust: float) -> dict[str, Es
 def table(folder: Path) -> str:
     """Returns all results as a table in Markdown."""
     lines = [
-        "| variant | seed | AP, simulated | AP, radio alone | AP, real | association, "
-        "simulated | association, real |",
-        "|---|---|---|---|---|---|---|",
+        "| variant | data, seed | AP, simulated | AP, radio alone | AP, other surveys "
+        "| AP, real | association, simulated | association, real |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     places = [
-        ("simulated", "AP"), ("radio alone", "AP"), ("real", "AP"),
+        ("simulated", "AP"), ("radio alone", "AP"), ("other surveys", "AP"),
+        ("real", "AP"),
         ("simulated", "association"), ("real", "association"),
     ]  # fmt: skip
     order = list(VARIANTS)
     records = [json.loads(path.read_text("utf-8")) for path in folder.glob("*.json")]
-    records.sort(key=lambda r: (order.index(r["variant"]), r["steps"], r["seed"]))
+    records.sort(
+        key=lambda r: (r["data"], order.index(r["variant"]), r["steps"], r["seed"])
+    )
     for record in records:
         for about, row in record["rows"].items():
             cells = [
                 str(Estimate(*row[test][kind])) if test in row else "-"
                 for test, kind in places
             ]
-            steps = f"{record['seed']} ({record['steps']} steps)"
+            steps = f"{record['data']}, {record['seed']} ({record['steps']} steps)"
             lines.append(f"| {about} | {steps} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -337,7 +413,8 @@ def main(argv: list[str]) -> None:
     del argv
     output = Path(_OUTPUT.value)
     if not _TABLE.value:
-        name = f"{_VARIANT.value}_{_STEPS.value}_{_SEED.value}"
+        data = _DATA.value.rpartition("/")[2]
+        name = f"{_VARIANT.value}_{data}_{_STEPS.value}_{_SEED.value}"
         result = run(_VARIANT.value, output / name)
         text = json.dumps(result, indent=1)
         replace_file(output / f"{name}.json", lambda path: path.write_text(text))

@@ -60,7 +60,7 @@ step survey 150 "$python" scripts/benchmark_survey.py --accelerator=$accelerator
     --sizes=$sizes --output="$folder/survey.md"
 # Ends with its time, as training resumes where it was stopped.
 step training "$TRAINING" "$python" -m claran.main --mode=train \
-    --model=claran_first --data=simulated/first --accelerator=$accelerator \
+    --model=claran_v1 --data=simulated/surveys --accelerator=$accelerator \
     --steps=$steps --save_every=$((steps < 500 ? steps : 500)) \
     --output="$folder/training"
 rm -rf "$folder/venv"

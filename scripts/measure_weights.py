@@ -312,7 +312,7 @@ SECTIONS = {
 }  # fmt: skip
 
 if __name__ == "__main__":
-    flags.DEFINE_string("model", "claran_first", "Preset or .keras file.")
+    flags.DEFINE_string("model", "claran_v1", "Preset or .keras file.")
     flags.DEFINE_bool("average", False, "Average over the eight symmetries.")
     flags.DEFINE_list("only", [], f"Sections, with commas: {', '.join(SECTIONS)}.")
     flags.DEFINE_integer("fields", 1000, "Simulated fields of FIRST; half of others.")

@@ -41,7 +41,7 @@ def test_detecting_loads_no_data_set_library(loaded):
         "import numpy as np, claran\n"
         "field = np.random.default_rng(0).normal(size=(40, 40))\n"
         "field[18:22, 18:22] += 50\n"
-        "claran.Detector.from_preset('claran_first').detect(field)"
+        "claran.Detector.from_preset('claran_v1').detect(field)"
     )
     assert "keras" in modules
     assert modules & DATA_SETS == set()

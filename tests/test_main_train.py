@@ -102,27 +102,27 @@ def test_a_field_with_too_many_objects_is_named_before(claran, d1_path, assert_f
 
 
 @pytest.fixture
-def tiny_preset(tiny_channels, tmp_path, monkeypatch):
-    """Makes claran_first small, with weights that come with it; returns its model."""
+def tiny_preset(tiny_groups, tmp_path, monkeypatch):
+    """Makes claran_v1 small, with weights that come with it; returns its model."""
     keras.utils.set_random_seed(1)
-    model = tiny_channels()
+    model = tiny_groups()
     model.network.decoder.temperature = 1.5
-    path = tmp_path / "claran_first.keras"
+    path = tmp_path / "claran_v1.keras"
     model.save(path)
     for module in ("claran.training.session", "claran.detection.loading"):
-        weights = {"claran_first": path}
+        weights = {"claran_v1": path}
         monkeypatch.setattr(f"{module}.preset_weights", weights.get)
-    monkeypatch.setitem(PRESETS, "claran_first", tiny_channels)
+    monkeypatch.setitem(PRESETS, "claran_v1", tiny_groups)
     return model
 
 
 def trained_preset(claran, *arguments):
     """Returns the model of a training that changes nothing, and its settings."""
-    arguments = on_fields("--model=claran_first", "--learning_rate=1e-9", *arguments)
+    arguments = on_fields("--model=claran_v1", "--learning_rate=1e-9", *arguments)
     status, printed, errors = claran(*arguments, model=None)
     assert status == 0, errors
     settings = json.loads(Path("run/run.json").read_text())["settings"]
-    assert settings["model"] == "claran_first"
+    assert settings["model"] == "claran_v1"
     return load_model("run/best.keras"), settings, printed
 
 
@@ -157,7 +157,7 @@ def test_a_preset_is_fine_tuned_for_other_classes(claran, tiny_preset, monkeypat
     )
     assert settings["start"] == "pretrained" and is_like(model, tiny_preset)
     assert model.network.decoder.temperature == 1
-    assert "claran_first: new heads for the classes" in printed
+    assert "claran_v1: new heads for the classes" in printed
     assert "compact" in model.class_names
 
 

@@ -128,14 +128,14 @@ _define("manual_dir", Path(), None,
     prepare_preview_eval_train="Folder of your own files, of which rgz/pairs, rgz/d1, "
         "rgz/d3, rgz/d4 and rgz/radiogalaxynet are made if they are not there yet; "
         "see datasets/rgz/README.md for the layout.")
-_define("model", Path(), "claran_first",
-    demo_predict="Detector: a preset (claran_first, claran_v0.1), or the path of a "
-        ".keras file.",
-    survey="Detector that counts islands: the preset claran_first, or the path of a "
-        ".keras file.",
-    eval="Detector to evaluate: a preset (claran_first, claran_v0.1), the path of a "
-        ".keras file, or classical, a finder without a network.",
-    train="Network to train: a preset (claran_first, claran_v1, claran_v0.1), or the "
+_define("model", Path(), "claran_v1",
+    demo_predict="Detector: a preset (claran_v1, claran_first, claran_v0.1), or the "
+        "path of a .keras file.",
+    survey="Detector that counts islands: the preset claran_v1 or claran_first, or the "
+        "path of a .keras file.",
+    eval="Detector to evaluate: a preset (claran_v1, claran_first, claran_v0.1), the "
+        "path of a .keras file, or classical, a finder without a network.",
+    train="Network to train: a preset (claran_v1, claran_first, claran_v0.1), or the "
         "path of a .keras file, to fine-tune it.")
 _define("predictions", Path(), None,
     eval="Detections to evaluate, instead of a model: a table of --mode=predict "
@@ -199,7 +199,7 @@ _define("average", Boolean(), False,
     demo_predict_survey_eval="Let the network look at each source in the eight "
         "symmetries of the square, and average the probabilities: on simulated fields "
         "more sources are right, but the network takes eight times as long. For models "
-        "that count islands, such as claran_first.")
+        "that count islands, such as claran_v1.")
 _define("ignore_unlabelled", Boolean(), False,
     eval="Detections that overlap no labelled source are no false alarms; for fields "
         "in which not all sources are labelled.")

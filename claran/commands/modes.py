@@ -121,7 +121,7 @@ original's network with the original's recipe:
 A trained network is fine-tuned to your own classes with your own files, with few steps
 at a low learning rate: the network that comes with claran, or one of yours with
 --model=DIR/best.keras and without --start:
-  python -m claran.main --mode=train --model=claran_first --start=pretrained \
+  python -m claran.main --mode=train --model=claran_v1 --start=pretrained \
       --data=FOLDER --output=OTHER
 
 DIR then has best.keras, the model to use (the best on the validation fields),

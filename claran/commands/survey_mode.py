@@ -34,7 +34,7 @@ def survey() -> None:
     if centered or not (finisher.counts_islands and preprocessor.uses_beam):
         raise UsageError(
             f"--model={FLAGS.model}: sees whole fields, so that it cannot search "
-            "mosaics; give a model that counts islands, such as claran_first."
+            "mosaics; give a model that counts islands, such as claran_v1."
         )
     catalog = run_survey(
         detector,

@@ -41,7 +41,7 @@ class UntrainedWarning(UserWarning):
 class Detector:
     """Finds and classifies the radio sources in a field.
 
-    For example `Detector.from_preset("claran_first").detect("radio.fits")`.
+    For example `Detector.from_preset("claran_v1").detect("radio.fits")`.
 
     Args:
         model: Network, preprocessor and finisher.
@@ -99,8 +99,8 @@ class Detector:
         """Returns the detector of a preset or of a `.keras` file.
 
         Args:
-            name: One of `claran.detection.presets.PRESETS`, or a path. The preset
-                `claran_first` is trained.
+            name: One of `claran.detection.presets.PRESETS`, or a path. Trained are
+                `claran_v1` and `claran_first`.
             nms_threshold: IoU above which the worse of two detections of one class is
                 dropped; None for the model's own.
             rpn_nms_threshold: The same for proposals.

@@ -69,7 +69,7 @@ class Engine:
         if average and not model.finisher.counts_islands:
             raise ValueError(
                 "`average` (--average) is for models that count islands, such as "
-                "claran_first; leave it out for others, such as claran_v0.1."
+                "claran_v1; leave it out for others, such as claran_v0.1."
             )
         self.model = model
         self.average = average

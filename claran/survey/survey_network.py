@@ -50,7 +50,7 @@ class SurveyNetwork:
         ):
             raise ValueError(
                 f"{detector.name} sees whole fields, so that it cannot search mosaics; "
-                "take a model that counts islands, such as claran_first."
+                "take a model that counts islands, such as claran_v1."
             )
         self.finisher, self.preprocessor = finisher, preprocessor
         self._file = detector.file

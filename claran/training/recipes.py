@@ -7,7 +7,7 @@ import keras
 
 from claran.ops.targets import HeadOptions, RpnOptions
 
-__all__ = ["COMPACT", "FINE_TUNING", "ORIGINAL", "RECIPES", "Recipe"]
+__all__ = ["COMPACT", "FINE_TUNING", "GROUPS", "ORIGINAL", "RECIPES", "Recipe"]
 
 ORIGINAL_STEPS = 80_000  # Of which the first 50,000 at the full rate.
 EMA_STEPS = 1000  # Length of the moving average; shorter in short trainings.
@@ -113,10 +113,13 @@ COMPACT = Recipe(
     rpn=RpnOptions(size=128, positive=0.5),
     head=HeadOptions(size=64, positive_fraction=0.5),
 )
-"""For `claran_first` and `claran_v1`."""
+"""For `claran_first`."""
+
+GROUPS = dataclasses.replace(COMPACT, steps=7_000)
+"""For `claran_v1`."""
 
 FINE_TUNING = dataclasses.replace(COMPACT, steps=1000, learning_rate=2e-4)
 """For a trained network."""
 
-RECIPES = {"claran_v0.1": ORIGINAL, "claran_first": COMPACT, "claran_v1": COMPACT}
+RECIPES = {"claran_v0.1": ORIGINAL, "claran_first": COMPACT, "claran_v1": GROUPS}
 """Recipes by preset, for a training from the start."""

@@ -72,7 +72,7 @@ class TrainingSession:
     """
 
     output: Path
-    model: str = "claran_first"
+    model: str = "claran_v1"
     start: Start = "auto"
     centered: bool = False
     steps: int | None = None

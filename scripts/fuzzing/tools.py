@@ -28,7 +28,7 @@ field2,46,8,54,16,1_1,0.7,180.0,30.0,,,validation,
 @functools.cache
 def detector() -> Detector:
     """Returns the detector that comes with claran."""
-    return Detector.from_preset("claran_first")
+    return Detector.from_preset("claran_v1")
 
 
 @functools.cache

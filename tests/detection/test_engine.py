@@ -383,7 +383,7 @@ def test_windows_of_an_accelerator_fit_into_memory(channels_detector, monkeypatc
 
 def test_a_wide_field_has_the_sources_of_its_parts(make_sky_field):
     """The trained network: a source is the same alone and in a wide field."""
-    detector = Detector.from_preset("claran_first")
+    detector = Detector.from_preset("claran_v1")
     pair = [(150, 150, 60), (162, 150, 50)]
     wide = make_sky_field("wide", (400, 400), [*pair, (330, 80, 90)], infrared=False)
     part = wide.replace(

@@ -152,17 +152,21 @@ class TestLoading:
             load_model(path)
 
     def test_names_and_paths(self, narrow_path):
-        assert model_file("claran_first") == preset_weights("claran_first")
+        for name in "claran_v1", "claran_first":
+            assert model_file(name) == preset_weights(name)
         assert model_file("claran_v0.1") is preset_weights("claran_v0.1") is None
         assert model_file(str(narrow_path)) == model_file(narrow_path) == narrow_path
 
-    def test_the_preset_that_comes_with_claran(self):
-        path = preset_weights("claran_first")
+    @pytest.mark.parametrize(
+        "name, groups", [("claran_v1", True), ("claran_first", False)]
+    )
+    def test_presets_that_come_with_claran(self, name, groups):
+        path = preset_weights(name)
         assert isinstance(path, Path)
         model = load_model(path)
         assert model.class_names == ("1_1", "1_2", "1_3", "2_2", "2_3", "3_3")
         assert model.preprocessor == Channels(beam_pixels=3.0)
-        assert model.finisher == IslandFinisher(count_trust=0.95)
+        assert model.finisher == IslandFinisher(count_trust=0.95, groups=groups)
 
 
 def test_saving_replaces_a_file_when_the_new_one_is_whole(narrow, tmp_path):

@@ -9,12 +9,12 @@ import claran
 
 BEAM, PIXEL, NOISE = 5.4, 1.8, 1.5e-4
 SIGMA = BEAM / PIXEL / 2.3548
-POINTS = ((50, 70, 0.02), (64, 74, 0.015), (100, 30, 0.02))  # x, y, Jy.
+POINTS = ((30, 100, 0.02), (80, 80, 0.003), (100, 30, 0.002))  # x, y, Jy.
 
 
 @pytest.fixture(scope="module")
 def detector():
-    return claran.Detector.from_preset("claran_first")
+    return claran.Detector.from_preset("claran_v1")
 
 
 def make(side, seed=0, points=POINTS):
@@ -99,7 +99,6 @@ def test_integers_give_the_sources_of_floats(detector, scale):
     stored = hdu(np.round(make(132) / scale).astype("i2"))
     stored.header["BSCALE"] = scale
     table = detector.detect(fits.PrimaryHDU.fromstring(as_bytes(stored)))
-    assert len(table) == 3
     found = np.sort(table["x0"])
     np.testing.assert_allclose(
         found, [b[0] for b in boxes(detector, make(132))], atol=1

@@ -97,7 +97,7 @@ def sky() -> Any:
 def detector() -> Any:
     from claran.detection.detector import Detector  # noqa: PLC0415 - after the hook
 
-    return Detector.from_preset("claran_first")
+    return Detector.from_preset("claran_v1")
 
 
 @pytest.fixture(scope="session")

