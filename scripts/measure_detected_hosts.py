@@ -30,7 +30,7 @@ from claran.hosts.host_search import HostSearch
 from claran.sky.box_arrays import iou
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("model", "claran_first", "Preset, or path of a .keras file.")
+flags.DEFINE_string("model", "claran_v1", "Preset, or path of a .keras file.")
 
 ARCSEC = 3.0
 EDGES = ("x0", "y0", "x1", "y1")
