@@ -173,7 +173,7 @@ def _detector(hosts: HostSearch | None) -> Detector:
         raise UsageError(
             f"--model={FLAGS.model}: finds boxes, not islands of emission, so that the "
             "places of hosts are unknown; give a model that counts islands, such as "
-            "claran_first, or leave out --hosts, --ir_catalog and --fetch."
+            "claran_v1, or leave out --hosts, --ir_catalog and --fetch."
         )
     return detector
 

@@ -64,7 +64,7 @@ def require_measured_sources(
     if pictures or not model.finisher.counts_islands:
         raise ValueError(
             "`hosts` (--hosts, --ir_catalog, --fetch) needs radio images and a model "
-            "that counts islands, such as claran_first."
+            "that counts islands, such as claran_v1."
         )
     if all_hypotheses:
         raise ValueError(
