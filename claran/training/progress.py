@@ -143,7 +143,8 @@ class ProgressBar(keras.callbacks.Callback):
         now = time.monotonic()
         if logs and not self._bar.disable and now > self._shown + REFRESH:
             self._shown = now
-            shown = " ".join(f"{name}={logs[name]:.3f}" for name in LOSSES)
+            losses = [name for name in LOSSES if name in logs]  # Not all have all.
+            shown = " ".join(f"{name}={logs[name]:.3f}" for name in losses)
             shown += f" lr={logs['learning_rate']:.1e}"
             self._bar.set_postfix_str(shown, refresh=False)
 
