@@ -14,23 +14,13 @@ from absl import app, flags
 from host_fields import Sample, simulate
 from scipy import stats
 
+from claran.evaluation.host_shares import binned_error
 from claran.hosts.likelihood import Hosts, choose_hosts, estimate_prior
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("fields", 1000, "Number of fields.", lower_bound=1)
 flags.DEFINE_integer("seed", 11, "Seed of the fields.")
 flags.DEFINE_boolean("images", False, "Whether to measure candidates on W1 images.")
-
-BINS = 10
-
-
-def calibration_error(probability: np.ndarray, right: np.ndarray) -> float:
-    """Returns the mean difference of probability and share right, in ten bins."""
-    order = np.argsort(probability)
-    bins = np.array_split(order, min(BINS, max(1, len(order) // 10)))
-    return float(sum(
-        len(some) * abs(probability[some].mean() - right[some].mean()) for some in bins
-    ) / len(order))  # fmt: skip
 
 
 def share_text(hits: np.ndarray) -> str:
@@ -53,8 +43,8 @@ def table_row(
         share_text((sample.nearest() == truth)[has]), share_text(right[has]),
         share_text(decided[chosen]), f"{best[chosen].mean():.3f}",
         f"{right[chosen].mean():.3f}",
-        f"{calibration_error(best[chosen], right[chosen]):.3f}",
-        f"{calibration_error(hosts.none[chosen], (truth < 0)[chosen]):.3f}",
+        f"{binned_error(best[chosen], right[chosen]):.3f}",
+        f"{binned_error(hosts.none[chosen], (truth < 0)[chosen]):.3f}",
     ]  # fmt: skip
     return f"| {' | '.join(cells)} |"
 

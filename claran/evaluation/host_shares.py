@@ -13,7 +13,7 @@ from claran.detection.detections import Detections
 from claran.fields.field import Field
 from claran.sky.box_arrays import iou
 
-__all__ = ["HOST_COLUMNS", "HostShares", "judge_hosts"]
+__all__ = ["HOST_COLUMNS", "HostShares", "binned_error", "judge_hosts"]
 
 HOST_COLUMNS = (
     "host_ra", "host_dec", "host_probability", "place_ra", "place_dec"
@@ -44,17 +44,8 @@ class HostShares:
 
     @property
     def calibration_error(self) -> float:
-        """Mean difference of probability and share right, in bins of equal numbers.
-
-        Of the sources that were detected; NaN without.
-        """
-        chance, right = self.probability[self.detected], self.right[self.detected]
-        order = np.argsort(chance)
-        bins = np.array_split(order, min(BINS, max(1, len(order) // 10)))
-        gaps = [
-            len(b) * abs(chance[b].mean() - right[b].mean()) for b in bins if len(b)
-        ]
-        return float(sum(gaps) / len(order)) if len(order) else np.nan
+        """That of `binned_error` for the sources that were detected."""
+        return binned_error(self.probability[self.detected], self.right[self.detected])
 
     def rows(self) -> Iterator[tuple[str, int, float, float, float]]:
         """Yields name, number, and the shares of places and hosts that are right.
@@ -66,6 +57,21 @@ class HostShares:
             shares = (self.place, self.right, self.probability)
             place, right, chance = (float(one[own].mean()) for one in shares)
             yield name, int(own.sum()), place, right, chance
+
+
+def binned_error(
+    probability: Float[np.ndarray, "n"], right: Bool[np.ndarray, "n"]
+) -> float:
+    """Returns the mean difference of probability and share right; NaN without any.
+
+    In at most ten bins of equal numbers: hosts are few, and most are near 0 or 1.
+    """
+    order = np.argsort(probability)
+    bins = np.array_split(order, min(BINS, max(1, len(order) // 10)))
+    gaps = [
+        len(b) * abs(probability[b].mean() - right[b].mean()) for b in bins if len(b)
+    ]
+    return float(sum(gaps) / len(order)) if len(order) else np.nan
 
 
 def judge_hosts(
