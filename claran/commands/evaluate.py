@@ -11,7 +11,10 @@ from claran.commands.data_flags import (
     labelled_fields,
     simulated_fields,
 )
-from claran.commands.model_flags import load_detector
+from claran.commands.host_flags import (
+    detector_for_hosts,
+    host_search,
+)
 from claran.commands.outputs import output_folder, refuse_inputs
 from claran.data.sources import FieldSource
 from claran.detection.classical_engine import ClassicalEngine
@@ -48,14 +51,16 @@ def eval() -> None:  # noqa: A001 - the mode's name
             workers=FLAGS.workers, tell=say,
         )  # fmt: skip
     else:
-        detector = None if FLAGS.model == "classical" else load_detector()
+        hosts = host_search(infrared=True)
+        classical = FLAGS.model == "classical"
+        detector = None if classical else detector_for_hosts(hosts)
         source = _source(None if detector is None else detector.model.class_names)
         engine = detector and detector.engine
         evaluation = evaluate_detector(
             engine or ClassicalEngine(source.class_names), source, folder,
             options=_options(),
             about={"model": readable(FLAGS.model), **about},
-            workers=_workers(len(source)), tell=say,
+            workers=_workers(len(source)), hosts=hosts, tell=say,
         )  # fmt: skip
     say(evaluation.table())
     say("")
@@ -66,7 +71,9 @@ def eval() -> None:  # noqa: A001 - the mode's name
 def _refuse_own_files(folder: Path) -> None:
     """Refuses to evaluate what the new evaluation would overwrite."""
     names = ("detections.ecsv", "voc", "coco/detections.json", "coco/truth.json")
-    inputs = [name for name in (FLAGS.predictions, FLAGS.data) if name]
+    inputs = [
+        name for name in (FLAGS.predictions, FLAGS.data, FLAGS.ir_catalog) if name
+    ]
     refuse_inputs([folder, *(folder / name for name in names)], inputs)
 
 

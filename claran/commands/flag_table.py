@@ -275,20 +275,23 @@ _define("hosts", Boolean(), False,
         "magnitudes, which count too; pictures have none.",
     survey="Say where the host galaxy of each source can be, by its radio emission, "
         "and which infrared source it is: candidates are measured on the FITS images "
-        "of --ir (needs pip install 'claran[hosts]').")
+        "of --ir (needs pip install 'claran[hosts]').",
+    eval="Say where the host galaxy of each source can be, by its radio emission, and "
+        "which source on the field's infrared picture it is, and compare with the "
+        "hosts of the labels (needs pip install 'claran[hosts]').")
 _define("ir_catalog", Path(), None,
-    demo_predict_survey="Table of infrared sources (AllWISE, CatWISE, unWISE, Legacy "
-        "Surveys or another one: Parquet, FITS, VOTable, CSV) in which to look for the "
-        "host of each source.")
+    demo_predict_survey_eval="Table of infrared sources (AllWISE, CatWISE, unWISE, "
+        "Legacy Surveys or another one: Parquet, FITS, VOTable, CSV) in which to look "
+        "for the host of each source.")
 _define("fetch", Choice(("allwise", "catwise", "unwise")), None,
-    demo_predict_survey="Public catalog in which to look for the host of each source; "
-        "it is fetched for the sky of the radio images (needs pip install "
+    demo_predict_survey_eval="Public catalog in which to look for the host of each "
+        "source; it is fetched for the sky of the radio images (needs pip install "
         "'claran[vo]').")
 _define("fetch_cache", Path(), None,
-    demo_predict_survey="Folder that keeps what was fetched; default: "
+    demo_predict_survey_eval="Folder that keeps what was fetched; default: "
         "~/.cache/claran/catalogs.")
 _define("offline", Boolean(), False,
-    demo_predict_survey="Use only what --fetch has fetched before.")
+    demo_predict_survey_eval="Use only what --fetch has fetched before.")
 _define("beam_options", flags.ListParser(), None,
     prepare="Options of Apache Beam, to make simulated fields with it, such as "
         "--runner=DirectRunner.")

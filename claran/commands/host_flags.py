@@ -7,9 +7,11 @@ from pathlib import Path
 from absl import flags
 
 from claran.commands.common import UsageError
+from claran.commands.model_flags import load_detector
+from claran.detection.detector import Detector
 from claran.hosts.host_search import HostSearch
 
-__all__ = ["host_search"]
+__all__ = ["detector_for_hosts", "host_search", "host_tables"]
 
 FLAGS = flags.FLAGS
 
@@ -40,3 +42,24 @@ def host_search(*, infrared: bool) -> HostSearch | None:
         fetch=FLAGS.fetch or "", offline=FLAGS.offline, images=images,
         cache=Path(FLAGS.fetch_cache or Path(root, "claran", "catalogs")),
     )  # fmt: skip
+
+
+def host_tables(search: HostSearch | None) -> list[Path]:
+    """Returns the files that a search reads, which no output may replace."""
+    return [search.catalog] if search is not None and search.catalog is not None else []
+
+
+def detector_for_hosts(search: HostSearch | None) -> Detector:
+    """Returns the detector of the flags, which must count islands if hosts are wanted.
+
+    Raises:
+        UsageError: It does not.
+    """
+    detector = load_detector()
+    if search is not None and not detector.model.finisher.counts_islands:
+        raise UsageError(
+            f"--model={FLAGS.model}: finds boxes, not islands of emission, so that the "
+            "places of hosts are unknown; give a model that counts islands, such as "
+            "claran_v1, or leave out --hosts, --ir_catalog and --fetch."
+        )
+    return detector

@@ -104,6 +104,10 @@ On 1,000 fields that are simulated for it:
 The classical finder, without a network, which joins islands within 45 arcsec:
   python -m claran.main --mode=eval --model=classical --data=FOLDER
 
+With candidates for host galaxies, where the labels have hosts:
+  python -m claran.main --mode=eval --data=FOLDER --split=all \
+      --ir_catalog=allwise.fits
+
 Detections of any tool, as a table, VOC's text or COCO's results. A table of
 --mode=predict --all_hypotheses gives the numbers of its model:
   python -m claran.main --mode=eval --predictions=detections.ecsv --data=FOLDER

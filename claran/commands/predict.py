@@ -12,8 +12,11 @@ from claran.catalog.tables import format_table, table_format, write_table
 from claran.commands import survey_flags
 from claran.commands.common import UsageError, say
 from claran.commands.given_files import given_files
-from claran.commands.host_flags import host_search
-from claran.commands.model_flags import load_detector
+from claran.commands.host_flags import (
+    detector_for_hosts,
+    host_search,
+    host_tables,
+)
 from claran.commands.outputs import output_file, output_folder, refuse_inputs
 from claran.detection.detections import ALTERNATIVE
 from claran.detection.detector import Detector
@@ -23,7 +26,6 @@ from claran.errors import ImageError, ImageWarning
 from claran.fields.notes import assumption_note, notes_for_user
 from claran.fields.reading import read_field, read_infrared, read_picture_field
 from claran.hosts.host_columns import count_hosts
-from claran.hosts.host_search import HostSearch
 from claran.io.atomic import replace_file
 from claran.io.paths import (
     FITS_ENDINGS,
@@ -45,10 +47,10 @@ def demo() -> None:
     hosts = host_search(infrared=infrared is not None)
     refuse_inputs(
         [figure_path, table_path],
-        [path, *([infrared] if infrared else []), *_tables(hosts)],
+        [path, *([infrared] if infrared else []), *host_tables(hosts)],
     )
     survey = survey_flags.survey()
-    detector = _detector(hosts)
+    detector = detector_for_hosts(hosts)
     name = readable(path.name)
     shown = None
     if FLAGS.image:
@@ -108,8 +110,8 @@ def predict() -> None:
     infrared = pair_infrared(radio, given_files("ir", None)) if FLAGS.ir else {}
     output = _table_path()
     hosts = host_search(infrared=bool(infrared))
-    refuse_inputs([output], [*paths, *infrared.values(), *_tables(hosts)])
-    detector = _detector(hosts)
+    refuse_inputs([output], [*paths, *infrared.values(), *host_tables(hosts)])
+    detector = detector_for_hosts(hosts)
     if radio:
         _check_infrared(detector, infrared)
     found = predict_files(
@@ -160,22 +162,6 @@ def _rows(detector: Detector, table: QTable) -> str:
 def _say_hosts(table: QTable) -> None:
     if "host_probability" in table.colnames:
         say(f"Hosts: {count_hosts(table)}")
-
-
-def _tables(hosts: HostSearch | None) -> list[Path]:
-    return [hosts.catalog] if hosts is not None and hosts.catalog is not None else []
-
-
-def _detector(hosts: HostSearch | None) -> Detector:
-    """Returns the detector, which must count islands if hosts are asked for."""
-    detector = load_detector()
-    if hosts is not None and not detector.model.finisher.counts_islands:
-        raise UsageError(
-            f"--model={FLAGS.model}: finds boxes, not islands of emission, so that the "
-            "places of hosts are unknown; give a model that counts islands, such as "
-            "claran_v1, or leave out --hosts, --ir_catalog and --fetch."
-        )
-    return detector
 
 
 def _single(name: str) -> Path:

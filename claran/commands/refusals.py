@@ -59,12 +59,12 @@ IDLE = (
     ),
     Idle(
         "eval", lambda: _given("predictions"),
-        "model nms_threshold rpn_nms_threshold batch_size average",
-        "--predictions are evaluated without a model; give one or the other.",
+        "model nms_threshold rpn_nms_threshold batch_size average hosts ir_catalog "
+        "fetch", "--predictions are evaluated without a model; give one or the other.",
     ),
     Idle(
         "eval", lambda: FLAGS.model == "classical",
-        "nms_threshold rpn_nms_threshold batch_size average",
+        "nms_threshold rpn_nms_threshold batch_size average hosts ir_catalog fetch",
         "--model=classical has no network; leave it out.",
     ),
     Idle(
@@ -86,6 +86,10 @@ IDLE = (
         "leave it out.",
     ),
     Idle(
+        "eval", lambda: _data() in SIMULATED, "hosts ir_catalog fetch",
+        "simulated fields are nowhere on the sky; leave it out.",
+    ),
+    Idle(
         "eval train", lambda: _data() in SIMULATED, "class_names survey beam",
         "simulated fields have their own classes and beam; leave it out.",
     ),
@@ -94,15 +98,15 @@ IDLE = (
         "--scheduler has workers of its own; give one or the other.",
     ),
     Idle(
-        "demo predict survey", lambda: _given("ir_catalog"), "fetch hosts",
+        "demo predict survey eval", lambda: _given("ir_catalog"), "fetch hosts",
         "--ir_catalog has the candidates for hosts; give one or the other.",
     ),
     Idle(
-        "demo predict survey", lambda: _given("fetch"), "hosts",
+        "demo predict survey eval", lambda: _given("fetch"), "hosts",
         "--fetch has the candidates for hosts; give one or the other.",
     ),
     Idle(
-        "demo predict survey", lambda: not _given("fetch"), "fetch_cache offline",
+        "demo predict survey eval", lambda: not _given("fetch"), "fetch_cache offline",
         "is for --fetch; leave it out.",
     ),
     Idle(

@@ -5,7 +5,7 @@ from absl import flags
 from claran.commands import survey_flags
 from claran.commands.common import UsageError, say
 from claran.commands.given_files import given_files
-from claran.commands.host_flags import host_search
+from claran.commands.host_flags import host_search, host_tables
 from claran.commands.model_flags import load_detector
 from claran.commands.outputs import output_folder, refuse_inputs
 from claran.errors import ImageError
@@ -25,9 +25,8 @@ def survey() -> None:
     known = survey_flags.survey()
     hosts = host_search(infrared=bool(infrared))
     folder = output_folder("survey", PRODUCTS)
-    tables = [hosts.catalog] if hosts and hosts.catalog else []
     outputs = [folder / name for name in PRODUCTS]
-    refuse_inputs(outputs, [*paths, *infrared, *tables])
+    refuse_inputs(outputs, [*paths, *infrared, *host_tables(hosts)])
     detector = load_detector()
     finisher, preprocessor = detector.model.finisher, detector.model.preprocessor
     centered = getattr(preprocessor, "centered", False)

@@ -99,6 +99,7 @@ class Engine:
         score_threshold: float,
         skip_unusable: bool = False,
         measured: bool = False,
+        groups: bool = False,
     ) -> Iterator[FieldResult[Item]]:
         """Yields the detections in each field, in order.
 
@@ -114,6 +115,8 @@ class Engine:
                 are groups of islands: see `measured_results`. Then there are no
                 alternatives. Fields are measured some at a time, so that results come
                 in bursts.
+            groups: Whether detections that are not measured keep their
+                `claran.detection.counting.GROUP`.
 
         Raises:
             ImageError: A field cannot be used; not with `skip_unusable`.
@@ -122,7 +125,7 @@ class Engine:
         if accelerator.is_forked():
             yield from _detect_in_fork(
                 self, items, load, score_threshold=score_threshold,
-                skip_unusable=skip_unusable, measured=measured,
+                skip_unusable=skip_unusable, measured=measured, groups=groups,
             )  # fmt: skip
             return
         outputs = self.network_outputs(items, load, skip_unusable=skip_unusable)
@@ -131,8 +134,10 @@ class Engine:
             yield from measured_results(found, self.model.class_names)
             return
         for result, _ in found:
-            kept = result.detections.without(GROUP)
-            yield dataclasses.replace(result, detections=kept)
+            kept = result.detections
+            yield dataclasses.replace(
+                result, detections=kept if groups else kept.without(GROUP)
+            )
 
     def _results(
         self, outputs: Iterable[Any], score_threshold: float

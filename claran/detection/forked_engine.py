@@ -47,6 +47,7 @@ def detect_in_fork(
     score_threshold: float,
     skip_unusable: bool = False,
     measured: bool = False,
+    groups: bool = False,
 ) -> Iterator[FieldResult[Item]]:
     """Yields the detections in each field, in order, as `Engine.detect` does.
 
@@ -59,6 +60,7 @@ def detect_in_fork(
         score_threshold: See there.
         skip_unusable: See there.
         measured: See there.
+        groups: See there.
 
     Raises:
         AcceleratorError: The engine does not run on a CPU, as two processes cannot
@@ -69,7 +71,7 @@ def detect_in_fork(
         accelerator.check_not_forked()
     options = {
         "score_threshold": score_threshold, "skip_unusable": skip_unusable,
-        "measured": measured,
+        "measured": measured, "groups": groups,
     }  # fmt: skip
     for item in items:
         try:

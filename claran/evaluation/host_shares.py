@@ -1,4 +1,4 @@
-"""How often the hosts in a table of detections are those of the labels."""
+"""How often the hosts of detections are those of the labels."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -80,7 +80,7 @@ def judge_hosts(
     class_names: Sequence[str],
     score_threshold: float,
 ) -> HostShares | None:
-    """Returns how often hosts are right; None if no table or no label has hosts.
+    """Returns how often hosts are right; None if no detection or no label has any.
 
     Args:
         fields: The fields, labelled.

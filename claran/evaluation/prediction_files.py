@@ -124,6 +124,10 @@ def to_table(
     found = Detections.concatenate(turned)
     known = any(ALTERNATIVE in one.columns for one in turned)
     columns = {ALTERNATIVE: found.alternative} if known else {}
+    columns |= {
+        name: column for name, column in found.columns.items()
+        if name.startswith(("host_", "place_"))
+    }  # fmt: skip
     counts = [len(one) for one in turned]
     names = np.repeat(np.array([field.name for field in fields], dtype=str), counts)
     return detection_table(

@@ -75,6 +75,7 @@ def html_report(
         "</p>",
         "<h2>Curves</h2>", f"<div class=plots>{_images(plots)}</div>",
         "<h2>Association of components</h2>", _association_table(evaluation),
+        *_host_table(evaluation),
         "<h2>Subsets of the sources</h2>", _subset_table(evaluation),
         *(f"<h2>{_text(name)}</h2>{GALLERY_NOTE}"
           f"<div class=scroll>{_images({name: data})}</div>"
@@ -126,6 +127,26 @@ def _association_table(evaluation: Evaluation) -> str:
         + "<p class=note>Fraction of sources with a detection of a score above "
         f"{threshold:g} that contains exactly their own islands of emission.</p>"
     )
+
+
+def _host_table(evaluation: Evaluation) -> list[str]:
+    hosts = evaluation.hosts
+    if hosts is None:
+        return []
+    head = ["Sources", "Right", "Place right", "Mean probability", "Number"]
+    rows = [
+        [
+            name if name == "all" else display_name(name), f"{right:.3f}",
+            f"{place:.3f}", f"{chance:.3f}", f"{count:,}",
+        ]
+        for name, count, place, right, chance in hosts.rows()
+    ]  # fmt: skip
+    return [
+        "<h2>Hosts</h2>", _table(head, rows),
+        "<p class=note>Fraction of the labeled hosts within 3 arcsec of the most "
+        "probable one, and of the best place by the radio image alone. Calibration "
+        f"error of the probability: {hosts.calibration_error:.3f}.</p>",
+    ]  # fmt: skip
 
 
 def _subset_table(evaluation: Evaluation) -> str:

@@ -75,7 +75,7 @@ class Evaluation:
         curve: Completeness and reliability against score.
         calibration: Fraction of hits against score.
         confusion: See `claran.evaluation.scores.confusion`.
-        hosts: Whether the hosts in a table are those of the labels; None without.
+        hosts: Whether the hosts that were found are those of the labels; None without.
         files: Report, metrics and table of detections, if they were written.
     """
 

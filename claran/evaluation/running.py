@@ -14,7 +14,9 @@ from claran import __version__
 from claran.detection.classical_engine import ClassicalEngine
 from claran.detection.detections import Detections
 from claran.detection.engine import Engine
+from claran.detection.field_hosts import require_measured_sources
 from claran.evaluation.catalogs import measured_field, read_fields
+from claran.evaluation.found_hosts import with_hosts, with_island_numbers
 from claran.evaluation.gallery import Shown
 from claran.evaluation.metrics import (
     CATALOG,
@@ -29,6 +31,7 @@ from claran.evaluation.results import Evaluation
 from claran.fields.batches import Source
 from claran.fields.field import Field
 from claran.fields.notes import describe_assumptions, notes_for_user
+from claran.hosts.host_search import HostSearch
 from claran.io.parallel import parallel_map
 from claran.io.resuming import PartialResults, code_fingerprint
 
@@ -60,6 +63,7 @@ def evaluate_detector(
     options: EvaluationOptions | None = None,
     about: Mapping[str, str] = {},
     workers: int = 0,
+    hosts: HostSearch | None = None,
     tell: Callable[[str], None] = print,
 ) -> Evaluation:
     """Detects in labelled fields and evaluates the detections.
@@ -76,17 +80,22 @@ def evaluate_detector(
         options: See `EvaluationOptions`; None for the model's own.
         about: Further lines of the report, such as the name of the model.
         workers: Number of processes that read fields; 0 for threads.
+        hosts: Where candidates for the host galaxies of the catalog's sources come
+            from; None to look for no hosts. They are compared with those of the labels.
         tell: Receives messages for the user.
 
     Returns:
         All metrics.
 
     Raises:
-        ImageError: A field cannot be used.
-        ValueError: There are no fields, or their classes are not the model's.
+        ImageError: A field cannot be used, or a table or a service for hosts.
+        ValueError: There are no fields, their classes are not the model's, or hosts
+            cannot be looked for.
     """
     _require_fields(source)
     _require_classes(source, engine)
+    _require_islands(engine, hosts)
+    known = hosts and hosts.read_table()  # Before a long run, should it be damaged.
     preprocessor, partial, lowest = None, None, 0.0
     if isinstance(engine, Engine):
         model = engine.model
@@ -97,22 +106,34 @@ def evaluate_detector(
             score_threshold=model.finisher.catalog_threshold,
             inclusive_boxes=model.network.decoder.offset == 1,
         )
-        partial = _partial(engine, source, output, lowest, tell)
+        partial = _partial(
+            engine, source, output, lowest, placed=hosts is not None, tell=tell
+        )
     detections = [] if partial is None else list(partial.results)
     start = len(detections)
     if start:
         tell(f"Resuming: {start} of {len(source)} fields are done.")
     fields = read_fields(_First(source, start), workers=workers or None)
     items, load = _items(source, start, workers)
-    found = engine.detect(items, load, score_threshold=lowest)
+    placed = {} if hosts is None else {"groups": True}  # Not of the classical finder.
+    found = engine.detect(items, load, score_threshold=lowest, **placed)
     for one in tqdm(
         found, "Detecting", len(source), initial=start, unit="field", disable=None
     ):
         assert one.field is not None  # noqa: S101 - nothing is skipped.
         fields.append(one.field.without_pixels())
-        detections.append(one.detections)
+        rows = one.detections if hosts is None else with_island_numbers(one.detections)
+        detections.append(rows)
         if partial is not None:
-            partial.add(one.detections)
+            partial.add(rows)
+    if hosts is not None:
+        if partial is not None:
+            partial.write()  # A service may be away.
+        threshold = settled_options(options).score_threshold
+        assert threshold is not None  # noqa: S101 - settled.
+        detections = with_hosts(
+            hosts, known, source, detections, score_threshold=threshold, tell=tell
+        )
     shown = Shown(source, preprocessor, fields, detections, source.class_names)
     facts = _about(source, about)
     if partial is None or isinstance(engine, ClassicalEngine):
@@ -255,6 +276,16 @@ def _require_classes(source: LabelledSource, engine: Engine | ClassicalEngine) -
         )
 
 
+def _require_islands(
+    engine: Engine | ClassicalEngine, hosts: HostSearch | None
+) -> None:
+    if hosts is None:
+        return
+    if isinstance(engine, ClassicalEngine):
+        raise ValueError("`hosts` needs a model; the classical finder has none.")
+    require_measured_sources(engine.model)
+
+
 def _about(source: LabelledSource, about: Mapping[str, str]) -> dict[str, str]:
     return {
         **about,
@@ -298,6 +329,8 @@ def _partial(
     source: LabelledSource,
     output: str | Path | None,
     lowest: float,
+    *,
+    placed: bool,
     tell: Callable[[str], None],
 ) -> PartialResults[Detections] | None:
     """Returns the detections of an interrupted run; None if nothing is written."""
@@ -307,6 +340,7 @@ def _partial(
         "model": engine.model.model_hash(),
         "data": source.fingerprint,
         "lowest score": lowest,
+        "--hosts": placed,
         **engine.settings,
         "version of claran": code_fingerprint(),
     }
