@@ -16,11 +16,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 from matplotlib.patheffects import Normal, Stroke
 
-__all__ = ["draw_hosts"]
+__all__ = ["COLOR", "LIKELY", "draw_hosts"]
 
-COLOR = "#d55e00"  # As of Wong 2011, of no class.
+COLOR = "#d55e00"
+"""Color of hosts, that of no class (Wong 2011)."""
 OUTLINE = [Stroke(linewidth=2.6, foreground="white"), Normal()]
-LIKELY = 0.5  # Probability above which a host is marked.
+LIKELY = 0.5
+"""Probability above which a host is marked."""
 # A circle with 68.3% of a round Gaussian in it has so many of its errors as radius.
 RADIUS = math.sqrt(-2 * math.log(1 - 0.683))
 

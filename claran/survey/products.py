@@ -9,8 +9,10 @@ import numpy as np
 from astropy.table import QTable
 
 from claran.catalog.cds_readme import write_cds
-from claran.catalog.sky_regions import Ellipses, Outlines, write_regions
+from claran.catalog.sky_regions import Crosses, Ellipses, Outlines, write_regions
 from claran.catalog.tables import to_icrs, write_table
+from claran.figures.host_marks import COLOR as HOST_COLOR
+from claran.figures.host_marks import LIKELY
 from claran.labels import display_name
 from claran.photometry.fit_flags import FIT_FLAG_MEANINGS
 from claran.photometry.source_flags import FLAG_MEANINGS
@@ -79,7 +81,9 @@ def write_products(
     )  # fmt: skip
     outlines, ellipses = _outlines(tables, searches), _ellipses(tables)
     for ending in (".reg", ".crtf"):
-        write_regions(folder / f"sources{ending}", outlines=outlines)
+        write_regions(
+            folder / f"sources{ending}", outlines=outlines, crosses=_hosts(tables)
+        )
         write_regions(folder / f"components{ending}", ellipses=ellipses)
     if "coverage.fits" not in missing:
         _write_coverage(folder / "coverage.fits", searches)
@@ -128,6 +132,23 @@ def _outlines(tables: CatalogTables, searches: Mapping[str, MosaicSearch]) -> Ou
             colors.append(class_color(label))
             seen.add(int(row))
     return Outlines(polygons=polygons, labels=texts, colors=colors)
+
+
+def _hosts(tables: CatalogTables) -> Crosses | None:
+    """Returns the hosts that figures show, if they were looked for."""
+    sources: Any = tables.sources
+    if "host_ra" not in sources.colnames:
+        return None
+    sources = sources[np.asarray(sources["host_probability"]) > LIKELY]
+    return Crosses(
+        ra=sources["host_ra"].to_value("deg"),
+        dec=sources["host_dec"].to_value("deg"),
+        labels=[
+            f"{name} {probability:.2f}"
+            for name, probability in sources["host_id", "host_probability"].iterrows()
+        ],
+        colors=[HOST_COLOR] * len(sources),
+    )
 
 
 def _ellipses(tables: CatalogTables) -> Ellipses:

@@ -6,7 +6,7 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 
-from claran.catalog.sky_regions import Ellipses, Outlines, write_regions
+from claran.catalog.sky_regions import Crosses, Ellipses, Outlines, write_regions
 
 FORMATS = {".reg": "ds9", ".crtf": "crtf"}
 HOSTILE = [
@@ -65,6 +65,22 @@ def test_outlines_are_where_they_were(written):
         assert one.vertices.frame.name == "icrs"
         assert text(one) == "a"
         assert "#56b4e9" in one.visual.values()
+
+
+def test_crosses_are_where_they_were(written):
+    """One without a place is left out."""
+    found = written(
+        outlines=outlines(1),
+        crosses=Crosses(
+            ra=np.array([359.999, np.nan, 12.5]), dec=np.array([-80.0, 1.0, 30.25]),
+            labels=["W1", "none", ""], colors=["#d55e00"] * 3,
+        ),
+    )[1:]  # fmt: skip
+    expected = SkyCoord([359.999, 12.5], [-80, 30.25], unit="deg")
+    centers = SkyCoord([one.center for one in found])
+    assert (centers.separation(expected) < 0.001 * u.arcsec).all()
+    assert [text(one) for one in found] == ["W1", ""]
+    assert all("#d55e00" in one.visual.values() for one in found)
 
 
 def test_ellipses_are_long_along_the_position_angle(written):

@@ -83,6 +83,19 @@ def test_summary_counts_hosts(expected):
     assert f"Hosts:      {count} with a probability above 0.8" in expected[0].summary
 
 
+def test_regions_show_hosts(expected):
+    catalog, folder = expected
+    likely = np.asarray(catalog.sources["host_probability"]) > 0.5
+    crosses = [
+        line for line in (folder / "sources.reg").read_text().splitlines()
+        if "point=cross" in line
+    ]  # fmt: skip
+    assert len(crosses) == likely.sum() > 0
+    for line, name in zip(crosses, catalog.sources["host_id"][likely], strict=True):
+        assert f"text={{{name} " in line
+    assert (folder / "sources.crtf").read_text().count("symbol[[") == len(crosses)
+
+
 def test_components_have_the_host_of_their_source(expected):
     sources, components = expected[0].sources, expected[0].components
     owner = {name: row for row, name in enumerate(sources["name"])}
