@@ -2,14 +2,17 @@ import http.server
 import io
 import threading
 import urllib.parse
+from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io.votable import from_table
-from astropy.table import Table
+from astropy.table import QTable, Table
 
+from claran import examples
 from claran.errors import ImageError
-from claran.hosts.fetching import fetch_candidates
+from claran.hosts.fetching import SERVICES, fetch_candidates
+from claran.sky.images import read_sky_image
 
 pytest.importorskip("pyvo")
 
@@ -24,8 +27,10 @@ class Tap(http.server.BaseHTTPRequestHandler):
         if self.server.asked <= self.server.failures:
             self.send_error(503)
             return
+        ra, dec = self.server.center
         table = Table({
-            "source_name": ["J1", "J2"], "ra": [10.0, 10.01], "dec": [5.0, 5.01],
+            "source_name": ["J1", "J2"],
+            "ra": [ra, ra + 0.01], "dec": [dec, dec + 0.01],
             "sigra": [0.1, 0.2], "sigdec": [0.1, 0.2], "w1mpro": [14.0, 15.0],
         })  # fmt: skip
         file = from_table(table)
@@ -53,6 +58,7 @@ def server():
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Tap) as server:
         server.asked = server.failures = 0
         server.overflows = False
+        server.center = (10.0, 5.0)
         server.url = f"http://127.0.0.1:{server.server_port}/tap"
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
@@ -118,6 +124,37 @@ def test_offline_uses_the_cache_only(server, tmp_path):
     with pytest.raises(ImageError, match="not in the cache"):
         fetch(server, tmp_path, offline=True)
     assert server.asked == 0
+
+
+def test_predict_asks_a_service_and_its_cache(
+    server, tmp_path, claran, assert_fails, monkeypatch
+):
+    """A service that is away at first; offline, the table has the same bytes."""
+    catwise = SERVICES["catwise"]._replace(url=server.url)
+    monkeypatch.setitem(SERVICES, "catwise", catwise)
+    path = Path(examples.__file__).with_name("simulated_radio.fits")
+    row, column = (side / 2 - 0.5 for side in read_sky_image(path).values.shape)
+    ((ra, dec),) = read_sky_image(path).wcs.wcs_pix2world([[column, row]], 0)
+    server.center, server.failures = (ra, dec), 1
+    given = ["--mode=predict", f"--radio={path}", "--fetch=catwise"]
+    cache = f"--fetch_cache={tmp_path / 'cache'}"
+    status, _, errors = claran(*given, cache, "--output=one.ecsv", model=None)
+    assert not status, errors
+    assert server.asked == 2 and len(list((tmp_path / "cache").iterdir())) == 1
+    table = QTable.read(tmp_path / "one.ecsv")
+    assert "J1" in table["host_id"]
+    status, _, errors = claran(
+        *given, cache, "--offline", "--output=two.ecsv", model=None
+    )
+    assert not status, errors
+    assert server.asked == 2
+    assert (tmp_path / "one.ecsv").read_bytes() == (tmp_path / "two.ecsv").read_bytes()
+    empty = f"--fetch_cache={tmp_path / 'empty'}"
+    assert_fails(
+        claran(*given, empty, "--offline", "--output=three.ecsv", model=None),
+        "this sky is not in the cache",
+    )
+    assert not (tmp_path / "three.ecsv").exists()
 
 
 def test_damaged_cache_is_named(server, tmp_path):
