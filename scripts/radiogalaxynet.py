@@ -2,11 +2,13 @@
 
     python scripts/radiogalaxynet.py --manual_dir=FOLDER              # clean split
     python scripts/radiogalaxynet.py --manual_dir=FOLDER --published  # all images
-    python scripts/radiogalaxynet.py --manual_dir=FOLDER --model=rgn/best.keras
+    python scripts/radiogalaxynet.py --manual_dir=FOLDER --model=rgn/last.keras
 
 FOLDER holds RadioGalaxyNET's images and labels (datasets/rgz/README.md). The network is
-the one that comes with claran; it learns the four classes, and where the center of a
-picture is. The last command only measures. With a split "test", both are measured.
+the one that comes with claran; it learns which islands are one source, and where the
+center of a picture is. Classes and hosts follow from what is measured of a source
+(`source_shapes`, `keypoint_hosts`). Nothing is chosen by the validation images. The
+last command only measures. With a split "test", both are measured.
 
 Most pictures were made around a source, so that its place is known beforehand: the
 center. Gal-DINO and others could learn this too. `--nocentered` leaves it out.
@@ -20,6 +22,7 @@ from typing import Any, NamedTuple
 
 import keypoint_hosts
 import numpy as np
+import source_shapes
 from absl import app, flags
 from tqdm.auto import tqdm
 
@@ -42,7 +45,7 @@ from claran.sky.box_arrays import iou
 from claran.training.session import TrainingSession, train_detector
 
 FLAGS = flags.FLAGS
-LEAST_SCORE = 0.02  # Of the detections whose host is looked for.
+LEAST_SCORE = 0.02  # Of a source.
 FOUND = 0.5  # IoU of a box that is found.
 
 
@@ -51,8 +54,8 @@ class Measured(NamedTuple):
 
     Attributes:
         fields: Without pixels.
-        found: Detections, each with its `GROUP`.
-        hosts: (n, 2) for the detections in a field; NaN where not looked for.
+        found: Detections, one for each class of a source.
+        hosts: (n, 2) for the detections in a field.
     """
 
     fields: list[Field]
@@ -67,15 +70,15 @@ def main(_: list[str]) -> None:
     folder = prepared_folder(name)
     if FLAGS.model is None:
         train(folder, name)
-    engine = Engine(load_model(Path(FLAGS.model or f"{FLAGS.output}/best.keras")))
-    weights = host_weights(open_source(folder, "train"))
+    engine = Engine(load_model(Path(FLAGS.model or f"{FLAGS.output}/last.keras")))
+    learned = learn(open_source(folder, "train"))
     say("| split | what | value |\n|---|---|---|")
     for split in ("validation", "test"):
         try:
             source = open_source(folder, split)
         except ValueError:  # The test images may be missing.
             continue
-        measured = measure(engine, source, weights)
+        measured = measure(engine, source, learned)
         for what, value in rows(measured, source.class_names):
             say(f"| {split} | {what} | {value} |")
 
@@ -88,8 +91,8 @@ def train(folder: Path, name: str) -> None:
         centered=FLAGS.centered, steps=FLAGS.steps, batch_size=8,
         learning_rate=FLAGS.learning_rate,
     )  # fmt: skip
-    sources = (open_source(folder, split) for split in ("train", "validation"))
-    train_detector(session, *sources, settings={"data": name}, tell=tqdm.write)
+    source = open_source(folder, "train")
+    train_detector(session, source, None, settings={"data": name}, tell=tqdm.write)
 
 
 def prepared_folder(name: str) -> Path:
@@ -99,10 +102,17 @@ def prepared_folder(name: str) -> Path:
     return Path(prepare(name, data_dir=folder, manual_dir=FLAGS.manual_dir).data_dir)
 
 
-def host_weights(source: Any) -> np.ndarray:
-    """Returns the weights that choose hosts, by the labels of the training images."""
-    examples, hosts = [], []
-    for number in tqdm(range(len(source)), "Hosts", unit="field", disable=None):
+class Learned(NamedTuple):
+    """What follows from the labels of the training images, apart from the network."""
+
+    hosts: np.ndarray  # Weights that choose them.
+    classes: source_shapes.Classifier
+
+
+def learn(source: Any) -> Learned:
+    """Returns how hosts and classes follow from what is measured of the sources."""
+    examples, hosts, shapes, labels = [], [], [], []
+    for number in tqdm(range(len(source)), "Shapes", unit="field", disable=None):
         field = source[number]
         groups, known = labeled_groups(field)
         objects = field.objects
@@ -110,9 +120,16 @@ def host_weights(source: Any) -> np.ndarray:
             field, groups, objects.boxes[known], centered=FLAGS.centered
         )
         hosts += list(true_hosts(field)[known])
+        shapes.append(source_shapes.shapes(field, groups))
+        labels.append(objects.labels[known])
     kept = [row for row, host in enumerate(hosts) if np.isfinite(host).all()]
-    return keypoint_hosts.fit(
-        [examples[row] for row in kept], np.array([hosts[row] for row in kept])
+    return Learned(
+        keypoint_hosts.fit(
+            [examples[row] for row in kept], np.array([hosts[row] for row in kept])
+        ),
+        source_shapes.Classifier(
+            np.concatenate(shapes), np.concatenate(labels), len(source.class_names)
+        ),
     )
 
 
@@ -130,8 +147,8 @@ def labeled_groups(field: Field) -> tuple[list[np.ndarray], np.ndarray]:
     return [group for group in groups if len(group)], known
 
 
-def measure(engine: Engine, source: Any, weights: np.ndarray) -> Measured:
-    """Detects in all fields of a split, and looks for hosts."""
+def measure(engine: Engine, source: Any, learned: Learned) -> Measured:
+    """Detects in all fields of a split, classifies, and looks for hosts."""
     fields, detections, hosts = [], [], []
     outputs = engine.network_outputs(range(len(source)), source.__getitem__)
     lowest = engine.model.finisher.lowest_score
@@ -141,22 +158,51 @@ def measure(engine: Engine, source: Any, weights: np.ndarray) -> Measured:
         assert isinstance(prepared, PreparedField)  # noqa: S101 - errors are raised.
         field = prepared.field
         found = engine.finish(prepared, raw, score_threshold=lowest)
-        places = np.full((len(found), 2), np.nan)
-        chosen = np.flatnonzero(found.scores > LEAST_SCORE)
-        islands = [tuple(found[GROUP][row].islands.tolist()) for row in chosen]
-        _, first, which = np.unique(
-            [str(one) for one in islands], return_index=True, return_inverse=True
-        )  # A group has a detection for each class.
-        looked = keypoint_hosts.places(
-            field, [np.array(islands[row]) for row in first],
-            found.boxes[chosen[first]], centered=FLAGS.centered,
-        )  # fmt: skip
-        own = [keypoint_hosts.choose(one, weights) for one in looked]
-        places[chosen] = np.reshape(own, (-1, 2))[which]
+        groups, boxes, chances = sources(found)
+        chosen = [
+            keypoint_hosts.choose(one, learned.hosts)
+            for one in keypoint_hosts.places(
+                field, groups, boxes, centered=FLAGS.centered
+            )
+        ]
+        classes = learned.classes(source_shapes.shapes(field, groups))
         fields.append(field.without_pixels())
-        detections.append(found)
-        hosts.append(places)
+        detections.append(with_classes(boxes, chances[:, None] * classes))
+        count = classes.shape[1]
+        hosts.append(np.repeat(np.reshape(chosen, (-1, 2)), count, axis=0))
     return Measured(fields, detections, hosts)
+
+
+def sources(
+    found: Detections,
+) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+    """Returns islands, boxes and probabilities of the sources that may be.
+
+    Args:
+        found: Detections, one for each class of a source, with its `GROUP`.
+    """
+    islands = [group.islands for group in found.columns.get(GROUP, ())]
+    _, first, which = np.unique(
+        [str(one.tolist()) for one in islands], return_index=True, return_inverse=True
+    )
+    chances = np.bincount(which, found.scores, minlength=len(first))
+    kept = chances > LEAST_SCORE
+    groups = [islands[row] for row in first[kept]]
+    return groups, found.boxes[first[kept]], chances[kept]
+
+
+def with_classes(boxes: np.ndarray, scores: np.ndarray) -> Detections:
+    """Returns a detection for each class of each source.
+
+    Args:
+        boxes: (n, 4).
+        scores: (n, c) probability that it is one source of each class.
+    """
+    count, classes = scores.shape
+    return Detections(
+        boxes=np.repeat(boxes, classes, axis=0),
+        labels=np.tile(np.arange(1, classes + 1), count), scores=scores.ravel(),
+    )  # fmt: skip
 
 
 def rows(measured: Measured, names: Sequence[str]) -> list[tuple[str, Any]]:
@@ -187,7 +233,6 @@ def near_hosts(field: Field, found: Detections, hosts: np.ndarray) -> np.ndarray
     The box is the one of the highest score with an IoU of 0.5.
     """
     order = np.argsort(-found.scores, kind="stable")
-    order = order[found.scores[order] > LEAST_SCORE]
     hits = []
     for box, host in zip(field.objects.boxes, true_hosts(field), strict=True):
         own = np.flatnonzero(iou(found.boxes[order], box) >= FOUND)
@@ -215,7 +260,7 @@ def host_matches(measured: Measured, label: int) -> Matches:
         left = np.asarray(np.isfinite(true).all(axis=1))
         positives.append(int(left.sum()))
         for row in np.argsort(-found.scores, kind="stable"):
-            if found.labels[row] != label or not np.isfinite(hosts[row]).all():
+            if found.labels[row] != label:
                 continue
             gaps = np.where(left, np.hypot(*(true - hosts[row]).T), np.inf)
             hit = bool((gaps < keypoint_hosts.RIGHT).any())
@@ -239,7 +284,7 @@ if __name__ == "__main__":
     flags.DEFINE_string("data_dir", "~/tensorflow_datasets", "Folder of data sets.")
     flags.DEFINE_boolean("published", False, "All images, as in published results.")
     flags.DEFINE_boolean("centered", True, "Use where the center of a picture is.")
-    flags.DEFINE_integer("steps", 8000, "Batches of 8 pictures.", lower_bound=1)
+    flags.DEFINE_integer("steps", 2000, "Batches of 8 pictures.", lower_bound=1)
     flags.DEFINE_float("learning_rate", 5e-4, "Largest learning rate.")
     flags.DEFINE_string("output", "radiogalaxynet", "Folder of the training.")
     flags.DEFINE_string("start", "claran_v1", "Preset or .keras file to start from.")

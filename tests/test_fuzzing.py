@@ -9,9 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import fuzz
 import numpy as np
 import pytest
 from astropy.wcs import WCS
+from fuzzing import damage, fits_seeds, sense, text_damage, trials, workers
+from fuzzing.failures import place_in
+from fuzzing.planted_cases import FAULTS
 
 from claran import Field
 from claran.catalog.tables import detection_table, sky_columns
@@ -19,13 +23,6 @@ from claran.fields.objects import Objects
 from claran.sky.images import SkyImage
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
-sys.path.insert(0, str(SCRIPTS))
-
-import fuzz  # noqa: E402
-from fuzzing import damage, fits_seeds, sense, text_damage, trials, workers  # noqa: E402
-from fuzzing.failures import place_in  # noqa: E402
-from fuzzing.planted_cases import FAULTS  # noqa: E402
-
 SEED = 2019
 COUNT = 100  # Each kind has its share.
 LIGHT = sorted(trials.KINDS.keys() - {"models"})  # A model takes seconds to make.

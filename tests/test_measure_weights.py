@@ -1,9 +1,6 @@
 """The script that measures weights: what it counts itself."""
 
-import importlib.util
-from pathlib import Path
-from typing import Any
-
+import measure_weights
 import numpy as np
 import pytest
 
@@ -13,16 +10,6 @@ from claran.fields.field import Field
 from claran.fields.objects import Objects
 from claran.labels import RGZ_CLASSES
 from claran.simulation.observation import FIRST_NATIVE
-
-SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "measure_weights.py"
-
-
-@pytest.fixture(scope="module")
-def script():
-    spec: Any = importlib.util.spec_from_file_location("measure_weights", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def detections(boxes, scores):
@@ -34,7 +21,7 @@ def detections(boxes, scores):
     )
 
 
-def test_the_calibration_error_is_that_of_an_evaluation(script):
+def test_the_calibration_error_is_that_of_an_evaluation():
     rng = np.random.default_rng(0)
     box = np.array([[10.0, 10, 20, 20]], np.float32)
     objects = Objects(boxes=box, labels=np.ones(1, np.int32), ignored=np.zeros(1, bool))
@@ -43,27 +30,27 @@ def test_the_calibration_error_is_that_of_an_evaluation(script):
     found = [detections([box[0], box[0] + 15], rng.uniform(0, 1, 2)) for _ in fields]
     options = EvaluationOptions(score_threshold=0.5, resample_count=200)
     evaluation = evaluate(fields, found, RGZ_CLASSES, options=options)
-    error = script.calibration_error(evaluation)
+    error = measure_weights.calibration_error(evaluation)
     assert error.value == evaluation.calibration.error
     assert error.low < error.value < error.high
     # The sum over all fields, each once, is the error itself.
-    scores, hits, _ = script.counted(evaluation.matches)
+    scores, hits, _ = measure_weights.counted(evaluation.matches)
     place = np.clip(scores * 10, 0, 9).astype(int)
     gaps = np.bincount(place, scores - hits, 10)
     assert np.abs(gaps).sum() / len(scores) == pytest.approx(error.value)
 
 
-def test_false_sources_are_those_beside_the_bright_one(script):
-    field = script.bright_field(1, 0, FIRST_NATIVE)
+def test_false_sources_are_those_beside_the_bright_one():
+    field = measure_weights.bright_field(1, 0, FIRST_NATIVE)
     assert 300 < np.nanmax(field.signal_to_noise) < 3600
     boxes = [[45, 45, 55, 55], [20, 20, 30, 30], [50.5, 40, 60, 60]]
     found = detections(boxes, [0.9, 0.8, 0.7])
-    assert script.false_sources(field, found) == 2
-    assert script.false_sources(field, Detections.none()) == 0
+    assert measure_weights.false_sources(field, found) == 2
+    assert measure_weights.false_sources(field, Detections.none()) == 0
 
 
-def test_what_is_not_there_is_left_out(script, monkeypatch, capsys, tmp_path):
+def test_what_is_not_there_is_left_out(monkeypatch, capsys, tmp_path):
     monkeypatch.setenv("CLARAN_SHARED", str(tmp_path))
     for section in ("real", "pairs", "double"):
-        assert list(script.SECTIONS[section](None)) == []
+        assert list(measure_weights.SECTIONS[section](None)) == []
     assert capsys.readouterr().err.count("Left out: there is no ") == 3

@@ -1,13 +1,15 @@
 """The scripts that measure and kill --mode=survey, on catalogs and commands of ours."""
 
-import importlib
 import signal
 import sys
 import textwrap
 from pathlib import Path
 
+import benchmark_survey
+import kill_survey
 import numpy as np
 import pytest
+import survey_truth
 
 from claran.simulation.simulated_mosaic import simulate_mosaic
 
@@ -17,13 +19,6 @@ SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 @pytest.fixture(scope="module")
 def sky():
     return simulate_mosaic((1100, 1300), seed=1)
-
-
-@pytest.fixture
-def script(monkeypatch):
-    """Returns a function that imports a script."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    return importlib.import_module
 
 
 def perfect(sky):
@@ -37,9 +32,8 @@ def perfect(sky):
     return sources, components
 
 
-def test_a_perfect_catalog_is_complete_and_reliable(script, sky):
-    compare = script("survey_truth").compare
-    text = "\n".join(compare(*perfect(sky), sky.sources, sky.components))
+def test_a_perfect_catalog_is_complete_and_reliable(sky):
+    text = "\n".join(survey_truth.compare(*perfect(sky), sky.sources, sky.components))
     assert text.count(": 1.000 of") >= 10
     assert "reliability: 1.0000, 0 false" in text
     assert "flux / true: median 1.0000, scatter 0.000" in text
@@ -47,32 +41,30 @@ def test_a_perfect_catalog_is_complete_and_reliable(script, sky):
     assert "several islands: right 1.000" in text
 
 
-def test_faults_of_a_catalog_show(script, sky):
-    compare = script("survey_truth").compare
+def test_faults_of_a_catalog_show(sky):
     sources, components = perfect(sky)
     components["flux"] *= 1.1
     components.replace_column("source", ["one for all"] * len(components))
     components["x"][:5] = 5000.0  # Nothing is there.
-    lines = compare(sources, components, sky.sources, sky.components)
+    lines = survey_truth.compare(sources, components, sky.sources, sky.components)
     text = "\n".join(lines)
     assert "5 false" in text
     assert "flux / true: median 1.1000" in text
     assert "one island: joined to others 1.000" in text
 
 
-def test_an_empty_catalog_can_be_compared(script, sky):
+def test_an_empty_catalog_can_be_compared(sky):
     sources, components = (table[:0] for table in perfect(sky))
     text = "\n".join(
-        script("survey_truth").compare(sources, components, sky.sources, sky.components)
+        survey_truth.compare(sources, components, sky.sources, sky.components)
     )
     assert "0 sources, 0 components" in text and ": 0.000 of" in text
 
 
-def test_nearest_pairs_match_first(script):
-    match = script("survey_truth").match
+def test_nearest_pairs_match_first():
     true = np.array([[0.0, 0.0], [1.0, 0.0], [9.0, 9.0]])
     found = np.array([[0.9, 0.0], [20.0, 0.0], [0.4, 0.0]])
-    assert match(true, found, 1.5).tolist() == [2, 0, -1]
+    assert survey_truth.match(true, found, 1.5).tolist() == [2, 0, -1]
 
 
 PROGRAM = """
@@ -99,42 +91,39 @@ PROGRAM = """
     "word, fault",
     [("good", None), ("sloppy", "differs"), ("orphan", "survived")],
 )
-def test_kill_script_finds(script, monkeypatch, tmp_path, word, fault):
-    kill = script("kill_survey")
+def test_kill_script_finds(monkeypatch, tmp_path, word, fault):
     program = tmp_path / "program.py"
     program.write_text(textwrap.dedent(PROGRAM))
     command = [sys.executable, str(program), word]
-    monkeypatch.setattr(kill, "GRACE", 0.5)
-    kill.run(command, tmp_path / "alone")
-    expected = kill.hashes(tmp_path / "alone")
+    monkeypatch.setattr(kill_survey, "GRACE", 0.5)
+    kill_survey.run(command, tmp_path / "alone")
+    expected = kill_survey.hashes(tmp_path / "alone")
     folder = tmp_path / "trial"
-    faults = kill.trial(0, command, folder, [("KILL", 0.6)])
-    faults += kill.differences(expected, kill.hashes(folder))
+    faults = kill_survey.trial(0, command, folder, [("KILL", 0.6)])
+    faults += kill_survey.differences(expected, kill_survey.hashes(folder))
     assert len(expected) == 8
     assert fault in "; ".join(faults) if fault else faults == []
 
 
-def test_status_of_a_killed_run(script, tmp_path):
-    kill = script("kill_survey")
+def test_status_of_a_killed_run(tmp_path):
     command = [sys.executable, "-c", "import time; time.sleep(30)"]
-    status, left = kill.run(command, tmp_path / "run", 0.3, "TERM")
+    status, left = kill_survey.run(command, tmp_path / "run", 0.3, "TERM")
     assert (status, left) == (-signal.SIGTERM, [])
 
 
-def test_a_process_and_its_child_are_watched(script, tmp_path):
-    benchmark = script("benchmark_survey")
+def test_a_process_and_its_child_are_watched(tmp_path):
     stage = tmp_path / "unfinished" / "stages" / "islands"
     code = (
         "b = bytearray(200_000_000); import time, pathlib; time.sleep(0.5); "
         f"pathlib.Path({str(stage)!r}).mkdir(parents=True); time.sleep(1)"
     )
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}])"
-    process = benchmark.subprocess.Popen([sys.executable, "-c", parent])
-    with benchmark.Watch(process.pid, tmp_path) as watch:
+    process = benchmark_survey.subprocess.Popen([sys.executable, "-c", parent])
+    with benchmark_survey.Watch(process.pid, tmp_path) as watch:
         process.wait()
     assert 0.2e9 < watch.private < 0.3e9
     assert watch.private <= 1.05 * watch.total
     assert list(watch.begun) == ["start", "islands"]
     assert watch.begun["islands"][0] > 0.4
-    times = benchmark.stage_times({"start": (0, 0), "islands": (3, 2)}, (9, 5))
+    times = benchmark_survey.stage_times({"start": (0, 0), "islands": (3, 2)}, (9, 5))
     assert times == {"start": (3, 2), "islands": (6, 3)}

@@ -1,18 +1,12 @@
 """The script that chooses the hosts of RadioGalaxyNET's sources."""
 
-import sys
-from pathlib import Path
-
+import keypoint_hosts
 import numpy as np
 import pytest
+from keypoint_hosts import OFFSET, Places
 
 from claran.fields.field import Field
 from claran.sky.images import SkyImage
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
-
-import keypoint_hosts
-from keypoint_hosts import OFFSET, Places
 
 
 def field_with(stars):

@@ -1,7 +1,6 @@
 import dataclasses
-import sys
-from pathlib import Path
 
+import host_fields
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
@@ -18,10 +17,6 @@ from claran.hosts.likelihood import (
     prior_of,
 )
 from claran.hosts.position_density import HostDensity
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
-
-import host_fields
 
 PIXEL = 2.0  # Arcsec.
 
