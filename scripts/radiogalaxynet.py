@@ -2,12 +2,12 @@
 
     python scripts/radiogalaxynet.py --manual_dir=FOLDER              # clean split
     python scripts/radiogalaxynet.py --manual_dir=FOLDER --published  # all images
-    python scripts/radiogalaxynet.py --manual_dir=FOLDER --model=rgn/last.keras
+    python scripts/radiogalaxynet.py --manual_dir=FOLDER --model=FILE.keras
 
 FOLDER holds RadioGalaxyNET's images and labels (datasets/rgz/README.md). The network is
 the one that comes with claran; it learns which islands are one source, and where the
 center of a picture is. Classes and hosts follow from what is measured of a source
-(`source_shapes`, `keypoint_hosts`). Nothing is chosen by the validation images. The
+(`source_shapes`, `keypoint_hosts`). The validation images choose no checkpoint. The
 last command only measures. With a split "test", both are measured.
 
 Most pictures were made around a source, so that its place is known beforehand: the
@@ -68,9 +68,10 @@ def main(_: list[str]) -> None:
     accelerator.use_accelerator()
     name = "rgz/radiogalaxynet" + ("" if FLAGS.published else "_clean")
     folder = prepared_folder(name)
+    output = Path(FLAGS.output or name.removeprefix("rgz/"))
     if FLAGS.model is None:
-        train(folder, name)
-    engine = Engine(load_model(Path(FLAGS.model or f"{FLAGS.output}/last.keras")))
+        train(folder, name, output)
+    engine = Engine(load_model(Path(FLAGS.model or output / "last.keras")))
     learned = learn(open_source(folder, "train"))
     say("| split | what | value |\n|---|---|---|")
     for split in ("validation", "test"):
@@ -83,10 +84,10 @@ def main(_: list[str]) -> None:
             say(f"| {split} | {what} | {value} |")
 
 
-def train(folder: Path, name: str) -> None:
+def train(folder: Path, name: str, output: Path) -> None:
     """Trains the network; a training in the output folder resumes."""
     session = TrainingSession(
-        output=Path(FLAGS.output), model=FLAGS.start,
+        output=output, model=FLAGS.start,
         start="pretrained" if FLAGS.start in PRESETS else "auto",
         centered=FLAGS.centered, steps=FLAGS.steps, batch_size=8,
         learning_rate=FLAGS.learning_rate,
@@ -286,7 +287,9 @@ if __name__ == "__main__":
     flags.DEFINE_boolean("centered", True, "Use where the center of a picture is.")
     flags.DEFINE_integer("steps", 2000, "Batches of 8 pictures.", lower_bound=1)
     flags.DEFINE_float("learning_rate", 5e-4, "Largest learning rate.")
-    flags.DEFINE_string("output", "radiogalaxynet", "Folder of the training.")
+    flags.DEFINE_string(
+        "output", None, "Folder of the training; default: named as the data."
+    )
     flags.DEFINE_string("start", "claran_v1", "Preset or .keras file to start from.")
     flags.DEFINE_string("model", None, "Model to measure; none is trained.")
     app.run(main)
