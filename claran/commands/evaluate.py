@@ -11,10 +11,7 @@ from claran.commands.data_flags import (
     labelled_fields,
     simulated_fields,
 )
-from claran.commands.host_flags import (
-    detector_for_hosts,
-    host_search,
-)
+from claran.commands.host_flags import detector_for_hosts, host_search
 from claran.commands.outputs import output_folder, refuse_inputs
 from claran.data.sources import FieldSource
 from claran.detection.classical_engine import ClassicalEngine

@@ -2,13 +2,11 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from astropy.table import QTable
 from astropy.wcs import WCS
-from tqdm.auto import tqdm
 
 from claran.catalog.columns import finish_table
 from claran.catalog.iau_names import iau_names
@@ -23,15 +21,15 @@ from claran.hosts.host_search import HostSearch
 from claran.hosts.infrared_sources import measure_candidates, picture_candidates
 from claran.hosts.landmarks import find_landmarks
 from claran.hosts.packed_densities import PackedDensities
-from claran.hosts.position_density import host_densities
-from claran.sky.images import SkyImage, read_sky_image
+from claran.hosts.position_density import HostDensity, host_densities
+from claran.sky.images import SkyImage
 
 __all__ = [
-    "PlacedFile",
+    "PlacedField",
     "add_hosts",
     "candidates_in_field",
     "find_hosts",
-    "find_hosts_in_files",
+    "find_hosts_in_fields",
     "host_notes",
     "place_hosts_in",
     "require_measured_sources",
@@ -40,12 +38,12 @@ __all__ = [
 Columns = dict[str, np.ndarray]
 
 
-class PlacedFile(NamedTuple):
-    """A file with sources whose hosts can be at known places."""
+class PlacedField(NamedTuple):
+    """A field with sources whose hosts can be at known places."""
 
-    path: Path
-    infrared: Path | None
-    densities: PackedDensities
+    sky: Sky
+    infrared: Any  # See `claran.read_field`.
+    densities: Sequence[HostDensity]
 
 
 def require_measured_sources(
@@ -114,9 +112,9 @@ def find_hosts(
     return choose_in_fields(fields, table)
 
 
-def find_hosts_in_files(
+def find_hosts_in_fields(
     search: HostSearch,
-    files: Sequence[PlacedFile],
+    placed: Iterable[PlacedField],
     table: Candidates | None,
     tell: Callable[[str], None],
 ) -> tuple[Columns, dict[str, Any]]:
@@ -124,25 +122,21 @@ def find_hosts_in_files(
 
     Args:
         search: Where candidates come from.
-        files: The files, which are read again for their WCS.
+        placed: The fields, each looked at once.
         table: The candidates in the table, if there is one.
         tell: Receives messages for the user.
 
     Raises:
-        ImageError: As for `find_hosts`, or a file is gone.
+        ImageError: As for `find_hosts`.
     """
     fields, faults = [], []
-    for one in tqdm(files, "Hosts", unit="field", disable=None):
-        image = read_sky_image(one.path)
-        sky = Sky(image.wcs, image.values.shape, image.pixel_arcsec)
+    for sky, infrared, densities in placed:
         try:
-            own = candidates_in_field(search, sky, one.infrared)
+            own = candidates_in_field(search, sky, infrared)
         except ImageError as error:  # It must not end the work on the others.
             faults.append(str(error))
             own = None
-        fields.append(
-            FieldSources(sky=sky, densities=list(one.densities), candidates=own)
-        )
+        fields.append(FieldSources(sky=sky, densities=densities, candidates=own))
     if faults:
         more = f" (and {len(faults) - 1} others)" if len(faults) > 1 else ""
         tell(f"Note: no candidates for hosts from {faults[0].rstrip('.')}{more}.")

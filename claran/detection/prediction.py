@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,8 +19,8 @@ from claran.catalog.tables import detection_table, table_format, write_table
 from claran.detection.detections import Detections
 from claran.detection.detector import Detector
 from claran.detection.field_hosts import (
-    PlacedFile,
-    find_hosts_in_files,
+    PlacedField,
+    find_hosts_in_fields,
     place_hosts_in,
     require_measured_sources,
 )
@@ -29,6 +29,7 @@ from claran.errors import ImageError
 from claran.fields.field import Field
 from claran.fields.notes import describe_assumptions
 from claran.fields.reading import read_field, read_picture_field
+from claran.hosts.fetched_sky import Sky
 from claran.hosts.host_search import HostSearch
 from claran.hosts.packed_densities import PackedDensities
 from claran.hosts.position_density import network_fingerprint
@@ -176,7 +177,7 @@ def predict_files(
     if hosts is not None:
         partial.write()  # A service may be away.
         placed = _placed(files, counterparts, partial.results)
-        found = _Found(*find_hosts_in_files(hosts, placed, known, tell))
+        found = _Found(*find_hosts_in_fields(hosts, placed, known, tell))
     prediction = _prediction(
         detector, [names[path] for path in files], partial.results, survey, found,
         **options,
@@ -198,13 +199,17 @@ def predict_files(
 
 def _placed(
     files: Sequence[Path], infrared: Mapping[Path, Path], results: Sequence[FileResult]
-) -> list[PlacedFile]:
-    """Returns the files with sources, in their order."""
-    return [
-        PlacedFile(path, infrared.get(path), one.hosts)
+) -> Iterator[PlacedField]:
+    """Yields the files with sources, in their order; they are read for their WCS."""
+    with_sources = [
+        (path, one.hosts)
         for path, one in zip(files, results, strict=True)
         if one.hosts is not None and len(one.hosts)
     ]
+    for path, hosts in tqdm(with_sources, "Hosts", unit="field", disable=None):
+        image = read_sky_image(path)
+        sky = Sky(image.wcs, image.values.shape, image.pixel_arcsec)
+        yield PlacedField(sky, infrared.get(path), list(hosts))
 
 
 def _infrared_note(names: Sequence[str]) -> str:

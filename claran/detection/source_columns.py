@@ -11,7 +11,7 @@ from claran.photometry.pixel_beams import PixelBeam
 from claran.photometry.sky_measures import sky_sources
 from claran.photometry.source_measures import measure_sources
 
-__all__ = ["source_columns"]
+__all__ = ["island_lists", "source_columns"]
 
 Columns = dict[str, np.ndarray]
 
@@ -51,7 +51,7 @@ def source_columns(
         window=window, overlap=overlap,
     )  # fmt: skip
     found |= sky_sources(found, wcs)
-    return found | _classes(groups, class_names) | {"islands": _lists(groups)}
+    return found | _classes(groups, class_names) | {"islands": island_lists(groups)}
 
 
 def _classes(groups: Sequence[SourceGroup], names: Sequence[str]) -> Columns:
@@ -64,6 +64,7 @@ def _classes(groups: Sequence[SourceGroup], names: Sequence[str]) -> Columns:
     } | {f"p_{name}": column for name, column in zip(names, classes.T, strict=True)}
 
 
-def _lists(groups: Sequence[SourceGroup]) -> np.ndarray:
+def island_lists(groups: Sequence[SourceGroup]) -> np.ndarray:
+    """Returns the column "islands": numbers from 1, with semicolons between them."""
     texts = [";".join(map(str, (group.islands + 1).tolist())) for group in groups]
     return np.array(texts, dtype=str)

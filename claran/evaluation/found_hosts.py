@@ -1,23 +1,22 @@
 """The hosts of what a detector finds in labeled fields."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+from jaxtyping import Bool
 from tqdm.auto import tqdm
 
 from claran.detection.counting import GROUP
 from claran.detection.detections import Detections
 from claran.detection.field_hosts import (
-    candidates_in_field,
-    find_hosts,
-    host_notes,
+    PlacedField,
+    find_hosts_in_fields,
     place_hosts_in,
 )
-from claran.errors import ImageError
+from claran.detection.source_columns import island_lists
 from claran.fields.batches import Source
 from claran.hosts.candidates import Candidates
 from claran.hosts.fetched_sky import Sky
-from claran.hosts.field_choices import FieldSources
 from claran.hosts.host_columns import spread_columns
 from claran.hosts.host_search import HostSearch
 
@@ -29,9 +28,8 @@ ISLANDS = "islands"
 
 def with_island_numbers(found: Detections) -> Detections:
     """Returns detections with `ISLANDS` instead of their `GROUP`."""
-    groups = found.columns.get(GROUP, ())
-    numbers = [";".join(map(str, group.islands + 1)) for group in groups]
-    return found.without(GROUP).with_columns(**{ISLANDS: np.array(numbers, str)})
+    numbers = island_lists(list(found.columns.get(GROUP, ())))
+    return found.without(GROUP).with_columns(**{ISLANDS: numbers})
 
 
 def with_hosts(
@@ -56,31 +54,28 @@ def with_hosts(
     Raises:
         ImageError: The service is away, or no field has a WCS that is needed for it.
     """
-    fields, faults = [], []
-    judged: list[np.ndarray] = []
-    for number, found in enumerate(
-        tqdm(detections, "Hosts", unit="field", disable=None)
-    ):
-        rows = (found.scores > score_threshold) & ~found.alternative
-        judged.append(rows)
-        if not rows.any():
-            continue
-        field = source[number]
-        sky = Sky(field.wcs, field.shape, field.pixel_arcsec)
-        try:
-            own = candidates_in_field(search, sky, field.picture)
-        except ImageError as error:
-            faults.append(str(error))
-            own = None
-        densities = list(place_hosts_in(field, found[ISLANDS][rows]))
-        fields.append(FieldSources(sky=sky, densities=densities, candidates=own))
-    if faults:
-        tell(f"Note: no candidates for hosts in {len(faults)} fields: {faults[0]}")
-    columns, about = find_hosts(search, fields, table)
-    for line in host_notes(about) if fields else ():
-        tell(line)
-    (rows,) = np.nonzero(np.concatenate([np.zeros(0, bool), *judged]))
+    catalog = [
+        (found.scores > score_threshold) & ~found.alternative for found in detections
+    ]
+    placed = _placed(source, detections, catalog)
+    columns, _ = find_hosts_in_fields(search, placed, table, tell)
+    (rows,) = np.nonzero(np.concatenate([np.zeros(0, bool), *catalog]))
     counts = [len(found) for found in detections]
     spread = spread_columns(columns, rows, sum(counts))
     everything = Detections.concatenate(list(detections)).without(ISLANDS)
     return everything.with_columns(**spread).split(np.array(counts))
+
+
+def _placed(
+    source: Source,
+    detections: Sequence[Detections],
+    catalog: Sequence[Bool[np.ndarray, "_"]],
+) -> Iterator[PlacedField]:
+    """Yields the fields with sources of the catalog."""
+    for number, rows in enumerate(tqdm(catalog, "Hosts", unit="field", disable=None)):
+        if rows.any():
+            field = source[number]
+            sky = Sky(field.wcs, field.shape, field.pixel_arcsec)
+            islands = detections[number][ISLANDS][rows]
+            densities = list(place_hosts_in(field, islands))
+            yield PlacedField(sky, field.picture, densities)

@@ -1,3 +1,4 @@
+import dataclasses
 import types
 
 import numpy as np
@@ -6,8 +7,30 @@ import pytest
 from claran.detection.detections import Detections
 from claran.fields.field import Field
 from claran.fields.objects import Objects
+from claran.labels import RGZ_CLASSES
 from claran.sky.images import SkyImage
 from claran.sky.islands import Islands, Peaks
+
+
+@dataclasses.dataclass
+class ListSource:
+    """Fields as a labelled source."""
+
+    fields: list
+    class_names: tuple = RGZ_CLASSES
+    fingerprint: str = "of a test"
+
+    def __len__(self):
+        return len(self.fields)
+
+    def __getitem__(self, index):
+        return self.fields[index].replace()
+
+
+@pytest.fixture
+def list_source():
+    """Makes a labelled source of fields."""
+    return ListSource
 
 
 @pytest.fixture

@@ -16,27 +16,11 @@ from claran.errors import ImageError
 from claran.evaluation.metrics import EvaluationOptions
 from claran.evaluation.running import evaluate_detector, evaluate_predictions
 from claran.io import resuming
-from claran.labels import RGZ_CLASSES
 from claran.simulation.endless import SimulatedFields
 from claran.sky.surveys import FIRST
 
 FEW = EvaluationOptions(score_threshold=0.5, resample_count=5)
 NO_BEAM = "no beam: assumed FIRST's, 5.4 arcsec"
-
-
-@dataclasses.dataclass
-class ListSource:
-    """Fields as a labelled source."""
-
-    fields: list
-    class_names: tuple = RGZ_CLASSES
-    fingerprint: str = "of a test"
-
-    def __len__(self):
-        return len(self.fields)
-
-    def __getitem__(self, index):
-        return self.fields[index].replace()
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +30,7 @@ def engine(tiny_channels):
 
 
 @pytest.fixture
-def source(make_field):
+def source(make_field, list_source):
     """Four fields; the beam of two is not known, nor the pixels of one of them."""
 
     def without(field, **changes):
@@ -56,13 +40,13 @@ def source(make_field):
     fields = [make_field(name) for name in ("a", "b", "c", "d")]
     fields[1] = without(fields[1])
     fields[3] = without(fields[3], pixel_arcsec=None)
-    return ListSource(fields)
+    return list_source(fields)
 
 
 @pytest.fixture
-def known(make_field):
+def known(make_field, list_source):
     """Two fields of which all is known."""
-    return ListSource([make_field("a"), make_field("b", faint=True)])
+    return list_source([make_field("a"), make_field("b", faint=True)])
 
 
 def assert_same_files(one, other):
