@@ -18,14 +18,17 @@ from claran.ops.island_groups import (
 
 __all__ = ["GroupRegions"]
 
+FEW = 8  # Islands of which all groups may be judged.
+
 
 @keras.saving.register_keras_serializable(package="claran")
 class GroupRegions(keras.layers.Layer):
     """Makes groups of islands of proposals, and the region in which each is seen.
 
     Args:
-        per_island: Groups that are judged for each slot of an island; with four, all
-            groups of up to four islands, and what the RPN proposes of more.
+        per_island: Groups that are judged for each slot of an island, unless there are
+            fewer; with six, those of `candidate_groups` in fields of up to a dozen
+            islands, and the nearest ones in more crowded ones.
         reach: Largest gap between the islands of a pair, pixels; that up to which
             islands are shown together, see `claran.detection.windows`.
         grown: By how much a region is larger than its group, as a part of the group.
@@ -37,7 +40,7 @@ class GroupRegions(keras.layers.Layer):
     def __init__(
         self,
         *,
-        per_island: int = 4,
+        per_island: int = 6,
         reach: float = 64.0,
         grown: float = 0.25,
         margin: float = 4.0,
@@ -69,7 +72,8 @@ class GroupRegions(keras.layers.Layer):
         """
 
         def one(islands: Array, rois: Array, proposed: Array, known: Any) -> Groups:
-            count = self.per_island * len(islands)
+            slots = len(islands)
+            count = min(self.per_island * slots, 2 ** min(slots, FEW) - 1)
             return candidate_groups(
                 islands, rois, proposed, count=count, reach=self.reach, known=known
             )

@@ -1,5 +1,6 @@
 """Faster R-CNN whose second stage judges groups of islands, in place of boxes."""
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -14,9 +15,16 @@ from claran.models.faster_rcnn import FasterRcnn, Proposed, rpn_losses
 from claran.models.group_head import GroupViews
 from claran.ops import losses
 from claran.ops.island_groups import Groups, real_islands
+from claran.ops.island_shapes import island_shapes
 from claran.ops.targets import Targets
 
 __all__ = ["GroupHeads", "GroupRcnn", "KnownSources"]
+
+
+# The first two of `claran.fields.channels.CHANNELS`, which models may not import.
+SIGNAL, CONTOURS = 0, 1
+BRIGHT = 1000.0  # Signal-to-noise with the value 1 in the signal channel, as there.
+BRIGHTEST = 2.0  # In that channel, two million; its square is a float.
 
 
 class GroupHeads(NamedTuple):
@@ -83,7 +91,7 @@ class GroupRcnn(FasterRcnn):
         assert islands is not None  # noqa: S101 - `unpack` asks for them.
         proposed = self.propose(images, info)
         groups = self.regions(islands, proposed.rois, proposed.valid)
-        logits, boxes = self.judge(proposed.features, groups.members, islands)
+        logits, boxes = self.judge(proposed.features, groups.members, islands, images)
         return GroupHeads(logits, boxes, groups.members, groups.valid)
 
     def decode(
@@ -100,6 +108,7 @@ class GroupRcnn(FasterRcnn):
         features: Float[Array, "b h w c"],
         members: Bool[Array, "b n k"],
         islands: Float[Array, "b k 4"],
+        images: Float[Array, "b rows columns channels"],
     ) -> tuple[Float[Array, "b n classes"], Float[Array, "b n 4"]]:
         """Runs the second stage: class logits and boxes of groups.
 
@@ -107,6 +116,7 @@ class GroupRcnn(FasterRcnn):
             features: Of the backbone.
             members: Islands of each group.
             islands: Their boxes, pixels of the network's input.
+            images: The images, with the channels of `claran.fields.channels`.
         """
         boxes, seen = self.regions.around_groups(members, islands)
         own, others = self.regions.places(
@@ -117,6 +127,7 @@ class GroupRcnn(FasterRcnn):
             self.sampler(features, seen), own, others,
             self.island_sampler(features, near), islands, boxes, members,
             self.regions.gaps(boxes, members, islands),
+            jax.vmap(island_shapes)(island_ratio(images), islands),
         )  # fmt: skip
         return self.head(views), boxes
 
@@ -126,6 +137,7 @@ class GroupRcnn(FasterRcnn):
         rpn_targets: Targets,
         islands: Float[Array, "b k 4"],
         known: KnownSources,
+        images: Float[Array, "b rows columns channels"],
     ) -> dict[str, Float[Array, ""]]:
         """Returns the three losses of joint training.
 
@@ -141,13 +153,14 @@ class GroupRcnn(FasterRcnn):
             rpn_targets: Targets of `claran.ops.targets.rpn_targets`, batched.
             islands: Boxes of the islands, pixels of the network's input.
             known: The labeled sources.
+            images: The images.
         """
         rpn_class, rpn_box = rpn_losses(proposed, rpn_targets)
         groups = self.regions(
             islands, proposed.rois, proposed.valid,
             known.members & known.valid[..., None],
         )  # fmt: skip
-        logits, _ = self.judge(proposed.features, groups.members, islands)
+        logits, _ = self.judge(proposed.features, groups.members, islands, images)
         labels, used = group_targets(groups, known)
         return {
             "rpn_class": rpn_class,
@@ -171,6 +184,15 @@ class GroupRcnn(FasterRcnn):
         return super().get_config() | {"regions": regions}
 
     PARTS = (*FasterRcnn.PARTS, "regions")
+
+
+def island_ratio(
+    images: Float[Array, "b rows columns channels"],
+) -> Float[Array, "b rows columns"]:
+    """Returns the signal-to-noise inside the first contour, 0 outside."""
+    inside = images[..., CONTOURS] > 0
+    signal = jnp.clip(images[..., SIGNAL].astype(jnp.float32), 0.0, BRIGHTEST)
+    return jnp.where(inside, jnp.sinh(signal * math.asinh(BRIGHT)), 0.0)
 
 
 def group_targets(

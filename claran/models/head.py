@@ -23,7 +23,7 @@ class BoxHead(keras.layers.Layer):
         **kwargs: Arguments of `keras.layers.Layer`.
     """
 
-    HIDDEN = ("fc6", "fc7")
+    hidden_layers = ("fc6", "fc7")
     """Layers that do not depend on the classes."""
 
     def __init__(

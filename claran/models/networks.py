@@ -134,6 +134,7 @@ def claran_v1(
     rpn_width: int = 64,
     head_width: int = 256,
     samples: int = 7,
+    shapes: bool = True,
 ) -> GroupRcnn:
     """Returns the compact network that judges groups of islands, untrained.
 
@@ -150,6 +151,7 @@ def claran_v1(
         rpn_width: See there.
         head_width: Units of the head's two last hidden layers.
         samples: Samples along each side of the region of a group.
+        shapes: See `claran.models.group_head.GroupHead`.
     """
     parts = _compact_parts(
         image_size=image_size, anchor_sizes=anchor_sizes, anchor_ratios=anchor_ratios,
@@ -158,7 +160,7 @@ def claran_v1(
     )  # fmt: skip
     return GroupRcnn(
         name="claran_v1",
-        head=GroupHead(num_classes=num_classes, width=head_width),
+        head=GroupHead(num_classes=num_classes, width=head_width, shapes=shapes),
         decoder=GroupDecoder(),
         regions=GroupRegions(),
         **parts,

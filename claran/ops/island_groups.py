@@ -49,8 +49,9 @@ def candidate_groups(
     """Returns different groups that may be one source, the most likely kinds first.
 
     These are single islands; known groups; the islands that each proposal holds, more
-    than half of each; pairs with a gap of up to `reach`, of each island with its
-    nearest ones; and what the box around such a pair holds, as a core between lobes.
+    than half of each; and, by rising gap, pairs with a gap of up to `reach`, of each
+    island with its nearest ones, with each pair the island nearest to its middle, as a
+    core between lobes, and all that the box around the pair holds.
 
     Args:
         islands: Boxes of the islands, pixels of the network's input.
@@ -62,11 +63,10 @@ def candidate_groups(
     """
     slots = len(islands)
     exists = real_islands(islands)
-    pairs, around = _pairs(islands, reach)
     parts = [jnp.eye(slots, dtype=bool) & exists[:, None]]
     if known is not None:
         parts.append(known)
-    parts += [_held(rois, islands) & proposed[:, None], pairs, around]
+    parts += [_held(rois, islands) & proposed[:, None], _pairs(islands, reach)]
     every = jnp.concatenate(parts)
     new = _first_of_its_kind(every) & every.any(axis=1)
     order = jnp.argsort(~new, stable=True)[:count]
@@ -142,10 +142,8 @@ def _held(
     return inside > HELD * area[None]
 
 
-def _pairs(
-    islands: Float[Array, "k 4"], reach: float
-) -> tuple[Bool[Array, "p k"], Bool[Array, "p k"]]:
-    """Returns pairs of near islands, and what the box around each holds."""
+def _pairs(islands: Float[Array, "k 4"], reach: float) -> Bool[Array, "p k"]:
+    """Returns pairs of near islands, each with what lies in the box around it."""
     slots = len(islands)
     exists = real_islands(islands)
     gaps = group_gaps(islands, islands)
@@ -158,7 +156,23 @@ def _pairs(
     is_pair = jnp.isfinite(smallest.ravel()[order])[:, None]
     numbers = jnp.arange(slots)[None]
     pairs = is_pair & ((numbers == first[:, None]) | (numbers == second[:, None]))
-    return pairs, _held(group_boxes(pairs, islands), islands) & is_pair
+    boxes = group_boxes(pairs, islands)
+    around = _held(boxes, islands) & is_pair
+    with_core = pairs | _nearest_to_middle(boxes, islands, around & ~pairs)
+    return jnp.stack([pairs, with_core, around], axis=1).reshape(-1, slots)
+
+
+def _nearest_to_middle(
+    boxes: Float[Array, "p 4"],
+    islands: Float[Array, "k 4"],
+    allowed: Bool[Array, "p k"],
+) -> Bool[Array, "p k"]:
+    """Returns for each box the allowed island that is nearest to its middle."""
+    middles, centers = ((b[:, :2] + b[:, 2:]) / 2 for b in (boxes, islands))
+    squares = ((middles[:, None] - centers[None]) ** 2).sum(axis=-1)
+    squares = jnp.where(allowed, squares, jnp.inf)
+    nearest = squares.argmin(axis=1)
+    return allowed & (jnp.arange(len(islands))[None] == nearest[:, None])
 
 
 def _first_of_its_kind(members: Bool[Array, "n k"]) -> Bool[Array, "n"]:

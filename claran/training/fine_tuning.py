@@ -29,7 +29,7 @@ def with_classes(model: DetectionModel, class_names: Sequence[str]) -> Detection
     changed = type(network).from_config(config)
     for name in KEPT:
         getattr(changed, name).set_weights(getattr(network, name).get_weights())
-    for name in network.head.HIDDEN:
+    for name in network.head.hidden_layers:
         own, old = (getattr(one.head, name) for one in (changed, network))
         own.set_weights(old.get_weights())
     return DetectionModel(

@@ -46,4 +46,6 @@ class GroupTraining(JointTraining):
         slots = jnp.arange(valid.shape[1])[None, :, None]
         members = batch["owners"][:, None] == slots
         known = KnownSources(members, batch["labels"], valid, ignored)
-        return network.group_losses(proposed, targets, batch["islands"], known)
+        return network.group_losses(
+            proposed, targets, batch["islands"], known, batch["images"]
+        )

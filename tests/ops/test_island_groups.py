@@ -27,10 +27,18 @@ def groups(islands=ISLANDS, rois=NONE, *, count=30, reach=64.0, known=None):
 def test_single_islands_pairs_and_what_lies_between():
     found = groups()
     assert found[:5] == [(0,), (1,), (2,), (3,), (4,)]
-    assert set(found[5:11]) == {(0, 1), (1, 2), (0, 2), (0, 3), (1, 3), (2, 3)}
+    pairs = {(0, 1), (1, 2), (0, 2), (0, 3), (1, 3), (2, 3)}
     assert found[5:7] == [(0, 1), (1, 2)]  # The nearest first.
     # The box around two lobes holds the core; that around 0 and 3 holds 1 as well.
-    assert set(found[11:]) == {(0, 1, 2), (0, 1, 3), (1, 2, 3)}
+    assert set(found[5:]) == pairs | {(0, 1, 2), (0, 1, 3), (1, 2, 3)}
+    assert found.index((0, 1, 2)) == found.index((0, 2)) + 1
+
+
+def test_a_core_between_lobes_without_the_neighbor_beside_it():
+    low = np.float32([[0, 0], [40, 20], [21, 11], [10, 15], [30, 3]])
+    found = groups(np.concatenate([low, low + 3], axis=1))
+    assert (0, 1, 2) in found and (0, 1, 2, 3, 4) in found
+    assert not {(0, 1, 3), (0, 1, 4)} & set(found)
 
 
 def test_proposals_hold_islands_that_are_more_than_half_inside():
