@@ -149,6 +149,10 @@ VARIANTS = {
         rows={"claran_v1: groups of islands are judged": COUNT_TRUST}, model=claran_v1,
         recipe=GROUPS,
     ),
+    "groups_no_shapes": Variant(
+        rows={"claran_v1, its second stage without shapes of islands": COUNT_TRUST},
+        model=functools.partial(claran_v1, shapes=False), recipe=GROUPS,
+    ),
     "groups_no_masks": part_blind("masks"),
     "groups_no_islands": part_blind("islands"),
     "groups_no_neighbors": part_blind("neighbors"),

@@ -54,7 +54,8 @@ class Population:
         weights: Relative number of main sources per class.
         families: Relative numbers of the families in each class.
         neighbors: Mean number of unrelated sources per 9 square arcmin.
-        neighbor_compact: Fraction of neighbors that are compact. The others have the
+        neighbor_compact: Fraction of neighbors that are compact; with `crowding` of
+            those above 1 mJy at 1.4 GHz, and more of fainter ones. The others have the
             class mix of the catalog, whatever `weights` are. All have the fluxes of
             FIRST's counts.
         crowding: Smallest and largest factor on the number counts at the depth of the

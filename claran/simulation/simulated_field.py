@@ -17,7 +17,11 @@ from claran.simulation.observation import FIRST, SimulatedSurvey
 from claran.simulation.populations import Population
 from claran.simulation.rgz_labels import LabeledSource
 from claran.simulation.selection import draw_of_class
-from claran.simulation.source_counts import draw_flux_densities, sources_per_deg2
+from claran.simulation.source_counts import (
+    draw_flux_densities,
+    extended_share,
+    sources_per_deg2,
+)
 from claran.simulation.source_drawing import Source
 from claran.sky.noise import noise
 from claran.sky.signal_to_noise import noise_excess, one_window_start
@@ -230,8 +234,9 @@ def _draw_counted(
     mean = sources_per_deg2(faintest, hertz) * (side / 3600) ** 2
     count = min(int(rng.poisson(mean * low * (high / low) ** rng.random())), _MOST)
     peaks = draw_flux_densities(rng, count, faintest_jy=faintest, frequency_hz=hertz)
+    extended = (1 - population.neighbor_compact) * extended_share(peaks, hertz)
+    compact = rng.random(count) >= extended
     # Lobes of the faintest ones are not seen.
-    compact = rng.random(count) < population.neighbor_compact
     compact |= peaks < _LEAST_LOBES * survey.noise_jy
     sources = source_drawing.draw_compact(rng, survey, peaks[compact])
     for peak in peaks[~compact].tolist():

@@ -63,7 +63,9 @@ def test_it_does_not_matter_where_in_a_large_image_an_island_is():
     moved = island_shapes(jnp.array(large), jnp.float32([box_of(large)]))
     own = measured(image)
     np.testing.assert_allclose(moved.covariances[0], own.covariances[0], rtol=1e-4)
-    np.testing.assert_allclose(moved.centers[0], own.centers[0] + jnp.array([5000, 3000]))
+    np.testing.assert_allclose(
+        moved.centers[0], own.centers[0] + jnp.array([5000, 3000])
+    )
 
 
 @pytest.mark.parametrize("degrees", [0, 37, 90, 145])

@@ -17,7 +17,11 @@ from claran.simulation.observation import (
     SIMULATED_SURVEYS,
     SimulatedSurvey,
 )
-from claran.simulation.source_counts import draw_flux_densities, sources_per_deg2
+from claran.simulation.source_counts import (
+    draw_flux_densities,
+    extended_share,
+    sources_per_deg2,
+)
 
 
 @pytest.mark.parametrize("family", sorted(morphology._FAMILIES))
@@ -223,6 +227,16 @@ def test_counts_agree_with_surveys():
     for flux in (3e-4, 1e-2):
         share = sources_per_deg2(flux, 7e8) / sources_per_deg2(1e-4, 7e8)
         assert (fluxes > flux).mean() == pytest.approx(share, rel=0.15)
+
+
+def test_few_faint_sources_have_several_components():
+    """As in VLA-COSMOS at 3 GHz: 67 of 10,830 above 11.5 uJy."""
+    rng = np.random.default_rng(1)
+    fluxes = draw_flux_densities(rng, 50000, faintest_jy=1.15e-5, frequency_hz=3e9)
+    several = sum(populations.CATALOG.weights[c] for c in ("2_2", "2_3", "3_3"))
+    several /= sum(populations.CATALOG.weights.values())
+    extended = (1 - populations.SURVEYS.neighbor_compact) * extended_share(fluxes, 3e9)
+    assert several * extended.mean() == pytest.approx(67 / 10830, rel=0.5)
 
 
 def test_moving_a_source_moves_its_host(rng):

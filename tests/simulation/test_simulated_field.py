@@ -16,6 +16,7 @@ from claran.simulation.observation import (
     SIMULATED_SURVEYS,
     SimulatedSurvey,
 )
+from claran.simulation.source_counts import extended_share
 
 NOTHING = dataclasses.replace(populations.CATALOG, empty=1.0, neighbors=0.0)
 CROWDED = dataclasses.replace(populations.BALANCED, neighbors=12.0)
@@ -141,6 +142,19 @@ def test_neighbors_follow_the_counts():
     bright = sum(peak > 1.25e-4 for peak in peaks)
     assert bright / area == pytest.approx(815, rel=0.25)
     assert min(peaks) > 0.9 * 4 * 2.5e-5
+    # Extended ones are as frequent as `extended_share` has it.
+    extended = dataclasses.replace(population, neighbor_compact=0.0)
+    drawn = [
+        one
+        for _ in range(40)
+        for one in field._draw_sources(rng, extended, deep, quiet, 2.5e-5)
+    ]
+    peaks = np.array([radio.peak_brightness(one.blobs, deep) for one in drawn])
+    share = extended_share(peaks, deep.frequency_hz)
+    seen = peaks > 8 * deep.noise_jy
+    with_lobes = np.array([one.family != "compact" for one in drawn])
+    assert not with_lobes[~seen].any()
+    assert with_lobes[seen].mean() == pytest.approx(share[seen].mean(), rel=0.3)
 
 
 def test_bright_and_diffuse_sources():
