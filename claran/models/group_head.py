@@ -147,7 +147,7 @@ class GroupHead(keras.layers.Layer):
         seen = jax.nn.relu(seen)
         mean = jnp.einsum("bnk,bnkr->bnr", own, seen)
         mean /= jnp.maximum(own.sum(axis=-1, keepdims=True), 1)
-        highest = (seen * own[..., None]).max(axis=2)  # None is below 0.
+        highest = (seen * own[..., None]).max(axis=2)  # Of numbers that are >= 0.
         others = jnp.einsum("bnk,bnkr->bnr", jnp.exp(-views.gaps / NEAR), seen)
         return [mean, highest, others]
 

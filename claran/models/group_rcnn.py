@@ -141,9 +141,10 @@ class GroupRcnn(FasterRcnn):
     ) -> dict[str, Float[Array, ""]]:
         """Returns the three losses of joint training.
 
-        They are means over the batch, that of the head of means over the groups of a
-        field: the many groups of crowded fields, most of which are obvious, would else
-        be nearly all that is learned. A field counts by the root of its number of
+        They are means over the batch, that of the head of sums over the groups of a
+        field for each of its islands. With sums alone crowded fields would be nearly
+        all that is learned; with means over the groups, most of which are obvious,
+        nothing would be learned from them. A field counts by the root of its number of
         islands, as crowded ones are harder. A group is a source if it has exactly its
         islands, and else none. One with islands of an ignored source, but of no other,
         is left out.
@@ -162,12 +163,14 @@ class GroupRcnn(FasterRcnn):
         )  # fmt: skip
         logits, _ = self.judge(proposed.features, groups.members, islands, images)
         labels, used = group_targets(groups, known)
+        number = real_islands(islands).sum(axis=-1)
+        per_island = used.sum(axis=-1) / jnp.maximum(number, 1)
+        means = jax.vmap(losses.cross_entropy)(logits, labels, used)
         return {
             "rpn_class": rpn_class,
             "rpn_box": rpn_box,
             "head_class": jnp.average(
-                jax.vmap(losses.cross_entropy)(logits, labels, used),
-                weights=jnp.sqrt(1.0 + real_islands(islands).sum(axis=-1)),
+                means * per_island, weights=jnp.sqrt(1.0 + number)
             ),
         }
 
