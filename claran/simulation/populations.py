@@ -26,16 +26,23 @@ __all__ = [
 ]
 
 # For a network for all surveys: with two components also bent jets and tails, as real
-# fields of FIRST have them, and giants with small hot spots. Networks that had seen
-# none took the arms of such sources for two.
+# fields of FIRST have them, giants with small hot spots, and faint lobes of which
+# fragments are seen. Networks that had seen none took the parts of such sources for
+# several.
 _MORE_FAMILIES = {
-    "1_1": {"twin_jets": 1},
-    "1_2": {"twin_jets": 2, "wide_tail": 0.5, "hot_spots": 2},
-    "1_3": {"twin_jets": 2, "hot_spots": 1},
-    "2_2": {"twin_jets": 6, "wide_tail": 3, "narrow_tail": 2, "hot_spots": 4},
-    "2_3": {"twin_jets": 6, "wide_tail": 2, "narrow_tail": 1.5, "hot_spots": 4},
-    "3_3": {"twin_jets": 4, "hot_spots": 4},
-}
+    "1_1": {"twin_jets": 1, "faint_lobes": 1},
+    "1_2": {"twin_jets": 2, "wide_tail": 0.5, "hot_spots": 2, "faint_lobes": 1},
+    "1_3": {"twin_jets": 2, "hot_spots": 1, "faint_lobes": 1},
+    "2_2": {
+        "twin_jets": 6, "wide_tail": 3, "narrow_tail": 2, "hot_spots": 4,
+        "faint_lobes": 6,
+    },
+    "2_3": {
+        "twin_jets": 6, "wide_tail": 2, "narrow_tail": 1.5, "hot_spots": 4,
+        "faint_lobes": 6,
+    },
+    "3_3": {"twin_jets": 4, "hot_spots": 4, "faint_lobes": 6},
+}  # fmt: skip
 
 # Largest factors on size and brightness of giants. Their lobes are up to 3' apart, and
 # well-known ones are bright. A network trained with four times the size alone took

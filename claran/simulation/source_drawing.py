@@ -15,6 +15,7 @@ from scipy import special
 
 from claran.simulation import diffuse, morphology
 from claran.simulation import radio_sky as radio
+from claran.simulation.faint_lobes import draw_faint_lobes
 from claran.simulation.jets import draw_twin_jets
 from claran.simulation.observation import FIRST, SimulatedSurvey
 from claran.simulation.source_counts import REFERENCE_HZ, SPECTRAL_INDEX
@@ -98,6 +99,9 @@ _HOST_MAG = (15.0, 1.5)
 
 _HOST_FAINTEST = 16.9
 
+# Families that `morphology` does not have.
+_OF_THEIR_OWN = {"twin_jets": draw_twin_jets, "faint_lobes": draw_faint_lobes}
+
 
 @dataclasses.dataclass(frozen=True)
 class Source:
@@ -154,8 +158,8 @@ def draw_source(
     """
     family = "compact" if code == "compact" else choose(rng, families[code])
     length = _draw_size(rng, code, family, size)
-    if family == "twin_jets":
-        blobs = draw_twin_jets(rng, length)
+    if family in _OF_THEIR_OWN:
+        blobs = _OF_THEIR_OWN[family](rng, length)
     else:
         blobs = morphology.build(rng, morphology.draw_shape(rng, family, length))
     peak = peak_at(code, rng.random(), survey) if peak is None else peak

@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 
 from claran.labels import RGZ_CLASSES
-from claran.simulation import diffuse, morphology, populations, source_drawing
+from claran.simulation import (
+    diffuse,
+    faint_lobes,
+    morphology,
+    populations,
+    source_drawing,
+)
 from claran.simulation import radio_sky as radio
 from claran.simulation import simulated_field as field
 from claran.simulation.endless import SimulatedFields
@@ -199,6 +205,24 @@ def test_compact_sources_are_drawn_together(rng):
     widths = [one.blobs[1, 3] for one in sources]
     assert np.median(widths) == pytest.approx(1.6, rel=0.25)
     assert source_drawing.draw_compact(rng, survey, np.zeros(0)) == []
+
+
+def test_faint_lobes_lie_on_both_sides_of_the_core(rng):
+    drawn = [faint_lobes.draw_faint_lobes(rng, 60.0) for _ in range(60)]
+    for blobs in drawn:
+        assert np.isfinite(blobs).all() and (blobs[:, 2:] > 0).all()
+        assert blobs[:, 2].sum() == pytest.approx(1)
+        assert 10 < np.hypot(*blobs[:, :2].T).max() < 90
+    with_core = [one for one in drawn if (one[:, :2] == 0).all(axis=1).any()]
+    assert 0.6 < len(with_core) / len(drawn) < 0.95
+    # Along the longer axis, most have flux far out to both sides.
+    sided = 0
+    for blobs in drawn:
+        axis = np.linalg.svd(blobs[:, :2] * blobs[:, 2:3])[2][0]
+        along = blobs[:, :2] @ axis
+        shares = [blobs[side * along > 8, 2].sum() for side in (1, -1)]
+        sided += min(shares) > 0.02
+    assert 0.6 < sided / len(drawn) < 0.97
 
 
 @pytest.mark.parametrize("family", diffuse.DIFFUSE)
