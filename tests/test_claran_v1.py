@@ -87,7 +87,7 @@ def test_simulated_fields(detector):
 
 @pytest.fixture(scope="module")
 def fields():
-    rngs = [np.random.default_rng([SEED, i]) for i in range(24)]
+    rngs = [np.random.default_rng([SEED, i]) for i in range(80)]
     return [simulate(rng, population=BALANCED, survey=FIRST_NATIVE) for rng in rngs]
 
 

@@ -24,7 +24,7 @@ from claran.sky.images import SkyImage
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 SEED = 2019
-COUNT = 100  # Each kind has its share.
+COUNT = 60  # Each kind has its share.
 LIGHT = sorted(trials.KINDS.keys() - {"models"})  # A model takes seconds to make.
 
 

@@ -25,7 +25,7 @@ from claran.training.trainer import TrainingOptions, train
 
 WIDTHS = {"widths": (8, 16, 24, 32), "depths": (1, 1, 1, 1), "features": 16}
 SIZE = 112, 112
-RECIPE = dataclasses.replace(COMPACT, steps=40, batch_size=8, learning_rate=2e-3)
+RECIPE = dataclasses.replace(COMPACT, steps=30, batch_size=8, learning_rate=2e-3)
 
 pytestmark = pytest.mark.slow
 
