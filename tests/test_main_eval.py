@@ -134,9 +134,14 @@ def test_the_catalog_of_a_model(claran, fields):
     for name in COLUMNS:
         assert list(catalog[name]) == list(every[name][chosen]) == list(own[name])
 
+    # The evaluation of the model shows it the infrared images too.
+    claran(
+        "--mode=predict", "--radio=fields/*_radio.fits", "--ir=fields/*.png",
+        "--output=seen.csv", model=None,
+    )  # fmt: skip
     claran(*ON_FIELDS, "--output=model", "--workers=0", model=None)
-    _, printed, _ = claran(*ON_FIELDS, "--predictions=catalog.csv", "--output=table")
-    note = "Note: catalog.csv has only detections with scores above 0.5, so that aver"
+    _, printed, _ = claran(*ON_FIELDS, "--predictions=seen.csv", "--output=table")
+    note = "Note: seen.csv has only detections with scores above 0.5, so that aver"
     assert printed.count(note) == printed.count("Note") == 1
     model, table = (
         json.loads(Path(name, "metrics.json").read_text())

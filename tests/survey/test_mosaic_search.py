@@ -122,7 +122,11 @@ HEADERS = {
 @pytest.mark.parametrize("header", HEADERS)
 def test_of_any_header(detector, search, sky, tmp_path, header):
     """Also a source of three islands, one that the edge cuts and one beside blanks."""
-    lobes = [(40.2, 130.1, 0.02, 5, 4), (64.4, 136.3, 0.02, 5, 4), (52, 133, 0.004)]
+    lobes = [
+        (40.2, 130.1, 0.02, 5, 4, 104),
+        (64.4, 136.3, 0.02, 5, 4, 104),
+        (52, 133, 0.004),
+    ]
     others = [(150, 2, 0.02), (120, 60, 0.01, 8, 3), (133, 61, 0.01), (40.3, 30, 9e-4)]
     image = sky.draw((170, 180), [sky.source(*one) for one in lobes + others])
     image[50:55, 110:126] = np.nan
@@ -159,7 +163,11 @@ def test_no_emission(search, sky, tmp_path):
 
 
 def test_sources_and_their_components(search, sky, tmp_path):
-    lobes = [(100.2, 200.1, 0.02, 6, 4), (150.4, 200.3, 0.02, 6, 4), (125, 200, 0.004)]
+    lobes = [
+        (100.2, 200.1, 0.02, 6, 4, 90),
+        (150.4, 200.3, 0.02, 6, 4, 90),
+        (125, 200, 0.004),
+    ]
     image = sky.draw((400, 400), [sky.source(*one) for one in lobes])
     found = search(sky.write(tmp_path / "m.fits", image))
     sources, components = found.sources, found.components

@@ -269,7 +269,11 @@ def test_compressed_tiles(search, sky, image, tmp_path):
 
 def test_on_the_corners_of_tiles(search, sky, usual, tmp_path):
     """A double with components on the corners and edges of tiles."""
-    parts = [(100.2, 200.1, 0.02, 6, 4), (150.4, 200.3, 0.02, 6, 4), (125, 200, 0.004)]
+    parts = [
+        (100.2, 200.1, 0.02, 6, 4, 90),
+        (150.4, 200.3, 0.02, 6, 4, 90),
+        (125, 200, 0.004),
+    ]
     image = sky.draw((400, 400), [sky.source(*part) for part in parts])
     path = sky.write(tmp_path / "m.fits", image)
     found = search(path)
