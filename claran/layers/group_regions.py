@@ -26,9 +26,8 @@ class GroupRegions(keras.layers.Layer):
     """Makes groups of islands of proposals, and the region in which each is seen.
 
     Args:
-        per_island: Groups that are judged for each slot of an island, unless there are
-            fewer; with six, those of `candidate_groups` in fields of up to a dozen
-            islands, and the nearest ones in more crowded ones.
+        per_island: Groups that are judged for each slot of an island, the first ones of
+            `candidate_groups`; of few islands there are fewer.
         reach: Largest gap between the islands of a pair, pixels; that up to which
             islands are shown together, see `claran.detection.windows`.
         grown: By how much a region is larger than its group, as a part of the group.

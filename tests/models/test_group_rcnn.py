@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from claran.models.group_rcnn import KnownSources, group_targets
+from claran.fields.channels import channel_image
+from claran.models.group_rcnn import KnownSources, group_targets, island_ratio
 from claran.ops.island_groups import Groups
 
 ISLANDS = np.float32([[10, 10, 16, 15], [40, 12, 46, 18], [44, 50, 50, 55]])
@@ -53,6 +54,13 @@ def test_each_group_has_all_classes_whatever_the_slots(network, inputs):
     for group, rows in found.items():
         assert len(rows) == 6 and 0 < sum(rows) < 1
         np.testing.assert_allclose(rows, other[group], rtol=1e-4)
+
+
+def test_the_signal_to_noise_is_read_off_the_channels():
+    ratio = np.float32([[-3.0, 0.0, 5.1, 5.3, 40.0, 1000.0, 1e5, np.nan]])
+    found = island_ratio(channel_image(ratio, None)[None])[0]
+    expected = [[0, 0, 0, 5.3, 40, 1000, 1e5, 0]]  # Nothing below the first contour.
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
 def test_it_needs_islands(network, inputs):
