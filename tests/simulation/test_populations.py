@@ -310,3 +310,15 @@ def test_some_main_sources_are_very_bright() -> None:
     factors = np.array([population.draw_factors(rng)[1] for _ in range(400)])
     assert 0.4 < (factors > 1).mean() < 0.6
     assert populations.BRIGHT_MAINS / 2 < factors.max() <= populations.BRIGHT_MAINS
+
+
+def test_every_second_field_of_another_population():
+    balanced, wide = populations.BALANCED, populations.SURVEYS
+    one, other, both = (
+        SimulatedFields(4, population=first, second=second)
+        for first, second in ((balanced, None), (wide, None), (balanced, wide))
+    )
+    for number, expected in enumerate((one, other, one, other)):
+        own, same = both[number].image, expected[number].image
+        np.testing.assert_array_equal(own.values, same.values)
+    assert len({fields.fingerprint for fields in (one, other, both)}) == 3
