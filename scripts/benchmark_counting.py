@@ -83,7 +83,9 @@ def measure_image(rng: np.random.Generator, count: int) -> list[float]:
     image = draw_image(rng, count)
     islands, *finding = measure(lambda: find_islands(image, 1.0, min_pixels=4))
     peaks, *counting = measure(lambda: find_all_peaks(image, islands, 1.0))
-    found = FieldIslands(islands.boxes.astype(np.float64), peaks.counts(len(islands)))
+    found = FieldIslands(
+        islands.boxes.astype(np.float64), peaks.counts(len(islands))[:, None]
+    )
     detections = draw_detections(rng, islands)
     _, *recounting = measure(
         lambda: recount(*detections, found, RGZ_CLASSES, trust=0.95)

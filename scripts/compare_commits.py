@@ -67,11 +67,13 @@ else:
     from claran.detection.counting import FieldIslands, recount
 count = int(sys.argv[1])
 rng = np.random.default_rng(0)
+sky = Path(claran.__file__).with_name("sky")
+grids = (1,) if (sky / "peak_counts.py").exists() else ()
 side = 40 * int(np.ceil(np.sqrt(count)))
 corner = rng.uniform(0, side - 8, (count, 2))
 islands = FieldIslands(
     np.concatenate([corner, corner + rng.uniform(4, 8, (count, 2))], axis=1),
-    rng.integers(1, 3, count),
+    rng.integers(1, 3, (count, *grids)),
 )
 rows = rng.integers(0, count, 2 * count)
 boxes = islands.boxes[rows] + rng.normal(0, 1, (2 * count, 4))

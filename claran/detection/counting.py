@@ -3,7 +3,8 @@
 A network sees which islands of emission belong together. What follows from that is
 no matter of opinion: the box holds these islands, the class is their number and that of
 their peaks (see `claran.sky.islands`). So detections are taken for groups of islands,
-and box and class are computed.
+and box and class are computed. Where the number of peaks depends on the grid of pixels,
+several classes are possible (see `claran.sky.peak_counts`).
 
 Nor can an island be of two sources. The network judges each of its proposals alone: it
 may give 0.8 to a double and 0.9 to each of its lobes. What it says of all groups is
@@ -53,7 +54,7 @@ class FieldIslands(NamedTuple):
     """The islands of a field and the peaks of each."""
 
     boxes: Float[np.ndarray, "k 4"]  # Edges, pixels of the FITS array.
-    peaks: Int[np.ndarray, "k"]
+    peaks: Int[np.ndarray, "k grids"]  # In each of several grids of pixels.
     numbers: Int[np.ndarray, "k"] | None = None  # In the image; None for 0, 1 ...
 
 
@@ -181,8 +182,8 @@ def count_groups(
     that it touches as its class has components. Detections of the same islands are one
     group; its probability is the sum of theirs over the classes, made one with those
     of other groups by `group_probabilities`. Of this, `trust` goes to the counted
-    class, if it is one of `class_names`; the rest is divided as the network did. A
-    detection without an island is none.
+    classes that are in `class_names`, to each by its share of the grids; the rest is
+    divided as the network did. A detection without an island is none.
 
     Args:
         boxes: Edges, pixels of the FITS array.
@@ -224,8 +225,8 @@ def count_groups(
     peaks = np.add.reduceat(islands.peaks[members], starts)
     counted = _counted(sizes, peaks, class_names)
     # Of more components than any class has, the network's word is all there is.
-    trusts = np.where(counted.any(axis=1, keepdims=True), trust, 0.0)
-    classes = (1 - trusts) * shares / totals + trusts * counted
+    trusts = trust * counted.sum(axis=1, keepdims=True)
+    classes = (1 - trusts) * shares / totals + trust * counted
     classes *= probabilities[:, None]
     # The weakest of too many that hang together have the probability 0.
     (kept,) = np.nonzero(classes.any(axis=1))
@@ -291,12 +292,19 @@ def _second_best(
 
 def _counted(
     components: Int[np.ndarray, "g"],
-    peaks: Int[np.ndarray, "g"],
+    peaks: Int[np.ndarray, "g grids"],
     class_names: Sequence[str],
-) -> Bool[np.ndarray, "g c"]:
-    """Returns which class each group has by its numbers of components and peaks."""
-    codes = list(map(class_code, components.tolist(), peaks.tolist()))
-    return np.array(codes)[:, None] == np.array(class_names)
+) -> Float[np.ndarray, "g c"]:
+    """Returns the share of the grids in which each group has each class.
+
+    The class follows from the numbers of its components and peaks.
+    """
+    number, grids = peaks.shape
+    codes = map(
+        class_code, np.repeat(components, grids).tolist(), peaks.ravel().tolist()
+    )
+    is_class = np.array(list(codes))[:, None] == np.array(class_names)
+    return is_class.reshape(number, grids, -1).mean(axis=1)
 
 
 def _group(

@@ -128,7 +128,7 @@ def _emission(field: Field) -> tuple[list[NumberedCutout], PixelBeam]:
     cutouts = numbered_cutouts(
         (image.values - field.zero_level) * factor, noise * factor,
         field.signal_to_noise, field.beam_pixels, islands=field.islands.labels,
-        peaks=field.island_peaks,
+        peaks=field.peak_counts,
     )  # fmt: skip
     return [one for one in cutouts if len(one.islands)], beam
 

@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 LOWEST_SCORE = 0.05  # As in the original's evaluation.
-COUNT_TRUST = 0.95  # Counting is right for 159 of 168 real sources; see sky.islands.
+COUNT_TRUST = 0.95  # Counting is right for 159 of 168 real sources.
 
 
 @runtime_checkable
@@ -162,7 +162,7 @@ class IslandFinisher:
             found.scores,
             FieldIslands(
                 field.islands.boxes[islands].astype(np.float64),
-                field.island_peaks[islands],
+                field.peak_counts[islands],
                 islands,
             ),
             class_names,

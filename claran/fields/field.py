@@ -25,6 +25,7 @@ from claran.sky.islands import (
     smallest_island,
 )
 from claran.sky.noise import local_noise, noise
+from claran.sky.peak_counts import GRIDS, count_peaks
 from claran.sky.signal_to_noise import (
     EVEN_START,
     noise_excess,
@@ -264,10 +265,23 @@ class Field:
         """Number of peaks of each island."""
         return self.peaks.counts(len(self.islands))
 
+    @functools.cached_property
+    def peak_counts(self) -> Int[np.ndarray, "k grids"]:
+        """Number of peaks of each island in several grids, the image's own first.
+
+        See `claran.sky.peak_counts`.
+        """
+        if not len(self.islands):
+            return np.zeros((0, GRIDS), np.int64)
+        return count_peaks(
+            self.signal_to_noise, self.islands, self.island_peaks,
+            beam=self.beam_pixels,
+        )  # fmt: skip
+
     def measure(self) -> "Field":
         """Measures noise, islands and peaks now; returns the field itself."""
         if self.has_radio:
-            _ = self.peaks
+            _ = self.peak_counts
         return self
 
     def replace(self, **changes: Any) -> "Field":
@@ -293,13 +307,13 @@ class Field:
         """Returns the measurements that are valid for a changed field."""
         if self.image is None or other.image is None:
             same = self.image is other.image and self.picture is other.picture
-            return ["shape", "islands", "peaks"] if same else []
+            return ["shape", "islands", "peaks", "peak_counts"] if same else []
         if self.image.values is not other.image.values:
             return []
         valid = ["shape"] if "noise" in changed else ["shape", "noise"]
         if not {"image", "noise", "survey"} & set(changed):
             valid += ["background", "noise_map", "signal_to_noise", "islands", "peaks"]
-            valid += ["domain_notes"]
+            valid += ["peak_counts", "domain_notes"]
         return valid
 
     def without_pixels(self) -> "Field":
@@ -313,6 +327,7 @@ class Field:
             other.picture = np.zeros((0, 0, 3), np.uint8)
             return other
         other.noise, other.peaks = self.noise, self.peaks
+        other.peak_counts = self.peak_counts
         other.domain_notes = self.domain_notes
         other.islands = Islands(np.zeros((0, 0), np.int32), self.islands.boxes)
         empty = np.zeros((0, 0), np.float32)

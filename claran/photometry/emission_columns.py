@@ -9,6 +9,7 @@ from claran.photometry.components import Components, fit_images
 from claran.photometry.flood import IslandCutout, NumberedCutout
 from claran.photometry.island_measures import measure_islands
 from claran.photometry.pixel_beams import PixelBeam
+from claran.sky.peak_counts import GRIDS
 
 __all__ = ["component_rows", "island_rows"]
 
@@ -66,11 +67,13 @@ def island_rows(cutouts: Sequence[NumberedCutout], beam: PixelBeam) -> Columns:
 
     Returns:
         The columns of `claran.photometry.island_measures.measure_islands`; the `number`
-        of each island and of its flood island, `flood`; and `peaks`, their number.
+        of each island and of its flood island, `flood`; and `peaks`, their numbers in
+        the grids of `claran.sky.peak_counts`.
     """
     # Also without islands there are the columns.
     none = np.zeros(0, np.int64)
-    about = {"number": none, "peaks": none, "flood": none}
+    peaks = np.zeros((0, GRIDS), np.int64)
+    about = {"number": none, "peaks": peaks, "flood": none}
     parts = [measure_islands(NOTHING, beam) | about]
     parts += [
         measure_islands(one.cutout, beam)

@@ -60,8 +60,8 @@ class NumberedCutout(NamedTuple):
     """Number of the flood island in the image."""
     islands: Int[np.ndarray, "k"]
     """Numbers of its islands in the image, increasing."""
-    peaks: Int[np.ndarray, "k"]
-    """Number of the peaks of each of these islands."""
+    peaks: Int[np.ndarray, "k grids"]
+    """Number of the peaks of each of these islands, see `claran.sky.peak_counts`."""
     cutout: IslandCutout
 
 
@@ -133,7 +133,7 @@ def flood_cutouts(
         islands = np.zeros(values.shape, np.int32)
     found = numbered_cutouts(
         values, noise, signal_to_noise, beam, islands=islands,
-        peaks=np.ones(int(islands.max(initial=0)), np.int64),
+        peaks=np.ones((int(islands.max(initial=0)), 1), np.int64),
     )  # fmt: skip
     return [one.cutout for one in found]
 
@@ -145,7 +145,7 @@ def numbered_cutouts(
     beam: float,
     *,
     islands: Int32[np.ndarray, "ny nx"],
-    peaks: Int[np.ndarray, "k"],
+    peaks: Int[np.ndarray, "k grids"],
 ) -> list[NumberedCutout]:
     """Returns the cutouts of `flood_cutouts`, in scan order, with their numbers.
 
@@ -155,7 +155,7 @@ def numbered_cutouts(
         signal_to_noise: See there.
         beam: See there.
         islands: 0, or 1 + number of the island that a pixel is in.
-        peaks: Number of the peaks of each island.
+        peaks: Number of the peaks of each island, in several grids.
     """
     labels = flood_labels(signal_to_noise)
     above = signal_to_noise > FLOOD

@@ -101,7 +101,7 @@ def measure_sources(
         "n_gaussians": np.bincount(
             links.components[links.components >= 0], minlength=len(counts)
         ),
-        "n_peaks": _sums(islands["peaks"][members], starts),
+        "n_peaks": _sums(islands["peaks"][members, 0], starts),
         "boxes": union_boxes(islands["boxes"][members], starts),
     }
     clusters = _cluster_boxes(islands)[members[starts]]

@@ -133,7 +133,16 @@ class SimulatedSurvey(Survey):
         >>> round(FIRST.beam_area_pixels, 2)
         17.48
         """
-        return beam_area_pixels(self.beam_arcsec / self.pixel_arcsec)
+        return beam_area_pixels(self.beam_pixels)
+
+    @property
+    def beam_pixels(self) -> float:
+        """Full width at half maximum of the beam, in pixels.
+
+        >>> FIRST_NATIVE.beam_pixels
+        3.0
+        """
+        return self.beam_arcsec / self.pixel_arcsec
 
     @property
     def min_pixels(self) -> int:

@@ -1,7 +1,9 @@
 """The labels that Radio Galaxy Zoo would give a simulated field, by its own rule.
 
 Volunteers grouped the islands that belong to one source. Given this grouping, the class
-follows from the image (see `claran.sky.islands`). Here the model gives the grouping.
+follows from the image (see `claran.sky.islands`), in which peaks are counted in the
+finer pixels of Radio Galaxy Zoo (see `claran.sky.peak_counts`). Here the model gives
+the grouping.
 
 Positions and boxes are pixel edges of the FITS array: column `i` covers `[i, i + 1]`,
 and row 0 is the southernmost.
@@ -16,6 +18,7 @@ from claran.simulation.observation import SimulatedSurvey
 from claran.simulation.source_drawing import Source
 from claran.sky.box_arrays import union_box
 from claran.sky.islands import Islands, class_code, find_all_peaks, find_islands
+from claran.sky.peak_counts import RGZ_GRID, count_peaks
 
 __all__ = ["LabeledSource", "label"]
 
@@ -31,7 +34,8 @@ class LabeledSource:
         box: (4,) float32 `(x0, y0, x1, y1)`, the union of the boxes of its components.
         code: Class: components and peaks as "2_3", or "0_0" below the threshold.
         component_boxes: (c, 4) float32 boxes of its components.
-        peaks: (p, 2) float32 positions, the brightest of each component first.
+        peaks: (p, 2) float32 positions, the brightest of each component first; those
+            in the image's own pixels, which may be others than the class counts.
         component_positions: (c, 2) float32, the brightest peak of each component.
         host: (2,) float32 position of the host galaxy; NaN if W1 does not detect it.
         family: The true morphology, see `morphology.draw_shape`.
@@ -89,13 +93,17 @@ def label(
     owner, seen = _associate(image, models, islands)
     blended = seen.sum(axis=0) > 1
     peaks = find_all_peaks(image, islands, sigma)
+    counts = count_peaks(
+        image / sigma, islands, peaks.counts(len(islands)), beam=survey.beam_pixels
+    )[:, RGZ_GRID]
     found = []
     members = np.zeros(len(islands) + 1, np.uint8)
     for index, source in enumerate(sources):
         own = np.flatnonzero(owner == index)
         if len(own):
             positions = [peaks.positions[peaks.islands == i] for i in own]
-            entry = _describe(source, islands.boxes[own], positions, survey)
+            code = class_code(len(own), int(counts[own].sum()))
+            entry = _describe(source, code, islands.boxes[own], positions, survey)
             flux = float(source.blobs[:, 2].sum()) * survey.beam_area_pixels
             outside = float(models[index].sum()) < _INSIDE * flux
             entry = dataclasses.replace(
@@ -135,11 +143,14 @@ def _associate(
 
 
 def _describe(
-    source: Source, boxes: np.ndarray, peaks: list[np.ndarray], survey: SimulatedSurvey
+    source: Source,
+    code: str,
+    boxes: np.ndarray,
+    peaks: list[np.ndarray],
+    survey: SimulatedSurvey,
 ) -> LabeledSource:
-    """Returns the label of a source that owns islands."""
+    """Returns the label of a source of a class that owns islands."""
     box = union_box(boxes)
-    code = class_code(len(boxes), sum(map(len, peaks)))
     cut = box[:2].min() <= 0 or box[2:].max() >= survey.size
     return LabeledSource(
         box=box, code=code, component_boxes=boxes, peaks=np.concatenate(peaks),

@@ -29,6 +29,7 @@ from claran.photometry.pixel_beams import PixelBeam
 from claran.sky.bands import crop
 from claran.sky.islands import Islands, find_all_peaks
 from claran.sky.mosaic_maps import MosaicMaps, Region
+from claran.sky.peak_counts import count_peaks
 from claran.survey.mosaic_islands import MosaicIslands
 from claran.survey.needed_regions import grown, inside, needed_regions
 from claran.survey.region_labels import label_region
@@ -198,7 +199,7 @@ def _cutouts(
     """Returns flood islands in a region.
 
     Peaks are those of the signal-to-noise, in which islands were found, as those of
-    `Field.island_peaks`: they decide on classes.
+    `Field.peak_counts`: they decide on classes.
     """
     if not len(floods):
         return []
@@ -216,7 +217,11 @@ def _cutouts(
             region.noise[own] * factor, masks.flood, masks.others, masks.islands,
         )  # fmt: skip
         inside = Islands(masks.islands, NO_BOXES)
-        peaks = find_all_peaks(region.signal_to_noise[own], inside, 1.0)
+        ratio = region.signal_to_noise[own]
         islands = numbers[masks.numbers]
-        found.append(NumberedCutout(flood, islands, peaks.counts(len(islands)), cutout))
+        counts = find_all_peaks(ratio, inside, 1.0).counts(len(islands))
+        peaks = count_peaks(
+            ratio, inside, counts, beam=measuring.maps.mosaic.beam_pixels
+        )
+        found.append(NumberedCutout(flood, islands, peaks, cutout))
     return found

@@ -20,7 +20,7 @@ from claran.sky.islands import class_code
 
 ISLANDS = FieldIslands(
     np.array([[10.0, 10, 20, 20], [30, 10, 40, 20], [70, 70, 80, 90]]),
-    np.array([1, 3, 2]),
+    np.array([[1], [3], [2]]),
 )
 DOUBLE = [9.0, 8, 43, 21]
 LEFT = [8.0, 8, 22, 22]
@@ -58,6 +58,22 @@ def test_box_and_class_are_counted():
     ]
     assert run((DOUBLE, "2_3", 0.8)) == [(union, "2_3", score)]
     assert run((DOUBLE, "2_2", 0.8), trust=1.0) == [(union, "2_3", score)]
+
+
+def test_classes_have_the_shares_of_the_grids_that_give_them():
+    """In one of five grids the first island has two peaks."""
+    peaks = np.array([[1, 1, 2, 1, 1], [1, 1, 1, 1, 1], [2, 2, 2, 2, 2]])
+    islands = ISLANDS._replace(peaks=peaks)
+    union, score = [10, 10, 40, 20], alone(0.8)
+    assert run((DOUBLE, "2_2", 0.8), islands=islands) == [
+        (union, "2_2", (0.9 * 0.8 + 0.1) * score),
+        (union, "2_3", 0.9 * 0.2 * score),
+    ]
+    # A class that is no name of the model leaves its share to the network.
+    boxes, labels = np.array([DOUBLE], float), np.array([1])
+    given = boxes, labels, np.array([0.8]), islands, ("2_2", "1_1")
+    found = recount(*given, trust=0.9)
+    assert found.scores == pytest.approx([(0.9 * 0.8 + 1 - 0.9 * 0.8) * score])
 
 
 def test_a_network_says_which_islands_are_meant():
@@ -181,7 +197,7 @@ def test_without_an_island_there_is_no_source():
     assert run(([50, 50, 60, 60], "1_1", 0.9)) == []
     assert run(([10, 10, 10.9, 20], "1_1", 0.9)) == []  # Touches a tenth of one.
     assert run() == []
-    nothing = FieldIslands(np.zeros((0, 4)), np.zeros(0, np.int64))
+    nothing = FieldIslands(np.zeros((0, 4)), np.zeros((0, 1), np.int64))
     assert run((LEFT, "1_1", 0.9), islands=nothing) == []
 
 
@@ -201,7 +217,8 @@ def test_a_class_takes_the_islands_it_needs(code, right_edge, islands):
 
 def test_a_class_outside_the_list_keeps_what_the_network_said():
     four = FieldIslands(
-        np.array([[10.0 * i, 0, 10 * i + 5, 5] for i in range(4)]), np.ones(4, int)
+        np.array([[10.0 * i, 0, 10 * i + 5, 5] for i in range(4)]),
+        np.ones((4, 1), int),
     )
     ((box, code, score),) = run(([0, 0, 40, 10], "3_3", 0.8), islands=four)
     assert (box, code) == ([0, 0, 35, 5], "3_3")
@@ -280,7 +297,8 @@ def test_against_tables_of_everything_with_everything(seed):
     # Some islands are a hundred times as long as others.
     sides = np.ceil(10 ** rng.uniform(0.3, 2.3, (count, 2)) / rng.integers(1, 9))
     islands = FieldIslands(
-        np.concatenate([corners, corners + sides], axis=1), rng.integers(1, 5, count)
+        np.concatenate([corners, corners + sides], axis=1),
+        rng.integers(1, 5, (count, 1)),
     )
     picked = rng.integers(0, count, (2, count))
     picked[1, ::2] = picked[0, ::2]  # Detections of one island, or of some two.
@@ -311,7 +329,7 @@ def draw(rng, count):
     corners = rng.integers(0, 300, (count, 2)).astype(float)
     islands = FieldIslands(
         np.concatenate([corners, corners + rng.integers(3, 30, (count, 2))], axis=1),
-        rng.integers(1, 5, count),
+        rng.integers(1, 5, (count, 1)),
     )
     picked = rng.integers(0, count, (2, 3 * count))
     picked[1, ::2] = picked[0, ::2]

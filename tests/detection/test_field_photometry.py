@@ -158,7 +158,7 @@ def test_printed_table(channels_detector, lobes):
 
 def test_groups_know_their_islands_and_the_next_best():
     boxes = np.array([[0, 0, 4, 4], [10, 0, 14, 4], [30, 0, 34, 4.0]])
-    islands = FieldIslands(boxes, np.ones(3, int), np.array([7, 2, 5]))
+    islands = FieldIslands(boxes, np.ones((3, 1), int), np.array([7, 2, 5]))
     found = np.array([[0, 0, 14, 4], [0, 0, 4, 4], [30, 0, 34, 4.0]])
     given = found, np.array([4, 1, 1]), np.array([0.6, 0.3, 0.8]), islands
     groups = count_groups(*given, RGZ_CLASSES, trust=1.0)

@@ -67,7 +67,7 @@ def test_boxes_are_turned_back(scale):
 
 def test_a_group_has_the_mean_of_its_probabilities():
     """Of 0.8 and 0.4 in two of the looks, and 0 where it was not seen."""
-    islands = FieldIslands(np.array([[0.0, 0, 4, 4]]), np.array([1]))
+    islands = FieldIslands(np.array([[0.0, 0, 4, 4]]), np.array([[1]]))
     given = np.tile(islands.boxes, (3, 1)), np.ones(3, int), np.array([0.8, 0.4, 0.2])
     looks = np.array([2, 7, 7])  # Of two in one look the better one counts.
     found = recount(*given, islands, CLASSES, trust=1.0, looks=looks)

@@ -17,8 +17,8 @@ from claran.sky.signal_to_noise import noise_window
 from claran.sky.surveys import SURVEYS
 
 FIRST_BEAM = 3.0  # Pixels.
-MEASURED = ("noise", "signal_to_noise", "islands", "peaks")
-MEASURING = ("noise", "local_noise", "find_islands", "find_all_peaks")
+MEASURED = ("noise", "signal_to_noise", "islands", "peaks", "peak_counts")
+MEASURING = ("noise", "local_noise", "find_islands", "find_all_peaks", "count_peaks")
 
 
 def make_values(*shape, sources=((20, 22), (34, 30)), seed=0):
@@ -69,7 +69,7 @@ def test_nothing_is_measured_before_it_is_asked_for(image, calls):
     assert (field.shape, field.beam_pixels, repr(field) != "") == ((60, 64), 3.0, True)
     assert not any(calls.values())
     field.noise  # noqa: B018 - measures.
-    assert [len(calls[name]) for name in MEASURING] == [1, 0, 0, 0]
+    assert [len(calls[name]) for name in MEASURING] == [1, 0, 0, 0, 0]
 
 
 def test_measurements_are_those_of_the_sky(field, image):
@@ -86,9 +86,9 @@ def test_measurements_are_those_of_the_sky(field, image):
 
 def test_measure_does_it_all_at_once(field, calls):
     assert field.measure() is field
-    assert [len(calls[name]) for name in MEASURING] == [1, 1, 1, 1]
+    assert [len(calls[name]) for name in MEASURING] == [1, 1, 1, 1, 1]
     look_at_all(field)
-    assert [len(calls[name]) for name in MEASURING] == [1, 1, 1, 1]
+    assert [len(calls[name]) for name in MEASURING] == [1, 1, 1, 1, 1]
 
 
 def test_noise_that_is_given_is_not_measured(image, calls):
@@ -329,7 +329,7 @@ def test_without_pixels_all_that_was_measured_is_there(calls):
     assert bare.image.values.size == bare.islands.labels.size == 0
     assert bare.picture is None
     assert len(pickle.dumps(bare)) < 0.01 * len(pickle.dumps(field))
-    assert [len(calls[name]) for name in MEASURING] == [1, 1, 1, 1]
+    assert [len(calls[name]) for name in MEASURING] == [1, 1, 1, 1, 1]
     renamed = bare.replace(name="g")
     assert (renamed.shape, renamed.noise) == ((200, 200), field.noise)
 
@@ -347,7 +347,7 @@ def test_pickles_keep_measurements(field, calls):
     for one in (field, field.without_pixels()):
         copy = pickle.loads(pickle.dumps(one))
         assert_same_but_for_pixels(copy, field)
-    assert [len(calls[name]) for name in MEASURING] == [1, 1, 1, 1]
+    assert [len(calls[name]) for name in MEASURING] == [1, 1, 1, 1, 1]
 
 
 def test_repr(field, image):

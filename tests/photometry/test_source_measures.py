@@ -18,7 +18,7 @@ def make_islands(*places, **columns):
     same |= {"e_flux": 1.0, "major": 4.0, "minor": 4.0, "angle": 0.0}
     rows |= {name: np.full(count, value) for name, value in same.items()}
     rows["rms"], rows["snr"] = np.full(count, 0.1), np.full(count, 10.0)
-    rows["peaks"] = np.ones(count, np.int64)
+    rows["peaks"] = np.ones((count, 1), np.int64)
     rows["at_edge"] = rows["beside_blank"] = np.zeros(count, bool)
     rows["boxes"] = np.stack([x - 3, y - 3, x + 3, y + 3], axis=1)
     return rows | {name: np.asarray(value) for name, value in columns.items()}

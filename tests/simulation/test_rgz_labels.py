@@ -10,10 +10,12 @@ from claran.simulation import field_noise
 from claran.simulation import radio_sky as radio
 from claran.simulation import rgz_labels as labels
 from claran.simulation import simulated_field as field
+from claran.simulation.endless import SIMULATED, SimulatedFields
 from claran.simulation.observation import FIRST, FIRST_NATIVE
 from claran.simulation.source_drawing import Source
 from claran.sky.islands import class_code, find_all_peaks, find_islands
 from claran.sky.noise import noise
+from claran.sky.peak_counts import RGZ_GRID, count_peaks
 
 
 def slow_islands(mask, *, corners=True):
@@ -170,12 +172,31 @@ def test_noise_island_belongs_to_no_source():
     assert not membership[10:14, 10:14].any()
 
 
+def test_labels_count_peaks_in_the_pixels_of_radio_galaxy_zoo():
+    fields = SimulatedFields(40, seed=4, **SIMULATED["simulated/vlass"])
+    differ = 0
+    for number in range(len(fields)):
+        one = fields[number]
+        codes = [fields.class_names[label - 1] for label in one.objects.labels]
+        own = owners(one.islands.boxes, one.objects.boxes)
+        for index in np.flatnonzero(~one.objects.ignored):
+            islands = own == index
+            counts = one.peak_counts[islands].sum(axis=0).tolist()
+            code = class_code(int(islands.sum()), counts[RGZ_GRID])
+            assert codes[index] == code
+            differ += code != class_code(int(islands.sum()), counts[0])
+    assert differ > 0
+
+
 def test_rule_gives_the_classes_of_real_sources(real_data):
-    """It is right for 159 of 168, given which islands belong together."""
+    """Given which islands belong together; in the grids of `count_peaks`.
+
+    In its own pixels it is right for 159 of 168, in Radio Galaxy Zoo's for 158.
+    """
     folder = real_data / "rgz_first_dev"
     with (folder / "annotations.csv").open() as file:
         rows = list(csv.DictReader(file))
-    right = 0
+    right = []
     for row in rows:
         image = fits.getdata(folder / "fits" / f"{row['first_id']}.fits")
         sigma = noise(image)
@@ -184,7 +205,13 @@ def test_rule_gives_the_classes_of_real_sources(real_data):
             [[float(row[f"box_{edge}"]) for edge in ("x0", "y0", "x1", "y1")]]
         )
         own = np.flatnonzero(owners(islands.boxes, box.clip(0, 100)) == 0)
-        peaks = np.isin(find_all_peaks(image, islands, sigma).islands, own).sum()
-        right += class_code(len(own), int(peaks)) == row["cls"]
-    assert len(rows) == 168
-    assert right / len(rows) > 0.94
+        counts = find_all_peaks(image, islands, sigma).counts(len(islands))
+        counts = count_peaks(image / sigma, islands, counts, beam=3.0)[own].sum(axis=0)
+        codes = [class_code(len(own), int(peaks)) for peaks in counts]
+        right.append([code == row["cls"] for code in codes] + [len(set(codes)) == 1])
+    right = np.array(right)
+    assert len(right) == 168
+    assert right[:, 0].mean() > 0.94 and right[:, RGZ_GRID].mean() > 0.93
+    right, same = right[:, :-1].mean(axis=1), right[:, -1]
+    assert right[same].mean() > 0.96 and 5 < (~same).sum() < 20
+    assert 0.4 < right[~same].mean() < 0.7
