@@ -16,7 +16,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,7 +34,6 @@ from claran.detection.detector import Detector
 from claran.detection.field_results import PreparedField
 from claran.detection.prediction import predict_files
 from claran.evaluation.bootstrap import Estimate, resamples
-from claran.evaluation.matches import Matches
 from claran.evaluation.metrics import EvaluationOptions
 from claran.evaluation.results import Evaluation
 from claran.evaluation.running import evaluate_detector
@@ -56,6 +55,7 @@ SEED, OTHER_SEED, BRIGHT_SEED = 2**32, 2**32 + 1300, 2**32 + 1400
 FAINTEST, BRIGHTEST = 300.0, 3000.0  # Sigma.
 MOST_OF_NONE = 3.0  # With 95%, if none was seen.
 TIMED, ROUNDS = 200, 3
+DRAWS = 1000  # Of resampled fields, and of hits by chance.
 
 # Right ascension and declination of compact islands, degrees, in
 # scorpio_atca_mosaic/ScorpioExtendedSourceField.fits. At commit 741d48c each pair was
@@ -104,54 +104,73 @@ def measure_real(detector: Detector) -> Iterator[Row]:
     if folder is not None:
         names = detector.model.class_names
         source = open_source(folder, "all", class_names=names)
-        yield from evaluated("FIRST, real", detector, source)
+        yield from described("FIRST, real", evaluated(detector, source))
 
 
 def measure_simulated(detector: Detector) -> Iterator[Row]:
     """Yields the same on simulated fields of FIRST and of other surveys."""
     first = SimulatedFields(FLAGS.fields, seed=SEED, **SIMULATED["simulated/first"])
-    yield from evaluated("FIRST, simulated", detector, first)
+    every = [evaluated(detector, first)]
+    yield from described("FIRST, simulated", every[0])
     for number, name in enumerate(OTHERS):
         source = SimulatedFields(
             FLAGS.fields // 2,
             seed=OTHER_SEED + number,
             **SIMULATED[f"simulated/{name}"],
         )
-        yield from evaluated(f"{name}, simulated", detector, source)
+        every.append(evaluated(detector, source))
+        yield from described(f"{name}, simulated", every[-1])
+    yield Row("all simulated: calibration error", calibration_error(every))
 
 
-def evaluated(name: str, detector: Detector, source: Any) -> Iterator[Row]:
-    """Yields the rows of an evaluation."""
+def evaluated(detector: Detector, source: Any) -> Evaluation:
+    """Returns the evaluation of a detector on some fields."""
     options = EvaluationOptions(score_threshold=CATALOG)
-    found = evaluate_detector(detector.engine, source, options=options, tell=told)
+    return evaluate_detector(detector.engine, source, options=options, tell=told)
+
+
+def described(name: str, found: Evaluation) -> Iterator[Row]:
+    """Yields the rows of an evaluation."""
     count = sum(one.sources >= found.options["min_sources"] for one in found.classes)
     yield Row(f"{name}: AP50, {count} classes", said(found.mean_common))
     for which, share in found.associated.items():
         yield Row(f"{name}: association, {which}", said(share))
-    yield Row(f"{name}: calibration error", said(calibration_error(found)))
+    yield Row(f"{name}: calibration error", calibration_error([found]))
 
 
-def calibration_error(found: Evaluation) -> Estimate:
-    """Returns the expected calibration error with its interval."""
-    error = found.calibration.error
-    drawn = resamples(found.fields, count=found.options["resample_count"])
-    scores, hits, fields = counted(found.matches)
-    bins = len(found.calibration.counts)
+def calibration_error(evaluations: Sequence[Evaluation]) -> str:
+    """Returns the expected calibration error with its interval, and that of chance.
+
+    The latter is what probabilities that are right would have on so few detections.
+    """
+    scores, hits, fields = counted(evaluations)
+    bins = len(evaluations[0].calibration.counts)
     place = np.clip(scores * bins, 0, bins - 1).astype(int)
-    spread = []
-    for weights in drawn[:, fields]:
+
+    def error(hits: np.ndarray, weights: np.ndarray) -> float:
         gaps = np.bincount(place, weights * (scores - hits), bins)
-        spread.append(np.abs(gaps).sum() / max(weights.sum(), 1))
-    return Estimate.of(error, np.array(spread))
+        return float(np.abs(gaps).sum() / max(weights.sum(), 1))
+
+    once = np.ones(len(scores))
+    drawn = resamples(sum(one.fields for one in evaluations), count=DRAWS)
+    spread = [error(hits, weights) for weights in drawn[:, fields]]
+    rng = np.random.default_rng(0)
+    right = [error(rng.random(len(scores)) < scores, once) for _ in range(DRAWS)]
+    estimate = Estimate.of(error(hits, once), np.array(spread))
+    return f"{said(estimate)}; by chance {np.mean(right):.3f}"
 
 
-def counted(matches: tuple[Matches, ...]) -> tuple[np.ndarray, ...]:
+def counted(evaluations: Sequence[Evaluation]) -> tuple[np.ndarray, ...]:
     """Returns scores, hits and fields of all detections that are not ignored."""
-    kept = [~one.ignored[0] for one in matches]
-    return tuple(
-        np.concatenate([column[rows] for column, rows in zip(columns, kept)])  # noqa: B905
-        for columns in zip(*((m.scores, m.hits[0], m.fields) for m in matches))  # noqa: B905
-    )
+    scores, hits, fields, before = [], [], [], 0
+    for evaluation in evaluations:
+        for one in evaluation.matches:
+            kept = ~one.ignored[0]
+            scores.append(one.scores[kept])
+            hits.append(one.hits[0][kept])
+            fields.append(one.fields[kept] + before)
+        before += evaluation.fields
+    return tuple(np.concatenate(column) for column in (scores, hits, fields))
 
 
 def measure_pairs(detector: Detector) -> Iterator[Row]:
