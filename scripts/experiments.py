@@ -19,7 +19,12 @@ from typing import Any
 
 import numpy as np
 from absl import app, flags
-from experiment_networks import WithoutContours, part_blind_model, turning
+from experiment_networks import (
+    WithoutContours,
+    fine_groups,
+    part_blind_model,
+    turning,
+)
 
 from claran.data.sources import open_source
 from claran.detection.detection_model import DetectionModel
@@ -81,6 +86,7 @@ class Variant:
         change: Of the fields to train on; None for none.
         without_contours: Whether that channel is empty.
         drop_infrared: Probability in training.
+        hard: Whether the fields are hard cases alone, none like the sky.
         recipe: How it is trained; the number of steps is a flag's.
     """
 
@@ -89,6 +95,7 @@ class Variant:
     change: Callable[[Field], Field] | None = None
     without_contours: bool = False
     drop_infrared: float = 0.5
+    hard: bool = False
     recipe: Recipe = COMPACT
 
 
@@ -149,6 +156,14 @@ VARIANTS = {
         rows={"claran_v1: groups of islands are judged": COUNT_TRUST}, model=claran_v1,
         recipe=GROUPS,
     ),
+    "groups_hard": Variant(
+        rows={"claran_v1, of hard cases alone": COUNT_TRUST}, model=claran_v1,
+        hard=True, recipe=GROUPS,
+    ),
+    "groups_fine": Variant(
+        rows={"claran_v1, a beam of four pixels instead of three": COUNT_TRUST},
+        model=fine_groups, recipe=GROUPS,
+    ),
     "groups_no_shapes": Variant(
         rows={"claran_v1, its second stage without shapes of islands": COUNT_TRUST},
         model=functools.partial(claran_v1, shapes=False), recipe=GROUPS,
@@ -174,9 +189,12 @@ _REAL = flags.DEFINE_string(
 _OUTPUT = flags.DEFINE_string("output", "experiments", "Folder of the results.")
 
 
-def fields(name: str, count: int, seed: int) -> SimulatedFields:
-    """Returns simulated fields by the name for `--data`."""
-    return SimulatedFields(count, seed=seed, **SIMULATED[name])
+def fields(name: str, count: int, seed: int, *, hard: bool = False) -> SimulatedFields:
+    """Returns simulated fields by the name for `--data`; `hard` is of a `Variant`."""
+    kind = dict(SIMULATED[name])
+    if hard:
+        kind.pop("second", None)
+    return SimulatedFields(count, seed=seed, **kind)
 
 
 def other_surveys(count: int) -> SimulatedFields:
@@ -208,7 +226,8 @@ def run(name: str, folder: Path) -> dict[str, Any]:
     """Trains a variant and returns its rows."""
     variant = VARIANTS[name]
     recipe = dataclasses.replace(variant.recipe, steps=_STEPS.value)
-    source = fields(_DATA.value, recipe.steps * recipe.batch_size, _SEED.value)
+    count = recipe.steps * recipe.batch_size
+    source = fields(_DATA.value, count, _SEED.value, hard=variant.hard)
     keras.utils.set_random_seed(_SEED.value)
     model = make_model(variant)
     drop = [DropInfrared(probability=variant.drop_infrared)]

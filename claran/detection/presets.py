@@ -79,15 +79,17 @@ def claran_first(
 def claran_v1(
     *,
     class_names: Sequence[str] = RGZ_CLASSES,
+    beam_pixels: float = 3.0,
     **options: Any,
 ) -> DetectionModel:
     """Returns the network that judges groups of islands, untrained.
 
-    Its input are the physical channels with a beam of three pixels, and the boxes of
-    the islands.
+    Its input are the physical channels, with the beam scaled to a fixed width, and the
+    boxes of the islands.
 
     Args:
         class_names: Names of the classes, without background.
+        beam_pixels: See `claran_first`.
         **options: Arguments of `claran.models.networks.claran_v1`.
 
     Raises:
@@ -96,7 +98,7 @@ def claran_v1(
     return DetectionModel(
         name="claran_v1",
         network=_untrained(networks.claran_v1, class_names, **options),
-        preprocessor=Channels(beam_pixels=3.0),
+        preprocessor=Channels(beam_pixels=beam_pixels),
         finisher=IslandFinisher(
             count_trust=trust_in_counting(class_names), groups=True
         ),
