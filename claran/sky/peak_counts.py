@@ -29,6 +29,9 @@ MARGIN = 3  # Pixels around an island; cubic convolution needs two.
 # adds a few percent.
 ONE_LEVEL = 0.9 * LEVEL_RATIO
 NEIGHBOR = 0.8  # Of THRESHOLD; other islands are lowered to it.
+# No class has more than three peaks, and no grid loses seven of ten.
+MANY = 10
+LARGE = 2**20  # Pixels around an island; its grids need 30 times the memory of these.
 
 
 def count_peaks(
@@ -44,7 +47,8 @@ def count_peaks(
         ratio: Signal-to-noise; NaN where blank.
         islands: Islands of this image; `labels` are used, not `boxes`.
         counts: Number of peaks of each in the image's own grid, see
-            `claran.sky.islands.find_all_peaks`.
+            `claran.sky.islands.find_all_peaks`. That of islands with `MANY` peaks, or
+            in a box of more than `LARGE` pixels, is taken for all grids.
         beam: Full width at half maximum of the beam, pixels.
     """
     found = np.repeat(counts[:, None], GRIDS, axis=1)
@@ -54,12 +58,14 @@ def count_peaks(
     highest = np.zeros(len(counts))
     np.maximum.at(highest, own, ratio.ravel()[pixels])
     step = min(beam / BEAM_PIXELS, 1.0)
-    for island in np.flatnonzero(highest > ONE_LEVEL * THRESHOLD):
+    for island in np.flatnonzero((highest > ONE_LEVEL * THRESHOLD) & (counts < MANY)):
         y, x = rows[own == island], columns[own == island]
         part = tuple(
             slice(max(0, int(places.min()) - MARGIN), int(places.max()) + MARGIN + 1)
             for places in (y, x)
         )
+        if ratio[part].size > LARGE:
+            continue
         values = _alone(ratio[part], islands.labels[part] == island + 1)
         # An island whose contours are all lost between the pixels keeps one.
         found[island, 1:] = np.maximum(leaf_counts(_finer(values, step)), 1)
@@ -121,7 +127,7 @@ def leaf_counts(
     eight neighbors touch.
     """
     count, rows, columns = grids.shape
-    between = np.full((count, 2 * rows, 2 * columns), -1.0)
+    between = np.full((count, 2 * rows, 2 * columns), -1, grids.dtype)
     between[:, :-1:2, :-1:2] = grids
     low, high = grids[:, :-1], grids[:, 1:]
     between[:, 1:-1:2, :-1:2] = np.minimum(low, high)

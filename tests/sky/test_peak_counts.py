@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from claran import read_field
+from claran.sky import peak_counts
 from claran.sky.islands import LEVEL_RATIO, THRESHOLD, find_all_peaks, find_islands
 from claran.sky.peak_counts import GRIDS, count_peaks, leaf_counts
 
@@ -131,6 +132,16 @@ def test_counts_do_not_depend_on_the_cutout(rng):
     assert (found.min(axis=1) < found.max(axis=1)).any()
     # Islands of a part may be in another order.
     assert sorted(found.tolist()) == sorted(part.tolist())
+
+
+def test_islands_that_are_large_or_have_many_peaks_keep_their_own_counts(monkeypatch):
+    image = gaussians(40, *((4 + 4.5 * i, 20.3, 60) for i in range(4)))
+    assert (counts(image, beam=3.0)[1][:, 1:] != 9).all()
+    islands = find_islands(image, 1.0, min_pixels=4)
+    for limit, given in ((2**20, 12), (200, 9)):
+        monkeypatch.setattr(peak_counts, "LARGE", limit)
+        own = np.array([given])
+        assert (count_peaks(image, islands, own, beam=3.0) == given).all()
 
 
 def test_without_islands():
