@@ -27,6 +27,7 @@ from experiment_networks import (
 )
 
 from claran.data.sources import open_source
+from claran.detection.counting import FAINT
 from claran.detection.detection_model import DetectionModel
 from claran.detection.engine import Engine
 from claran.detection.finisher import COUNT_TRUST
@@ -269,7 +270,7 @@ def measure(model: DetectionModel, source: Source, trust: float) -> dict[str, Es
     measured, found = [], []
     engine = Engine(model)
     numbers = range(len(source))
-    for one in engine.detect(numbers, source.__getitem__, score_threshold=0.01):
+    for one in engine.detect(numbers, source.__getitem__, score_threshold=FAINT):
         assert one.field is not None  # noqa: S101 - nothing is skipped.
         measured.append(one.field.without_pixels())
         found.append(one.detections)

@@ -177,7 +177,7 @@ _define("score_threshold", Number(0.0, 1.0), None,
         "do not count islands, such as claran_v0.1.",
     survey="Only sources with a higher score. Default: 0.5.",
     predict="Only detections with a higher score. Default: 0.5, or 0.8 for networks "
-        "that do not count islands, such as claran_v0.1; with --all_hypotheses 0.01 "
+        "that do not count islands, such as claran_v0.1; with --all_hypotheses 0.003 "
         "or 0.05.",
     eval="Score above which detections are the catalog, for association and "
         "confusion. Default: 0.5, or 0.8 for networks that do not count islands, such "
@@ -233,8 +233,7 @@ _define("save_every", Integer(1), 500, train="Number of steps between checkpoint
 _define("validate_every", Integer(1), 2,
     train="Number of checkpoints between validations.")
 _define("keep_models", Boolean(), False,
-    train="Keep each model that is validated, as step-NNNNNN.keras, for "
-        "scripts/average_weights.py.")
+    train="Keep each model that is validated, as step-NNNNNN.keras, to compare them.")
 _define("validation_fields", Integer(0), 500,
     train="Number of fields to validate on; 0 for none.")
 _define("slots", Integer(1), 64, train="Largest number of objects in a field.")

@@ -42,10 +42,13 @@ __all__ = [
     "recount",
 ]
 
-FAINT = 0.01
+FAINT = 0.003
 """Score of the network's detections that enter: fainter ones add nothing to a sum."""
 GROUP = "group"
 """Column of the `SourceGroup` that a detection is; not for tables."""
+# Share of the class that most grids give, at the least: a catalog is cut at the score
+# of the best class, and is not to lose a certain source for a doubt about its peaks.
+LEAST_SHARE = 0.7
 TOUCHED = 0.1  # Part that it must hold of one it needs to be of its class.
 SEARCHED = 2**14  # Detections whose islands are searched at once, to save memory.
 
@@ -297,14 +300,22 @@ def _counted(
 ) -> Float[np.ndarray, "g c"]:
     """Returns the share of the grids in which each group has each class.
 
-    The class follows from the numbers of its components and peaks.
+    The class follows from the numbers of its components and peaks. That of most grids,
+    of equals that of the first one, has `LEAST_SHARE` or more; others have less then.
     """
     number, grids = peaks.shape
     codes = map(
         class_code, np.repeat(components, grids).tolist(), peaks.ravel().tolist()
     )
     is_class = np.array(list(codes))[:, None] == np.array(class_names)
-    return is_class.reshape(number, grids, -1).mean(axis=1)
+    is_class = is_class.reshape(number, grids, -1)
+    shares = is_class.mean(axis=1)
+    best = (shares + is_class[:, 0] / (2 * grids)).argmax(axis=1)[:, None]
+    most = np.take_along_axis(shares, best, axis=1)
+    raised = np.where(most > 0, np.maximum(most, LEAST_SHARE), 0)
+    shares *= (1 - raised) / np.maximum(1 - most, 1 / grids)
+    np.put_along_axis(shares, best, raised, axis=1)
+    return shares
 
 
 def _group(

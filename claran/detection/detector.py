@@ -248,7 +248,7 @@ class Detector:
         Args:
             score_threshold: The given score; None for that of a catalog, 0.5 where
                 islands are counted and else 0.8, or with `all_hypotheses` for that
-                above which detections are evaluated, 0.01 or 0.05. Of random weights
+                above which detections are evaluated, 0.003 or 0.05. Of random weights
                 all are shown: they give each class about 1/7.
             all_hypotheses: See `detect`.
 

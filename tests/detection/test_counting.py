@@ -14,7 +14,7 @@ from claran.detection.counting import (
     recount,
 )
 from claran.detection.group_members import member_numbers
-from claran.detection.groupings import MOST, group_probabilities
+from claran.detection.groupings import LEAST_REST, MOST, group_probabilities
 from claran.labels import RGZ_CLASSES
 from claran.sky.islands import class_code
 
@@ -47,7 +47,7 @@ def run(*detections, trust=0.9, islands=ISLANDS):
 
 def alone(score, islands=2):
     """The probability of a group of islands that no other group has one of."""
-    return score / (score + max(1 - score, 0.02) ** islands)
+    return score / (score + max(1 - score, LEAST_REST) ** islands)
 
 
 def test_box_and_class_are_counted():
@@ -69,6 +69,13 @@ def test_classes_have_the_shares_of_the_grids_that_give_them():
         (union, "2_2", (0.9 * 0.8 + 0.1) * score),
         (union, "2_3", 0.9 * 0.2 * score),
     ]
+    # With one peak in two grids and three in two, the class is that of the first grid.
+    peaks = np.array([[2, 1, 3, 3, 2], [1, 1, 1, 1, 1], [2, 2, 2, 2, 2]])
+    found = run((LEFT, "1_1", 1.0), islands=ISLANDS._replace(peaks=peaks), trust=1.0)
+    shares = [share for _, _, share in found]
+    assert [code for _, code, _ in found] == ["1_2", "1_3", "1_1"]
+    certain = alone(1.0, islands=1)
+    assert shares == [certain * share for share in (0.7, 0.3 * 2 / 3, 0.3 / 3)]
     # A class that is no name of the model leaves its share to the network.
     boxes, labels = np.array([DOUBLE], float), np.array([1])
     given = boxes, labels, np.array([0.8]), islands, ("2_2", "1_1")
@@ -112,15 +119,15 @@ def test_an_island_is_not_of_two_sources():
     right = [29.0, 9, 41, 21]
     found = run((DOUBLE, "2_3", 0.8), (LEFT, "1_1", 0.9), (right, "1_3", 0.6))
     scores = {tuple(box): score.expected for box, _, score in found}
-    # The double; both lobes; one of them and nothing: 1 - sum is below 0.02.
-    ways = [0.8, 0.9 * 0.6, 0.9 * 0.02, 0.6 * 0.02, 0.02**2]
+    # The double; both lobes; one of them and nothing: 1 - sum is below `LEAST_REST`.
+    ways = [0.8, 0.9 * 0.6, 0.9 * LEAST_REST, 0.6 * LEAST_REST, LEAST_REST**2]
     assert scores[10, 10, 40, 20] == pytest.approx(ways[0] / sum(ways))
     assert scores[10, 10, 20, 20] == pytest.approx((ways[1] + ways[2]) / sum(ways))
     assert scores[30, 10, 40, 20] == pytest.approx((ways[1] + ways[3]) / sum(ways))
 
 
 def by_brute_force(groups, probabilities):
-    rest = np.maximum(1 - probabilities @ groups, 0.02)
+    rest = np.maximum(1 - probabilities @ groups, LEAST_REST)
     held, every = np.zeros(len(groups)), 0.0
     for row in itertools.product([False, True], repeat=len(groups)):
         chosen = np.array(row, bool)
@@ -186,7 +193,7 @@ def test_of_many_groups_the_weakest_links_go(rng):
 
 
 def test_a_group_of_very_many_islands():
-    # The weight of none of them, 0.02 ** 400, is no float above 0.
+    # The weight of none of them, 0.002 ** 400, is no float above 0.
     singles = np.eye(400, dtype=bool)
     groups = np.concatenate([singles[:9], np.ones((1, 400), bool)])
     found = parted(groups, np.full(10, 0.99))
@@ -262,7 +269,7 @@ def dense_recount(boxes, labels, scores, islands, trust):
     shares = np.zeros((len(table), len(RGZ_CLASSES)))
     np.maximum.at(shares, (which, labels[rows] - 1), scores[rows])
     totals = np.minimum(shares.sum(axis=1), 1)
-    rest = np.maximum(1 - totals @ table, 0.02)
+    rest = np.maximum(1 - totals @ table, LEAST_REST)
     found = []
     for cluster in dense_clusters(table):
         assert len(cluster) <= MOST

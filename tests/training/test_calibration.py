@@ -5,6 +5,7 @@ import keras
 import numpy as np
 import pytest
 
+from claran.detection.counting import FAINT
 from claran.detection.detections import Detections
 from claran.detection.engine import Engine
 from claran.detection.loading import load_model, save_model
@@ -41,7 +42,7 @@ def test_loss_by_hand():
         ),
         Detections.none(),
     ]
-    missed = np.log(0.01)  # As if found with the lowest score.
+    missed = np.log(FAINT)  # As if found with the lowest score.
     expected = -(np.log(0.8) + np.log(0.7) + missed) / 2
     assert detection_loss([labelled] * 2, found, 2) == pytest.approx(expected)
     none = detection_loss([labelled] * 2, [found[1]] * 2, 2)
@@ -58,7 +59,7 @@ def test_fitted_temperature_is_a_minimum(model, source):
         # Of simulated fields the rule gives the class.
         model.finisher = dataclasses.replace(model.finisher, count_trust=1.0)
         # A new engine, as the temperature is a constant of the compiled network.
-        found = Engine(model).detect(fields, score_threshold=0.01)
+        found = Engine(model).detect(fields, score_threshold=FAINT)
         return detection_loss(fields, [one.detections for one in found], 6)
 
     assert loss(best) <= loss(min(1.3 * best, 4.0)) + 1e-3
