@@ -18,7 +18,7 @@ help:
 	@echo '  make check      the same as make test'
 	@echo '  make benchmark  time the detector and its parts'
 	@echo '  make weights    train the weights that come with claran from scratch; takes'
-	@echo '                  about 2 hours and resumes if called again'
+	@echo '                  about an hour and resumes if called again'
 	@echo '  make clean      remove demo/, build output and caches, but not $(VENV)'
 	@echo
 	@echo 'To choose the Python: make demo PYTHON=python3.12. To choose the folder of'
@@ -36,9 +36,8 @@ benchmark: $(VENV)/.claran-demo
 
 weights: $(VENV)/.claran-demo
 	@$(RUN) -m claran.main --mode=train --model=claran_v1 --data=simulated/surveys \
-	    --keep_models --output=weights
-	@$(RUN) scripts/average_weights.py weights/step-00[2-4]000.keras \
-	    --output=claran/weights/claran_v1.keras
+	    --output=weights
+	@cp weights/best.keras claran/weights/claran_v1.keras
 	@cp weights/run.json claran/weights/claran_v1.json
 
 clean:
