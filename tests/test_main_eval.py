@@ -127,7 +127,7 @@ def test_the_catalog_of_a_model(claran, fields):
     chosen = (every["alternative"] == "False") & (every["score"] > 0.5)
     assert 1 < len(catalog) == chosen.sum() < len(every)
     assert f"{len(every)} detections in {fields} fields: all.csv (all hypo" in printed
-    assert f"above 0.01; {len(catalog)} of them, above 0.5, are the catalog" in printed
+    assert f"above 0.003; {len(catalog)} of them, above 0.5, are the catalog" in printed
     detector = Detector.from_preset("claran_v1")
     paths = sorted(Path("fields").glob("*_radio.fits"))
     own = vstack([QTable(one[COLUMNS]) for one in detector.detect_many(paths)])

@@ -48,7 +48,7 @@ GROUP = "group"
 """Column of the `SourceGroup` that a detection is; not for tables."""
 # Share of the class that most grids give, at the least: a catalog is cut at the score
 # of the best class, and is not to lose a certain source for a doubt about its peaks.
-LEAST_SHARE = 0.7
+LEAST_SHARE = 0.85
 TOUCHED = 0.1  # Part that it must hold of one it needs to be of its class.
 SEARCHED = 2**14  # Detections whose islands are searched at once, to save memory.
 

@@ -66,8 +66,8 @@ def test_classes_have_the_shares_of_the_grids_that_give_them():
     islands = ISLANDS._replace(peaks=peaks)
     union, score = [10, 10, 40, 20], alone(0.8)
     assert run((DOUBLE, "2_2", 0.8), islands=islands) == [
-        (union, "2_2", (0.9 * 0.8 + 0.1) * score),
-        (union, "2_3", 0.9 * 0.2 * score),
+        (union, "2_2", (0.9 * 0.85 + 0.1) * score),
+        (union, "2_3", 0.9 * 0.15 * score),
     ]
     # With one peak in two grids and three in two, the class is that of the first grid.
     peaks = np.array([[2, 1, 3, 3, 2], [1, 1, 1, 1, 1], [2, 2, 2, 2, 2]])
@@ -75,12 +75,12 @@ def test_classes_have_the_shares_of_the_grids_that_give_them():
     shares = [share for _, _, share in found]
     assert [code for _, code, _ in found] == ["1_2", "1_3", "1_1"]
     certain = alone(1.0, islands=1)
-    assert shares == [certain * share for share in (0.7, 0.3 * 2 / 3, 0.3 / 3)]
+    assert shares == [certain * share for share in (0.85, 0.15 * 2 / 3, 0.15 / 3)]
     # A class that is no name of the model leaves its share to the network.
     boxes, labels = np.array([DOUBLE], float), np.array([1])
     given = boxes, labels, np.array([0.8]), islands, ("2_2", "1_1")
     found = recount(*given, trust=0.9)
-    assert found.scores == pytest.approx([(0.9 * 0.8 + 1 - 0.9 * 0.8) * score])
+    assert found.scores == pytest.approx([score])
 
 
 def test_a_network_says_which_islands_are_meant():

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from claran.detection.counting import FAINT
 from claran.detection.detections import Detections
 from claran.detection.finisher import IslandFinisher, finisher_from_config
 
@@ -50,8 +51,8 @@ def test_thresholds():
     counting, plain = IslandFinisher(count_trust=0.95), IslandFinisher()
     assert counting.counts_islands and not plain.counts_islands
     assert counting.catalog_threshold == 0.5 and plain.catalog_threshold == 0.8
-    assert counting.lowest_score == 0.01 and plain.lowest_score == 0.05
-    assert counting.network_threshold(0.5) == 0.01
+    assert counting.lowest_score == FAINT and plain.lowest_score == 0.05
+    assert counting.network_threshold(0.5) == FAINT
     assert counting.network_threshold(0.001) == 0.001
     assert plain.network_threshold(0.5) == 0.5
 
