@@ -321,8 +321,6 @@ def interrupt(context, item):
 
 
 def test_an_interrupt_ends_the_run(folder, files):
-    began = time.monotonic()
     with pytest.raises(KeyboardInterrupt), Jobs(folder, {}) as jobs:
         list(jobs.run("a", interrupt, None, range(1000)))
-    assert time.monotonic() - began < 5
-    assert len(files()) < 1000
+    assert len(files()) < 500  # All of them would take ten seconds.
