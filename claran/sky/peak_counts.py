@@ -5,9 +5,10 @@ apart are one in another. Radio Galaxy Zoo resampled its cutouts to 132 pixels o
 1.375" and drew contours by CONREC, which divides the square between four pixels into
 four triangles about their mean. So peaks are counted in the image's own grid and, by
 the steps of Radio Galaxy Zoo, in four finer ones half a pixel apart. The share of the
-grids that give a class is its probability: of 168 real sources 158 have one class in
+grids that give a class says how sure it is: of 168 real sources 158 have one class in
 all of them, which is right for 153, and the other ten have theirs in 56% of the grids
-(tests/simulation/test_rgz_labels.py).
+(tests/simulation/test_rgz_labels.py). `claran.detection.counting` makes probabilities
+of these shares.
 """
 
 import cv2
