@@ -351,7 +351,7 @@ def draw(rng, count):
 def test_detections_are_searched_in_parts(monkeypatch):
     given = draw(np.random.default_rng(0), 30)
     expected = recount(*given, RGZ_CLASSES, trust=0.9)
-    monkeypatch.setattr("claran.detection.counting.SEARCHED", 7)
+    monkeypatch.setattr("claran.detection.held_islands.SEARCHED", 7)
     found = recount(*given, RGZ_CLASSES, trust=0.9)
     np.testing.assert_array_equal(found.boxes, expected.boxes)
     np.testing.assert_array_equal(found.scores, expected.scores)
