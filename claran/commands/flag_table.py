@@ -236,7 +236,7 @@ _define("keep_models", Boolean(), False,
     train="Keep each model that is validated, as step-NNNNNN.keras, to compare them.")
 _define("validation_fields", Integer(0), 500,
     train="Number of fields to validate on; 0 for none.")
-_define("slots", Integer(1), 64, train="Largest number of objects in a field.")
+_define("slots", Integer(1), 128, train="Largest number of objects in a field.")
 _define("image_size", Integer(16, 10_000), 600,
     convert="Side of the network's input, pixels.")
 _define("fusion", Choice(("D1", "D3", "D4")), "D4",

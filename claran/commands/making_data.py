@@ -73,7 +73,7 @@ def preview() -> None:
         method = "D3" if seen == "picture" else seen
         preprocessor = Picture(method=method, image_size=PREVIEW_PIXELS)
     options = PipelineOptions(
-        batch_size=PAGE_FIELDS, slots=64, size=(PREVIEW_PIXELS, PREVIEW_PIXELS),
+        batch_size=PAGE_FIELDS, slots=128, size=(PREVIEW_PIXELS, PREVIEW_PIXELS),
         seed=FLAGS.seed,
     )  # fmt: skip
     augment = usual_augmentation(preprocessor, has_radio=source.has_radio)

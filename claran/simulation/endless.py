@@ -52,7 +52,9 @@ def _seen(
 
 
 _FIELD, _WIDE = 100 / 3, 128 / 3  # Beams; the wider one fills a network's input.
-# One in three is FIRST. Pixels matter little, as fields are scaled to one beam.
+# Of 17, five are FIRST, and six the crowded EMU and MeerKAT, of which most is to be
+# learned. The number is odd, so that each is made of both populations. Pixels matter
+# little, as fields are scaled to one beam.
 _TRAINING = (
     FIRST_WIDE,
     _seen("emu", pixels=3.0, beams=_WIDE),
@@ -64,11 +66,13 @@ _TRAINING = (
     _seen("racs", pixels=3.0, beams=_WIDE),
     _seen("vlass", pixels=3.0, beams=_WIDE, ratio=1.6, angle=60.0),
     FIRST,
+    _seen("meerkat", pixels=4.0, beams=_FIELD),
     _seen("lotss", pixels=4.0, beams=_FIELD),
     _seen("sdc1", pixels=2.5, beams=_WIDE),
     FIRST_WIDE,
     _seen("emu", pixels=3.5, beams=_FIELD, ratio=1.3, angle=-35.0),
     _seen("meerkat", pixels=3.0, beams=_WIDE),
+    _seen("emu", pixels=4.0, beams=_FIELD),
 )
 # Sizes and peaks are those of Radio Galaxy Zoo's catalog, in units of beam and noise.
 # Sources of two outlines in EMU (RadioGalaxyNET) are 4 to 12 beams long (5 to 95%).

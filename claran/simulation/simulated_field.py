@@ -31,7 +31,7 @@ __all__ = ["Field", "field_wcs", "observe", "simulate"]
 _WIDER = 1.15  # Neighbors lie in a square this much wider than the field.
 _FAINTEST = 4.0  # Sigma; fainter neighbors are part of the noise.
 _LEAST_LOBES = 8.0  # Sigma; fainter neighbors are compact.
-_MOST = 40  # Neighbors of a field.
+_MOST = 120  # Neighbors of a field.
 _ONE_COMPONENT = ("1_1", "1_2", "1_3")
 
 

@@ -115,7 +115,7 @@ COMPACT = Recipe(
 )
 """For `claran_first`."""
 
-GROUPS = dataclasses.replace(COMPACT, steps=4_500)
+GROUPS = dataclasses.replace(COMPACT, steps=6_500)
 """For `claran_v1`."""
 
 FINE_TUNING = dataclasses.replace(COMPACT, steps=1000, learning_rate=2e-4)

@@ -84,7 +84,7 @@ class TrainingSession:
     seed: int = 0
     save_every: int = 500
     validate_every: int = 2
-    slots: int = 64
+    slots: int = 128
     keep_models: bool = False
     workers: int | None = None
     one_device: bool = False

@@ -62,8 +62,8 @@ class TrainingOptions:
     seed: int = 0
     save_every: int = 500
     validate_every: int = 1
-    slots: int = 64
-    islands: int = 24
+    slots: int = 128
+    islands: int = 48
     keep_models: bool = False
     workers: int = 0
     size: tuple[int, int] = (128, 128)
