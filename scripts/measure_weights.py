@@ -185,8 +185,8 @@ def measure_pairs(detector: Detector) -> Iterator[Row]:
         islands = [island_at(field, position) for position in sky]
         both = [set(islands) <= set(group.islands.tolist()) for group in found[GROUP]]
         joined = found[np.array(both, bool) & (min(islands) >= 0)]
-        chance = f"{joined.scores.sum():.2f} to be in one source"
-        is_joined = (~joined.alternative & (joined.scores > CATALOG)).any()
+        chance = f"{joined.probability.max(initial=0):.2f} to be in one source"
+        is_joined = joined.in_catalog(CATALOG).any()
         separation = sky[0].separation(sky[1]).arcsec
         yield Row(
             f'compact pair {separation:.0f}" apart',
@@ -202,7 +202,7 @@ def measure_double(detector: Detector) -> Iterator[Row]:
     for side in (8, 11):
         field = claran.read_field(folder / f"FIRSTJ151227.2+454026_{side}.fits")
         found = groups(detector, field)
-        found = found[~found.alternative & (found.scores > CATALOG)]
+        found = found[found.in_catalog(CATALOG)]
         sky = middles(field, found.boxes)
         near = sky.separation(DOUBLE).arcsec < DOUBLE_ARCSEC
         words = [

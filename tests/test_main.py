@@ -106,7 +106,7 @@ class TestDemo:
         picture = tmp_path / "new" / "out" / "simulated_radio_pred.png"
         table = QTable.read(picture.with_suffix(".ecsv"))
         assert table.colnames == COLUMNS + SKY and len(table)
-        assert f"{len(table)} found with a score above 0.01" in output
+        assert f"{len(table)} found with a probability above 0.01" in output
         assert str(picture.relative_to(tmp_path)) in output
         assert cv2.imread(str(picture)).std() > 10
         assert {path.suffix for path in picture.parent.iterdir()} == {".png", ".ecsv"}
@@ -182,7 +182,7 @@ class TestPredict:
         without_wcs = table["image"] == "c_radio.fits"
         np.testing.assert_array_equal(np.isnan(table["center"].ra), without_wcs)
         said = f"{len(table)} detections in 3 fields: out/predictions.ecsv (a catalog: "
-        assert f"{said}scores above 0.05)\n" in output
+        assert f"{said}probabilities above 0.05)\n" in output
 
     def test_fields_of_one_name_are_told_apart(self, claran):
         for field in "xy":

@@ -124,10 +124,11 @@ def test_the_catalog_of_a_model(claran, fields):
         )  # fmt: skip
         assert status == 0
     catalog, every = (Table.read(f"{name}.csv") for name in ("catalog", "all"))
-    chosen = (every["alternative"] == "False") & (every["score"] > 0.5)
+    chosen = (every["alternative"] == "False") & (every["probability"] > 0.5)
     assert 1 < len(catalog) == chosen.sum() < len(every)
     assert f"{len(every)} detections in {fields} fields: all.csv (all hypo" in printed
-    assert f"above 0.003; {len(catalog)} of them, above 0.5, are the catalog" in printed
+    words = f"{len(catalog)} of them, with probabilities above 0.5, are the catalog"
+    assert f"with scores above 0.003; {words}" in printed
     detector = Detector.from_preset("claran_v1")
     paths = sorted(Path("fields").glob("*_radio.fits"))
     own = vstack([QTable(one[COLUMNS]) for one in detector.detect_many(paths)])
@@ -141,7 +142,7 @@ def test_the_catalog_of_a_model(claran, fields):
     )  # fmt: skip
     claran(*ON_FIELDS, "--output=model", "--workers=0", model=None)
     _, printed, _ = claran(*ON_FIELDS, "--predictions=seen.csv", "--output=table")
-    note = "Note: seen.csv has only detections with scores above 0.5, so that aver"
+    note = "Note: seen.csv has only sources with a probability above 0.5, so "
     assert printed.count(note) == printed.count("Note") == 1
     model, table = (
         json.loads(Path(name, "metrics.json").read_text())

@@ -173,19 +173,19 @@ _define("beam", Number(above=0), None,
     demo_predict_survey_preview_eval_train="Full width at half maximum of the radio "
         "beam, arcsec, to replace the headers'.")
 _define("score_threshold", Number(0.0, 1.0), None,
-    demo="Only detections with a higher score. Default: 0.5, or 0.8 for networks that "
-        "do not count islands, such as claran_v0.1.",
-    survey="Only sources with a higher score. Default: 0.5.",
-    predict="Only detections with a higher score. Default: 0.5, or 0.8 for networks "
-        "that do not count islands, such as claran_v0.1; with --all_hypotheses 0.003 "
-        "or 0.05.",
-    eval="Score above which detections are the catalog, for association and "
+    demo="Only sources with a higher probability. Default: 0.5, or 0.8 for networks "
+        "that do not count islands, such as claran_v0.1.",
+    survey="Only sources with a higher probability. Default: 0.5.",
+    predict="Only sources with a higher probability. Default: 0.5, or 0.8 for networks "
+        "that do not count islands, such as claran_v0.1. With --all_hypotheses, only "
+        "detections with a higher score; default: 0.003 or 0.05.",
+    eval="Probability above which sources are in the catalog, for association and "
         "confusion. Default: 0.5, or 0.8 for networks that do not count islands, such "
         "as claran_v0.1.")
 _define("all_hypotheses", Boolean(), False,
-    predict="Write every detection, also those that share emission with one of a "
-        "higher score (the column alternative marks them), for the curves of "
-        "--mode=eval --predictions. Default: a catalog.")
+    predict="Write every detection, also less probable readings of the same emission "
+        "and less probable classes (the column alternative marks them), for the curves "
+        "of --mode=eval --predictions. Default: a catalog.")
 _define("nms_threshold", Number(0.0, 1.0), None,
     **{NETWORK: f"{NMS}the model's own, 0.3."})
 _define("rpn_nms_threshold", Number(0.0, 1.0), None,

@@ -37,9 +37,10 @@ probable it is:
   python -m claran.main --mode=predict --radio='fields/*.fits' \
       --ir_catalog=allwise.fits --output=catalog.ecsv
 
-The table is a catalog: no two of its rows share an island of emission, and all scores
-are above 0.5 (0.8 for networks that do not count islands). With --all_hypotheses it has
-every detection that --mode=eval takes, also other readings of the same emission.
+The table is a catalog: no two of its rows share an island of emission, and each is a
+source with a probability above 0.5 (0.8 for networks that do not count islands). With
+--all_hypotheses it has every detection that --mode=eval takes, also other readings of
+the same emission.
 
 Partial results are kept in OUTPUT.unfinished until the table is written. After an
 interruption the same command resumes from them, unless a file or a setting has

@@ -18,7 +18,7 @@ from claran.commands.host_flags import (
     host_tables,
 )
 from claran.commands.outputs import output_file, output_folder, refuse_inputs
-from claran.detection.detections import ALTERNATIVE
+from claran.detection.detections import ALTERNATIVE, PROBABILITY
 from claran.detection.detector import Detector
 from claran.detection.field_hosts import host_notes
 from claran.detection.prediction import predict_files
@@ -79,7 +79,7 @@ def demo() -> None:
     for assumed in detector.assumptions(field):
         say(assumption_note(f"{name}: {assumed}"))
     lowest = detector.lowest_score(FLAGS.score_threshold)
-    say(f"{len(table)} found with a score above {lowest:g} in {name}.")
+    say(f"{len(table)} found with a probability above {lowest:g} in {name}.")
     _say_hosts(table)
     say(f"Figure: {figure_path}")
     say(f"Table:  {table_path}")
@@ -149,13 +149,14 @@ def _rows(detector: Detector, table: QTable) -> str:
         FLAGS.score_threshold, all_hypotheses=FLAGS.all_hypotheses
     )
     if not FLAGS.all_hypotheses:
-        return f"a catalog: scores above {lowest:g}"
+        return f"a catalog: probabilities above {lowest:g}"
     score = detector.model.finisher.catalog_threshold
-    scores, others = np.asarray(table["score"]), np.asarray(table[ALTERNATIVE])
-    count = int((~others & (scores > score)).sum())
+    known = PROBABILITY if PROBABILITY in table.colnames else "score"
+    others = np.asarray(table[ALTERNATIVE])
+    count = int((~others & (np.asarray(table[known]) > score)).sum())
     return (
-        f"all hypotheses with scores above {lowest:g}; {count} of them, above "
-        f"{score:g}, are the catalog"
+        f"all hypotheses with scores above {lowest:g}; {count} of them, with "
+        f"probabilities above {score:g}, are the catalog"
     )
 
 

@@ -1,9 +1,9 @@
 """Which detections are alternatives: other readings of emission that is taken.
 
-By falling score, each detection takes the emission that it holds. One that would need
-emission that is taken is an alternative. What remains without the alternatives is a
-catalog: no two of its rows share an island. It does not depend on a score threshold, as
-whether a detection is an alternative follows from those with higher scores alone.
+By falling probability, each detection takes the emission that it holds. One that would
+need emission that is taken is an alternative. What remains without the alternatives is
+a catalog: no two of its rows share an island. It does not depend on a threshold, as
+whether a detection is an alternative follows from more probable ones alone.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ def sharing_islands(groups: Iterable[Sequence[int]]) -> Bool[np.ndarray, "n"]:
     """Returns which detections are alternatives, if their islands are known.
 
     Args:
-        groups: Islands of each detection, by falling score.
+        groups: Islands of each detection, by falling probability.
 
     >>> sharing_islands([(0, 1), (2,), (1,), (2, 3), (3,)]).tolist()
     [False, False, True, True, False]

@@ -9,7 +9,7 @@ several classes are possible (see `claran.sky.peak_counts`).
 Nor can an island be of two sources. The network judges each of its proposals alone: it
 may give 0.8 to a double and 0.9 to each of its lobes. What it says of all groups is
 made one distribution over all disjoint groupings, and a group has the probability of
-those that it is in. Above a score of 0.5, no two sources share an island.
+those that it is in. Above a probability of 0.5, no two sources share an island.
 
 Time and memory grow as n log n with islands and detections: only islands are compared
 that a detection overlaps, and only groups that hang together
@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from claran.detection.alternatives import sharing_islands
-from claran.detection.detections import ALTERNATIVE, Detections
+from claran.detection.detections import ALTERNATIVE, PROBABILITY, Detections
 from claran.detection.groupings import group_probabilities
 from claran.detection.held_islands import held_islands
 from claran.detection.symmetries import SYMMETRIES
@@ -46,9 +46,6 @@ FAINT = 0.003
 """Score of the network's detections that enter: fainter ones add nothing to a sum."""
 GROUP = "group"
 """Column of the `SourceGroup` that a detection is; not for tables."""
-# Share of the class that most grids give, at the least: a catalog is cut at the score
-# of the best class, and is not to lose a certain source for a doubt about its peaks.
-LEAST_SHARE = 0.85
 
 
 class FieldIslands(NamedTuple):
@@ -84,8 +81,8 @@ class Groups(NamedTuple):
     """Probability that a group is one source and of this class; the sum over the
     classes is that it is one source."""
     alternative: Bool[np.ndarray, "g"]
-    """Whether a group shares an island with a better one, that is one with a higher
-    probability of its best class. Those that do not are a catalog."""
+    """Whether a group shares an island with one that is more probably one source and no
+    alternative itself. Those that do not are a catalog."""
 
     def sources(
         self,
@@ -133,8 +130,9 @@ def recount(
     group may have. Arguments are those of `count_groups`.
 
     Returns:
-        The detections, each with its `GROUP`; those that share an island with one of a
-        higher score are marked as its alternatives.
+        The detections, each with its `GROUP` and the `PROBABILITY` that it is one
+        source; groups that share an island with a more probable one, and all but the
+        best class of the others, are marked as alternatives.
     """
     groups = count_groups(
         boxes,
@@ -151,15 +149,17 @@ def recount(
     group, index = np.nonzero(groups.classes)
     score = groups.classes[group, index]
     order = np.argsort(-score, kind="stable")
-    group = group[order]
+    group, index, score = group[order], index[order], score[order]
+    second = groups.classes.argmax(axis=1)[group] != index
     sources = np.empty(len(groups.members), object)
     sources[:] = groups.sources(range(len(sources)), islands.numbers)
     return Detections(
         boxes=groups.boxes[group],
-        labels=index[order] + 1,
-        scores=score[order],
+        labels=index + 1,
+        scores=score,
         columns={
-            ALTERNATIVE: sharing_islands(groups.members[g] for g in group),
+            ALTERNATIVE: groups.alternative[group] | second,
+            PROBABILITY: groups.classes.sum(axis=1)[group],
             GROUP: sources[group],
         },
     )
@@ -233,7 +233,7 @@ def count_groups(
     classes *= probabilities[:, None]
     # The weakest of too many that hang together have the probability 0.
     (kept,) = np.nonzero(classes.any(axis=1))
-    best = np.argsort(-classes[kept].max(axis=1), kind="stable")
+    best = np.argsort(-classes[kept].sum(axis=1), kind="stable")
     alternative = np.empty(len(kept), bool)
     alternative[best] = sharing_islands(groups[g] for g in kept[best])
     unions = union_boxes(islands.boxes[members], starts)
@@ -300,22 +300,14 @@ def _counted(
 ) -> Float[np.ndarray, "g c"]:
     """Returns the share of the grids in which each group has each class.
 
-    The class follows from the numbers of its components and peaks. That of most grids,
-    of equals that of the first one, has `LEAST_SHARE` or more; others have less then.
+    The class follows from the numbers of its components and peaks.
     """
     number, grids = peaks.shape
     codes = map(
         class_code, np.repeat(components, grids).tolist(), peaks.ravel().tolist()
     )
     is_class = np.array(list(codes))[:, None] == np.array(class_names)
-    is_class = is_class.reshape(number, grids, -1)
-    shares = is_class.mean(axis=1)
-    best = (shares + is_class[:, 0] / (2 * grids)).argmax(axis=1)[:, None]
-    most = np.take_along_axis(shares, best, axis=1)
-    raised = np.where(most > 0, np.maximum(most, LEAST_SHARE), 0)
-    shares *= (1 - raised) / np.maximum(1 - most, 1 / grids)
-    np.put_along_axis(shares, best, raised, axis=1)
-    return shares
+    return is_class.reshape(number, grids, -1).mean(axis=1)
 
 
 def _group(

@@ -7,10 +7,12 @@ from typing import overload
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-__all__ = ["ALTERNATIVE", "Detections"]
+__all__ = ["ALTERNATIVE", "PROBABILITY", "Detections"]
 
 ALTERNATIVE = "alternative"
-"""Column of detections that share emission with one of a higher score."""
+"""Column of less probable readings of emission, see `claran.detection.alternatives`."""
+PROBABILITY = "probability"
+"""Column of the probability that a detection is one source, of whatever class."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -83,13 +85,26 @@ class Detections:
 
     @property
     def alternative(self) -> Bool[np.ndarray, "n"]:
-        """Which rows share emission with one of a higher score; none if not known."""
+        """Which rows are less probable readings of emission; none if not known."""
         known = self.columns.get(ALTERNATIVE)
         return np.zeros(len(self), bool) if known is None else known
 
-    def catalog(self) -> "Detections":
-        """Returns the rows that are no alternatives, without that column."""
-        return self[~self.alternative].without(ALTERNATIVE)
+    @property
+    def probability(self) -> Float[np.ndarray, "n"]:
+        """That each is one source, of whatever class; the scores if not known."""
+        return self.columns.get(PROBABILITY, self.scores)
+
+    def in_catalog(self, threshold: float) -> Bool[np.ndarray, "n"]:
+        """Returns which rows are the catalog above a probability.
+
+        These are no alternatives, so that no two of them share emission, and more
+        probably sources than the threshold.
+        """
+        return ~self.alternative & (self.probability > threshold)
+
+    def catalog(self, threshold: float = 0.0) -> "Detections":
+        """Returns the rows `in_catalog`, without the column of alternatives."""
+        return self[self.in_catalog(threshold)].without(ALTERNATIVE)
 
     def without(self, name: str) -> "Detections":
         """Returns the detections without a further column, if they have it."""

@@ -162,11 +162,13 @@ class Detector:
             wcs: See there.
             survey: See there.
             beam_arcsec: See there.
-            score_threshold: Detections with a higher score are returned; None for
+            score_threshold: Sources with a higher probability are returned, with
+                `all_hypotheses` detections with a higher score; None for
                 `lowest_score`.
-            all_hypotheses: Whether to return every detection, also those that share
-                emission with one of a higher score. The column `alternative` marks
-                these; the rows without them, above `CATSCORE`, are the catalog.
+            all_hypotheses: Whether to return every detection, also less probable
+                readings of the same emission and less probable classes. The column
+                `alternative` marks these; the rows without them, with a probability
+                above `CATSCORE`, are the catalog.
             hosts: Where candidates for the host galaxies come from; None to look for no
                 hosts. The table then has their columns too, see docs/hosts.md.
 
@@ -243,7 +245,7 @@ class Detector:
     def lowest_score(
         self, score_threshold: float | None = None, *, all_hypotheses: bool = False
     ) -> float:
-        """Returns the score above which detections are in a table.
+        """Returns the probability or score above which detections are in a table.
 
         Args:
             score_threshold: The given score; None for that of a catalog, 0.5 where
@@ -319,7 +321,7 @@ class Detector:
         """Returns the metadata of a table, with keys for a FITS header.
 
         Args:
-            score_threshold: Detections with a higher score are in the table.
+            score_threshold: See `detect`.
             survey: Survey of the fields; None if unknown.
             assumed: Assumptions about the fields.
             noted: Notes on their headers, see `claran.sky.images.SkyImage`.

@@ -108,7 +108,8 @@ class Engine:
         Args:
             items: Fields, or what `load` takes.
             load: Makes a field of an item, in a thread; None if the items are fields.
-            score_threshold: Detections with a higher score are returned.
+            score_threshold: Detections with a higher score are returned, and sources
+                that are more probable, see `Detections.in_catalog`.
             skip_unusable: Whether an error of a field, of whatever kind, is returned as
                 its result instead of raised.
             measured: Whether the sources of radio fields are measured, if detections
@@ -217,7 +218,7 @@ class Engine:
         Args:
             prepared: The field.
             outputs: The network's detections in each of its windows.
-            score_threshold: Detections with a higher score are returned.
+            score_threshold: See `detect`.
         """
         finisher, names = self.model.finisher, self.model.class_names
         lowest = finisher.network_threshold(score_threshold)
@@ -238,7 +239,8 @@ class Engine:
                 for cluster, parts in by_cluster.items()
             ]
         )
-        found = found[found.scores > score_threshold]
+        sources = found.in_catalog(score_threshold)
+        found = found[sources | (found.scores > score_threshold)]
         return found[np.argsort(-found.scores, kind="stable")]
 
     def _load(

@@ -88,8 +88,7 @@ def measure_sources_in(
 
     Args:
         fields: Radio fields with their detections, each of which is a
-            `claran.detection.counting.SourceGroup`. Those that share islands with a
-            detection of a higher score are left out.
+            `claran.detection.counting.SourceGroup`. Alternatives are left out.
         class_names: Names of the classes.
 
     Returns:

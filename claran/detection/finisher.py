@@ -42,7 +42,7 @@ class Finisher(Protocol):
 
     @property
     def catalog_threshold(self) -> float:
-        """Score above which detections are included in a catalog."""
+        """Probability above which sources are included in a catalog."""
         ...
 
     @property
@@ -114,7 +114,7 @@ class IslandFinisher:
 
     @property
     def catalog_threshold(self) -> float:
-        """Score above which detections are included in a catalog.
+        """Probability above which sources are included in a catalog.
 
         Where islands are counted, no two sources above 0.5 share an island. ClaRAN's
         demo uses 0.8.

@@ -122,9 +122,8 @@ def predict_files(
         infrared: Infrared file for each radio file that has one, by its path.
         pictures: Whether the files are pictures as the network was trained on, not
             radio images.
-        score_threshold: Detections with a higher score are kept; None for
-            `Detector.lowest_score`.
-        all_hypotheses: See `claran.Detector.detect`; `evaluate_predictions` then gives
+        score_threshold: See `claran.Detector.detect`.
+        all_hypotheses: See there; `evaluate_predictions` then gives
             the same as `evaluate_detector`.
         survey: See `claran.read_field`.
         beam_arcsec: See `claran.read_field`.

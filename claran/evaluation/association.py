@@ -74,14 +74,13 @@ def associate(
 
     An island belongs to the smallest box that contains it. A source is right if the
     detection with the highest IoU, of any class, has an IoU above 0.5 and the same
-    islands. Only detections above the score threshold that are no alternatives are used
-    (`Detections.catalog`). If two of them have an
-    IoU above 0.5, the one with the lower score is dropped.
+    islands. Only the catalog is used (`Detections.catalog`). If two of its rows have an
+    IoU above 0.5, the less probable one is dropped.
 
     Args:
         fields: The fields, labelled.
         detections: In each of these fields.
-        score_threshold: See above.
+        score_threshold: Probability above which sources are in the catalog.
 
     Returns:
         The result for each source; None if no field has a radio image.
@@ -95,7 +94,7 @@ def associate(
         islands, objects = field.islands.boxes.astype(np.float64), field.objects
         if not len(islands) or not len(objects):
             continue
-        boxes = _distinct(found.catalog(), score_threshold)
+        boxes = _distinct(found.catalog(score_threshold))
         wanted = owners(islands, objects.boxes)
         given = owners(islands, boxes)
         best = _best(objects.boxes, boxes)
@@ -110,10 +109,9 @@ def associate(
     return Association(table[:, 0], table[:, 1], table[:, 2], table[:, 3] == 1)
 
 
-def _distinct(found: Detections, threshold: float) -> Float[np.ndarray, "k 4"]:
-    """Returns the boxes above the threshold, one for each place."""
-    used = found.scores > threshold
-    boxes = found.boxes[used][np.argsort(-found.scores[used], kind="stable")]
+def _distinct(found: Detections) -> Float[np.ndarray, "k 4"]:
+    """Returns the boxes by falling probability, one for each place."""
+    boxes = found.boxes[np.argsort(-found.probability, kind="stable")]
     kept: list[int] = []
     iou = pairwise_iou(boxes, boxes)
     for i in range(len(boxes)):

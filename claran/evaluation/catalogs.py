@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from tqdm.auto import tqdm
 
-from claran.detection.detections import ALTERNATIVE, Detections
+from claran.detection.detections import ALTERNATIVE, PROBABILITY, Detections
 from claran.fields.batches import Source
 from claran.fields.field import Field
 from claran.io.parallel import parallel_map
@@ -54,13 +54,14 @@ def detected_catalog(found: Sequence[Detections]) -> Detections:
 
     Further columns: `field`, the number of the field, and `ignored`, False here: an
     ignored detection may hit a source, but is no false alarm if it does not; and which
-    detections are alternatives, see `Detections.catalog`.
+    detections are alternatives, and how probable each is, see `Detections.in_catalog`.
 
     Args:
         found: Detections in each field.
     """
     counts = [len(one) for one in found]
     alternative = [np.zeros(0, bool), *(one.alternative for one in found)]
+    probability = [np.zeros(0), *(one.probability for one in found)]
     rows = Detections.concatenate(
         [
             Detections(
@@ -74,7 +75,10 @@ def detected_catalog(found: Sequence[Detections]) -> Detections:
     return rows.with_columns(
         field=np.repeat(np.arange(len(counts)), counts),
         ignored=np.zeros(len(rows), bool),
-        **{ALTERNATIVE: np.concatenate(alternative)},
+        **{
+            ALTERNATIVE: np.concatenate(alternative),
+            PROBABILITY: np.concatenate(probability),
+        },
     )
 
 

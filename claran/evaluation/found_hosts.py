@@ -48,15 +48,13 @@ def with_hosts(
         table: The candidates in its table, if there is one.
         source: The fields, which are read again.
         detections: In each field, with `ISLANDS`.
-        score_threshold: Detections with a higher score are the catalog.
+        score_threshold: Sources with a higher probability are the catalog.
         tell: Receives messages for the user.
 
     Raises:
         ImageError: The service is away, or no field has a WCS that is needed for it.
     """
-    catalog = [
-        (found.scores > score_threshold) & ~found.alternative for found in detections
-    ]
+    catalog = [found.in_catalog(score_threshold) for found in detections]
     placed = _placed(source, detections, catalog)
     columns, _ = find_hosts_in_fields(search, placed, table, tell)
     (rows,) = np.nonzero(np.concatenate([np.zeros(0, bool), *catalog]))

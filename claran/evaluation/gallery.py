@@ -127,13 +127,13 @@ def plot_cases(
 ) -> IsolatedFigure:
     """Returns a figure of fields as the network sees them.
 
-    Sources are blue, dashed if ignored. Detections above the score threshold are
+    Sources are blue, dashed if ignored. Those of the catalog above the threshold are
     orange and dotted. The source or false alarm in question has a white frame.
 
     Args:
         cases: The cases to show.
         shown: The fields.
-        score_threshold: Detections with a higher score are shown.
+        score_threshold: Sources with a higher probability are shown.
     """
     rows = max(1, math.ceil(len(cases) / COLUMNS))
     columns = min(COLUMNS, max(1, len(cases)))
@@ -172,13 +172,14 @@ def _picture(shown: Shown, number: int) -> UInt8[np.ndarray, "h w 3"]:
 def _draw_objects(
     frame: "_Frame", number: int, shown: Shown, score_threshold: float
 ) -> None:
-    objects, found = shown.fields[number].objects, shown.detections[number].catalog()
+    objects = shown.fields[number].objects
+    found = shown.detections[number].catalog(score_threshold)
     names = ["", *(one_line(display_name(name)) for name in shown.class_names)]
     for box, label, ignored in zip(
         objects.boxes, objects.labels, objects.ignored, strict=True
     ):
         frame.draw(box, TRUE, "--" if ignored else "-", names[int(label)])
-    for i in np.flatnonzero(found.scores > score_threshold):
+    for i in range(len(found)):
         text = f"{names[int(found.labels[i])]} {found.scores[i]:.2f}"
         frame.draw(found.boxes[i], FOUND, ":", text)
 

@@ -86,7 +86,7 @@ def judge_hosts(
         fields: The fields, labelled.
         detections: In each field, with `HOST_COLUMNS` or some of them.
         class_names: Names of the labels 1, 2 ...
-        score_threshold: Detections with a higher score are the catalog.
+        score_threshold: Sources with a higher probability are the catalog.
     """
     if not any(name in one.columns for one in detections for name in HOST_COLUMNS):
         return None
@@ -111,7 +111,7 @@ def _in_field(
     objects = field.objects
     if objects.host is None or field.wcs is None:
         return
-    found = found[(found.scores > threshold) & ~found.alternative]
+    found = found.catalog(threshold)
     known = np.isfinite(objects.host).all(axis=1) & ~objects.ignored
     for row in np.flatnonzero(known).tolist():
         code = class_names[int(objects.labels[row]) - 1]

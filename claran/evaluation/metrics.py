@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 CATALOG = 0.5
-"""Score above which the detections of an unknown detector are a catalog."""
+"""Probability above which the sources of an unknown detector are a catalog."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,8 +41,8 @@ class EvaluationOptions:
 
     Attributes:
         score_threshold: Association and confusion are measured for the catalog of
-            detections with a higher score; None for that of the detector, 0.5 where it
-            is not known.
+            sources with a higher probability; None for that of the detector, 0.5 where
+            it is not known.
         ignore_unlabelled: Whether detections that overlap no labelled source, not even
             an ignored one, are no false alarms; for fields in which not all sources are
             labelled.
@@ -206,9 +206,8 @@ def evaluate(
         calibration=calibration(voc),
         confusion=confusion(
             true,
-            found.catalog(),
+            found.catalog(threshold),
             class_count=len(class_names),
-            score_threshold=threshold,
         ),
         hosts=judge_hosts(fields, detections, class_names, threshold),
     )

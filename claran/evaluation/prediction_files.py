@@ -18,12 +18,12 @@ from jaxtyping import Bool, Float, Int
 from claran.catalog.tables import detection_table
 from claran.data.annotations import Report
 from claran.data.field_names import FieldNames
-from claran.detection.detections import ALTERNATIVE, Detections
+from claran.detection.detections import ALTERNATIVE, PROBABILITY, Detections
 from claran.errors import ImageError
-from claran.evaluation.host_shares import HOST_COLUMNS
 from claran.evaluation.origin import Origin
 from claran.evaluation.prediction_tables import (
     COLUMNS,
+    NUMBERS,
     read_coco_results,
     read_table,
 )
@@ -126,7 +126,7 @@ def to_table(
     columns = {ALTERNATIVE: found.alternative} if known else {}
     columns |= {
         name: column for name, column in found.columns.items()
-        if name.startswith(("host_", "place_"))
+        if name.startswith((PROBABILITY, "host_", "place_"))
     }  # fmt: skip
     counts = [len(one) for one in turned]
     names = np.repeat(np.array([field.name for field in fields], dtype=str), counts)
@@ -222,7 +222,10 @@ def _by_field(
     numbers = {name: i for i, name in enumerate(class_names, start=1)}
     labels = np.array([numbers.get(code, 0) for code in codes], int)
     values = _values(path, table)
-    columns = _alternative(table) | _hosts(path, table)
+    columns = _alternative(table) | _further(path, table)
+    if PROBABILITY in columns:
+        known = columns[PROBABILITY]
+        columns[PROBABILITY] = np.where(np.isfinite(known), known, values[:, 0])
     order = np.argsort(fields, kind="stable")
     start = np.searchsorted(fields[order], np.arange(len(names) + 1))
     rows = [order[low:high] for low, high in itertools.pairwise(start)]
@@ -261,9 +264,9 @@ def _alternative(table: Table) -> dict[str, Bool[np.ndarray, "n"]]:
     return {ALTERNATIVE: np.isin(texts, ["true", "1"])}
 
 
-def _hosts(path: Path, table: Table) -> dict[str, Float[np.ndarray, "n"]]:
-    """Returns the columns of hosts that there are; NaN where nothing is known."""
-    there = [name for name in HOST_COLUMNS if name in table.colnames]
+def _further(path: Path, table: Table) -> dict[str, Float[np.ndarray, "n"]]:
+    """Returns the further numbers that there are; NaN where nothing is known."""
+    there = [name for name in NUMBERS if name in table.colnames]
     values = _numbers(path, table, there) if there else np.zeros((len(table), 0))
     return dict(zip(there, values.T, strict=True))
 

@@ -17,16 +17,18 @@ from astropy.table import Table
 from astropy.table.meta import get_header_from_yaml
 
 from claran.catalog.tables import plain_cell, table_format
-from claran.detection.detections import ALTERNATIVE
+from claran.detection.detections import ALTERNATIVE, PROBABILITY
 from claran.errors import ImageError, first_line
 from claran.evaluation.host_shares import HOST_COLUMNS
 from claran.io.paths import from_ascii
 from claran.io.text_files import brief, decode, read_json
 
-__all__ = ["COLUMNS", "read_coco_results", "read_table"]
+__all__ = ["COLUMNS", "NUMBERS", "read_coco_results", "read_table"]
 
 COLUMNS = ("image", "label", "score", "x0", "y0", "x1", "y1")
-FURTHER = (ALTERNATIVE, *HOST_COLUMNS)
+NUMBERS = (PROBABILITY, *HOST_COLUMNS)
+"""Further columns of numbers that a table may have."""
+FURTHER = (ALTERNATIVE, *NUMBERS)
 
 
 def read_table(path: Path) -> Table:

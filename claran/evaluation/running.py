@@ -209,13 +209,14 @@ def _catalog_note(path: Path, found: Predictions) -> str:
     Without metadata, detections that all have high scores are taken for a catalog.
     """
     origin = found.origin
-    lowest = min((one.scores.min(initial=1.0) for one in found.fields), default=1.0)
+    probabilities = (one.probability for one in found.fields)
+    lowest = min((values.min(initial=1.0) for values in probabilities), default=1.0)
     is_catalog = lowest > CATALOG if origin.is_catalog is None else origin.is_catalog
     if not is_catalog:
         return ""
     score = CATALOG if origin.lowest_score is None else origin.lowest_score
     return (
-        f"Note: {path} has only detections with scores above {score:g}, so that "
+        f"Note: {path} has only sources with a probability above {score:g}, so that "
         "average precision, curves and calibration are those of a catalog; for the "
         "model's give a table of --mode=predict --all_hypotheses."
     )

@@ -94,7 +94,6 @@ def confusion(
     found: Detections,
     *,
     class_count: int,
-    score_threshold: float,
     iou_threshold: float = 0.5,
 ) -> Int[np.ndarray, "rows columns"]:
     """Returns how often a source of each class was detected as each class.
@@ -107,14 +106,12 @@ def confusion(
         true: Sources.
         found: Detections.
         class_count: Number of classes.
-        score_threshold: Detections with a higher score are used.
         iou_threshold: IoU above which a detection can be matched.
 
     Returns:
         Counts. Rows are the true class, the last one for false alarms. Columns are the
         class of the detection, the last one for missed sources.
     """
-    found = found[found.scores > score_threshold]
     pairs = overlaps(true, found)
     near = pairs.iou > iou_threshold
     pairs = type(pairs)(*(column[near] for column in pairs))

@@ -84,7 +84,7 @@ def search_mosaic(
         mosaic: The mosaic.
         network: The network.
         run: Runs a stage, see `claran.survey.jobs.Jobs.run`.
-        score_threshold: Sources with a higher score are returned.
+        score_threshold: Sources with a higher probability are returned.
         tile_size: Side of the tiles, pixels; it does not change the result.
         infrared: Infrared images of the mosaic, if there are any.
         hosts: Whether to say where the hosts of the sources can be.
@@ -130,7 +130,7 @@ def search_mosaic(
         members=detections["members"] if network.finisher.groups else None,
     )
     chosen = np.flatnonzero(
-        ~groups.alternative & (groups.classes.max(axis=1, initial=0) > score_threshold)
+        ~groups.alternative & (groups.classes.sum(axis=1) > score_threshold)
     )
     taken = groups.sources(chosen.tolist())
     sources = source_columns(

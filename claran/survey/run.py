@@ -49,7 +49,7 @@ class SurveyOptions:
     """How mosaics are searched.
 
     Attributes:
-        score_threshold: Sources with a higher score are in the catalog.
+        score_threshold: Sources with a higher probability are in the catalog.
         survey: Survey of the mosaics, for what their headers lack; None if unknown, so
             that FIRST is assumed.
         beam_arcsec: FWHM of the beam, to replace those of the headers.

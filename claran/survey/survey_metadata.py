@@ -54,7 +54,7 @@ def survey_metadata(
 
     Args:
         detector: The detector.
-        score_threshold: Sources with a higher score are in the catalog.
+        score_threshold: Sources with a higher probability are in the catalog.
         survey: Survey of the mosaics; None if unknown.
         found: What was found in each mosaic, by its name.
     """

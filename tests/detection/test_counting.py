@@ -66,21 +66,33 @@ def test_classes_have_the_shares_of_the_grids_that_give_them():
     islands = ISLANDS._replace(peaks=peaks)
     union, score = [10, 10, 40, 20], alone(0.8)
     assert run((DOUBLE, "2_2", 0.8), islands=islands) == [
-        (union, "2_2", (0.9 * 0.85 + 0.1) * score),
-        (union, "2_3", 0.9 * 0.15 * score),
+        (union, "2_2", (0.9 * 0.8 + 0.1) * score),
+        (union, "2_3", 0.9 * 0.2 * score),
     ]
-    # With one peak in two grids and three in two, the class is that of the first grid.
-    peaks = np.array([[2, 1, 3, 3, 2], [1, 1, 1, 1, 1], [2, 2, 2, 2, 2]])
-    found = run((LEFT, "1_1", 1.0), islands=ISLANDS._replace(peaks=peaks), trust=1.0)
-    shares = [share for _, _, share in found]
-    assert [code for _, code, _ in found] == ["1_2", "1_3", "1_1"]
-    certain = alone(1.0, islands=1)
-    assert shares == [certain * share for share in (0.85, 0.15 * 2 / 3, 0.15 / 3)]
     # A class that is no name of the model leaves its share to the network.
     boxes, labels = np.array([DOUBLE], float), np.array([1])
     given = boxes, labels, np.array([0.8]), islands, ("2_2", "1_1")
     found = recount(*given, trust=0.9)
     assert found.scores == pytest.approx([score])
+
+
+def test_a_source_of_unsure_class_is_in_the_catalog():
+    """No class of the double has half of its probability; its left lobe has 0.45."""
+    peaks = np.array([[1, 1, 1, 2, 2], [1, 1, 1, 1, 1], [2, 2, 2, 2, 2]])
+    boxes = np.array([DOUBLE, LEFT], float)
+    labels = np.array([RGZ_CLASSES.index(code) + 1 for code in ("2_2", "1_1")])
+    found = recount(
+        boxes, labels, np.array([0.6, 0.55]), ISLANDS._replace(peaks=peaks),
+        RGZ_CLASSES, trust=1.0,
+    )  # fmt: skip
+    assert found.scores.max() < 0.5 < found.probability.max()
+    catalog = found.catalog(0.5)
+    assert catalog.boxes.tolist() == [[10, 10, 40, 20]]
+    assert RGZ_CLASSES[catalog.labels[0] - 1] == "2_2"
+    two = found.boxes[:, 2] == 40
+    assert found.scores[two].sum() == pytest.approx(found.probability[two][0])
+    # The second class of the double and all of the lobe's are alternatives.
+    assert found.alternative.sum() == len(found) - 1
 
 
 def test_a_network_says_which_islands_are_meant():

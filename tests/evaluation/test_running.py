@@ -187,7 +187,7 @@ def test_predictions_elsewhere_are_counted(known, tmp_path):
     told = []
     result = evaluate_predictions(path, known, tell=told.append)
     assert told[0] == f"Note: 1 detections of {path} are in none of these fields."
-    assert f"{path} has only detections with scores above 0.5, so that aver" in told[1]
+    assert f"{path} has only sources with a probability above 0.5, so " in told[1]
     assert len(told) == 2
     assert result.options["score_threshold"] == 0.5
     assert result.mean.value == 0.5

@@ -57,20 +57,18 @@ def test_a_score_that_is_the_probability_of_a_hit_is_calibrated(rng, measured_fi
 
 
 def test_confusion_counts_every_source_and_detection_once(field):
-    table = confusion(*field, class_count=2, score_threshold=0.5)
-    # The second detection of A is a false alarm. That at 0.45 is below the threshold.
+    true, found = field
+    table = confusion(true, found.catalog(0.5), class_count=2)
+    # The second detection of A is a false alarm. That at 0.45 is not in the catalog.
     assert table.tolist() == [[1, 0, 1], [1, 0, 0], [1, 0, 0]]
-    assert confusion(*field, class_count=2, score_threshold=0.4)[2].tolist() == [
-        1,
-        1,
-        0,
-    ]
+    table = confusion(true, found.catalog(0.4), class_count=2)
+    assert table[2].tolist() == [1, 1, 0]
 
 
 def test_a_detection_on_an_ignored_source_is_not_counted(measured_field, make_found):
     true = true_catalog([measured_field(boxes=[A], labels=[0], ignored=[True])])
     found = detected_catalog([make_found(A, B, labels=[1, 2])])
-    table = confusion(true, found, class_count=2, score_threshold=0.5)
+    table = confusion(true, found, class_count=2)
     assert table.tolist() == [[0, 0, 0], [0, 0, 0], [0, 1, 0]]
 
 
@@ -81,4 +79,4 @@ def test_no_sources_and_no_detections(measured_field):
     assert np.isnan(score_curve(matches).completeness).all()
     assert np.isnan(score_curve(matches).reliability).all()
     assert np.isnan(calibration(matches).error)
-    assert confusion(true, found, class_count=1, score_threshold=0.5).sum() == 0
+    assert confusion(true, found, class_count=1).sum() == 0
