@@ -1,4 +1,5 @@
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -14,7 +15,13 @@ from claran.detection.counting import (
     recount,
 )
 from claran.detection.group_members import member_numbers
-from claran.detection.groupings import LEAST_REST, MOST, group_probabilities
+from claran.detection.groupings import (
+    LEAST_REST,
+    MOST,
+    STEPS,
+    TINY,
+    group_probabilities,
+)
 from claran.labels import RGZ_CLASSES
 from claran.sky.islands import class_code
 
@@ -47,7 +54,11 @@ def run(*detections, trust=0.9, islands=ISLANDS):
 
 def alone(score, islands=2):
     """The probability of a group of islands that no other group has one of."""
-    return score / (score + max(1 - score, LEAST_REST) ** islands)
+    rest = max(1 - score, LEAST_REST)
+    as_evidence, as_belief = score / rest**islands, min(score, 1 - LEAST_REST) / rest
+    fitted = as_belief * (as_evidence / as_belief) ** (1 / 2**STEPS)
+    odds = math.sqrt(as_evidence * fitted)
+    return odds / (1 + odds)
 
 
 def test_box_and_class_are_counted():
@@ -131,24 +142,47 @@ def test_an_island_is_not_of_two_sources():
     right = [29.0, 9, 41, 21]
     found = run((DOUBLE, "2_3", 0.8), (LEFT, "1_1", 0.9), (right, "1_3", 0.6))
     scores = {tuple(box): score.expected for box, _, score in found}
-    # The double; both lobes; one of them and nothing: 1 - sum is below `LEAST_REST`.
-    ways = [0.8, 0.9 * 0.6, 0.9 * LEAST_REST, 0.6 * LEAST_REST, LEAST_REST**2]
-    assert scores[10, 10, 40, 20] == pytest.approx(ways[0] / sum(ways))
-    assert scores[10, 10, 20, 20] == pytest.approx((ways[1] + ways[2]) / sum(ways))
-    assert scores[30, 10, 40, 20] == pytest.approx((ways[1] + ways[3]) / sum(ways))
+    double, left, right = (
+        scores[box] for box in ((10, 10, 40, 20), (10, 10, 20, 20), (30, 10, 40, 20))
+    )
+    assert double + left == pytest.approx(1, abs=0.01)
+    # As independent evidence the lobes are less probable: both must be sources.
+    assert 0.9 * 0.6 / (0.9 * 0.6 + 0.8) < right < left < 0.9 / (0.9 + 0.8)
+
+
+def test_between_evidence_and_beliefs():
+    """A double of 0.5 and lobes of 0.5, which are both sources or none."""
+    groups = np.array([[1, 1], [1, 0], [0, 1]], bool)
+    double, *lobes = parted(groups, np.full(3, 0.5))
+    as_evidence = 0.5 / (0.5 + 0.5**2)
+    # Weights of 2 : 1 and of 1 : 1 have the mean of the square root of 2 to 1.
+    assert double == pytest.approx(2**0.5 / (2**0.5 + 1), abs=0.02)
+    assert 0.5 < double < as_evidence
+    assert lobes == pytest.approx([1 - double] * 2, abs=0.01)
 
 
 def by_brute_force(groups, probabilities):
+    """The probabilities of groups by loops over all groupings, without logarithms."""
     rest = np.maximum(1 - probabilities @ groups, LEAST_REST)
-    held, every = np.zeros(len(groups)), 0.0
+    rows, evidence = [], []
     for row in itertools.product([False, True], repeat=len(groups)):
         chosen = np.array(row, bool)
         times = groups[chosen].sum(axis=0)
         if (times <= 1).all():
-            weight = probabilities[chosen].prod() * rest[times == 0].prod()
-            held[chosen] += weight
-            every += weight
-    return held / every
+            rows.append(chosen)
+            evidence.append(probabilities[chosen].prod() * rest[times == 0].prod())
+    rows, evidence = np.array(rows, float), np.array(evidence)
+
+    def held(weights):
+        return weights @ rows / weights.sum()
+
+    believed = np.minimum(probabilities, 1 - LEAST_REST)
+    fitted = evidence.copy()
+    for _ in range(STEPS):
+        now = np.clip(held(fitted), TINY, 1 - TINY)
+        factors = np.sqrt(believed / (1 - believed) * (1 - now) / now)
+        fitted *= np.prod(np.where(rows, factors, 1), axis=1)
+    return held(np.sqrt(evidence * fitted))
 
 
 @st.composite
@@ -281,20 +315,12 @@ def dense_recount(boxes, labels, scores, islands, trust):
     shares = np.zeros((len(table), len(RGZ_CLASSES)))
     np.maximum.at(shares, (which, labels[rows] - 1), scores[rows])
     totals = np.minimum(shares.sum(axis=1), 1)
-    rest = np.maximum(1 - totals @ table, LEAST_REST)
     found = []
     for cluster in dense_clusters(table):
         assert len(cluster) <= MOST
-        held, every = np.zeros(len(cluster)), 0.0
-        own = table[cluster]
-        for chosen in itertools.product([False, True], repeat=len(cluster)):
-            times = own[list(chosen)].sum(axis=0)
-            if (times <= 1).all():
-                free = own.any(axis=0) & (times == 0)
-                weight = totals[cluster][list(chosen)].prod() * rest[free].prod()
-                held[list(chosen)] += weight
-                every += weight
-        for g, probability in zip(cluster, held / every, strict=True):
+        own = table[cluster][:, table[cluster].any(axis=0)]
+        probabilities = by_brute_force(own, totals[cluster])
+        for g, probability in zip(cluster, probabilities, strict=True):
             edges = islands.boxes[table[g]]
             box = [*edges[:, :2].min(axis=0), *edges[:, 2:].max(axis=0)]
             code = class_code(int(table[g].sum()), int(islands.peaks[table[g]].sum()))
@@ -340,7 +366,7 @@ def test_against_tables_of_everything_with_everything(seed):
     assert len(found) == len(expected)
     found = np.array(sorted(found.tolist())).reshape(-1, 6)
     expected = np.array(expected).reshape(-1, 6)
-    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
 
 
 def draw(rng, count):
