@@ -44,11 +44,12 @@ def compare(
     groups, found, parents, true = map(columns, tables)
     to_true = match(places(true), places(found), BEAM / 2)
     above = np.count_nonzero(true["snr"] >= SNR[0])
+    probable = np.count_nonzero(groups["probability"] >= 0.5)
     return [
         f"{len(sources)} sources, {len(components)} components; in truth "
         f"{len(true_sources)} and {len(true_components)}, {above} of them above "
         f"{SNR[0]:g} sigma.",
-        f"- sources with a score of at least 0.5: {(groups['score'] >= 0.5).sum()}",
+        f"- sources with a probability of at least 0.5: {probable}",
         *completeness(to_true, true),
         *reliability(found, parents, true),
         *accuracy(found, parents, true, to_true),

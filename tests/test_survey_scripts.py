@@ -28,7 +28,7 @@ def perfect(sky):
     components["source"] = [f"S{n}" for n in components["source"]]
     components["e_flux"] = 0.1 * np.asarray(components["flux"])
     sources = sky.sources.copy()
-    sources["score"] = 0.9
+    sources["probability"] = 0.9
     return sources, components
 
 
