@@ -18,7 +18,7 @@ help:
 	@echo '  make check      the same as make test'
 	@echo '  make benchmark  time the detector and its parts'
 	@echo '  make weights    train the weights that come with claran from scratch; takes'
-	@echo '                  about an hour and resumes if called again'
+	@echo '                  about 90 minutes and resumes if called again'
 	@echo '  make clean      remove demo/, build output and caches, but not $(VENV)'
 	@echo
 	@echo 'To choose the Python: make demo PYTHON=python3.12. To choose the folder of'

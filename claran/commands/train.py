@@ -34,7 +34,7 @@ def train() -> None:
     result = train_detector(
         session, source, validation, settings={"data": FLAGS.data}, tell=say
     )
-    best = result["best"]
+    best = result["best"] if session.recipe.mean_after is None else None
     score = f"; mAP {best['validation_map']:.3f} at step {best['step']}" if best else ""
     say(f"{result['step']} steps{score}: {FLAGS.output}/best.keras")
 

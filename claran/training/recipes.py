@@ -1,6 +1,7 @@
 """Recipes of training: optimizer, schedule and sampling, for each preset."""
 
 import dataclasses
+import math
 from typing import Any, Literal
 
 import keras
@@ -31,6 +32,8 @@ class Recipe:
         average: Whether models are saved with an exponential moving average of the
             weights, over the last 1,000 steps or a twentieth of all steps, whichever is
             less.
+        mean_after: Fraction of the steps after which the models that are validated are
+            kept; their mean is the one to use. None for the best of all.
         moves: Augmentation: "any" rotates by any angle, shifts and adds noise; "flip"
             only mirrors.
         rpn: How anchors are sampled for the loss.
@@ -49,11 +52,14 @@ class Recipe:
     weight_decay: float = 0.05
     clip_norm: float | None = 10.0
     average: bool = True
+    mean_after: float | None = None
     moves: Literal["any", "flip"] = "any"
     rpn: RpnOptions = RpnOptions(size=128)
     head: HeadOptions = HeadOptions(size=64)
 
     def __post_init__(self) -> None:
+        if not 0 <= (self.mean_after or 0) < 1:
+            raise ValueError(f"`mean_after` must be in [0, 1), got {self.mean_after}.")
         for name in ("steps", "batch_size"):
             if not getattr(self, name) >= 1:
                 raise ValueError(
@@ -63,6 +69,11 @@ class Recipe:
             raise ValueError(
                 f"`learning_rate` must be in (0, 10), got {self.learning_rate}."
             )
+
+    @property
+    def steps_before_mean(self) -> float:
+        """Models of later steps are kept, and averaged; infinite for none."""
+        return math.inf if self.mean_after is None else self.mean_after * self.steps
 
     def make_schedule(self) -> Any:
         """Returns the learning rate as a function of the step."""
@@ -115,7 +126,7 @@ COMPACT = Recipe(
 )
 """For `claran_first`."""
 
-GROUPS = dataclasses.replace(COMPACT, steps=6_500)
+GROUPS = dataclasses.replace(COMPACT, steps=6_500, mean_after=1 / 3)
 """For `claran_v1`."""
 
 FINE_TUNING = dataclasses.replace(COMPACT, steps=1000, learning_rate=2e-4)

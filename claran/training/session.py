@@ -18,6 +18,7 @@ from claran.training.calibration import calibrate
 from claran.training.devices import data_parallel
 from claran.training.fine_tuning import centered, with_classes
 from claran.training.imagenet import start_from_imagenet
+from claran.training.mean_models import average_models
 from claran.training.precision import in_precision
 from claran.training.recipes import FINE_TUNING, RECIPES, Recipe
 from claran.training.run_record import TrainingError
@@ -181,6 +182,13 @@ def _train_detector(
     with contextlib.nullcontext() if alone else data_parallel(batch_size):
         result = _train(session, source, validation, settings or {}, tell)
     # On one device: the first process alone does it.
+    if session.recipe.mean_after is not None:
+        steps = average_models(
+            session.output / BEST, after=session.recipe.steps_before_mean
+        )
+        if steps:
+            numbers = ", ".join(map(str, steps))
+            tell(f"{BEST} is the mean of the models of steps {numbers}.")
     if validation is not None and len(validation) >= CALIBRATED:
         temperature = calibrate(session.output / BEST, validation)
         if temperature is not None:

@@ -25,6 +25,7 @@ from claran.training.devices import check_same
 from claran.training.group_training import GroupTraining
 from claran.training.joint import JointTraining
 from claran.training.journal import Journal
+from claran.training.mean_models import step_file
 from claran.training.precision import in_precision
 from claran.training.progress import DelayedLogs, Guard, ProgressBar
 from claran.training.recipes import Recipe
@@ -239,9 +240,8 @@ class Keeper(keras.callbacks.Callback):
         write = self.journal is not None
         with averaged_weights(self.joint):
             score = validate()
-            if self.options.keep_models:
-                path = folder / f"step-{step:06d}.keras"
-                _save_model(path, self.detector, write=write)
+            if self.options.keep_models or step > self.recipe.steps_before_mean:
+                _save_model(step_file(folder, step), self.detector, write=write)
             # Without a labelled object scores are NaN, and the latest model is taken.
             if best is None or not score <= best["validation_map"]:
                 self.state["best"] = {"step": step, "validation_map": score}

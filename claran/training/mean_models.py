@@ -1,0 +1,57 @@
+"""The mean of the models of one training, which holds where its data do not.
+
+Late in a training on simulated fields a network learns what is the simulator's own: on
+real cutouts it parts more and more doubles, while it still improves on simulated ones.
+The mean of the weights along the way lies in a flatter minimum, and is better on data
+of another kind (Cha et al. 2021, arXiv:2102.08604; Izmailov et al. 2018,
+arXiv:1803.05407).
+"""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from claran.detection.loading import load_model, save_model
+
+__all__ = ["average_models", "step_file"]
+
+
+def step_file(folder: Path, step: int) -> Path:
+    """Returns the file of the model of a step."""
+    return folder / f"step-{step:06d}.keras"
+
+
+def average_models(best: Path, *, after: float) -> list[int]:
+    """Replaces a saved model by the mean of those of its training that were kept.
+
+    A model that is calibrated already stays. Of several processes only the first one
+    does it: see `claran.training.calibration.calibrate`.
+
+    Args:
+        best: File of the model, beside `step_file`s.
+        after: Models of later steps are averaged.
+
+    Returns:
+        The steps of these models; none if nothing was done.
+
+    Raises:
+        WeightsError: A file is damaged.
+    """
+    if jax.process_index() > 0:
+        return []
+    model = load_model(best)
+    names = {int(path.stem.partition("-")[2]): path for path in _kept(best.parent)}
+    steps = [step for step in sorted(names) if step > after]
+    if model.network.decoder.temperature != 1 or not steps:
+        return []
+    every = [load_model(names[step]).network.get_weights() for step in steps]
+    model.network.set_weights(
+        [np.mean(arrays, axis=0) for arrays in zip(*every, strict=True)]
+    )
+    save_model(model, best)
+    return steps
+
+
+def _kept(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("step-*.keras") if path.stem[5:].isdigit()]

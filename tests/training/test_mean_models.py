@@ -1,0 +1,63 @@
+"""The mean of the models of a training."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import small_training
+
+from claran.detection.loading import load_model, save_model
+from claran.training.mean_models import average_models, step_file
+from claran.training.recipes import GROUPS
+
+
+def weights(path):
+    return load_model(path).network.get_weights()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Models of the steps 4, 8 and 12."""
+    folder = tmp_path_factory.mktemp("training")
+    small_training.run(folder, validate=small_training.falling_score, keep_models=True)
+    return folder
+
+
+def test_the_mean_of_later_models(folder):
+    best = folder / "mean.keras"
+    best.write_bytes((folder / "best.keras").read_bytes())
+    assert average_models(best, after=12 / 3) == [8, 12]
+    one, other = (weights(step_file(folder, step)) for step in (8, 12))
+    for mean, a, b in zip(weights(best), one, other, strict=True):
+        np.testing.assert_allclose(mean, (a + b) / 2, rtol=1e-6, atol=1e-9)
+    assert any((a != b).any() for a, b in zip(one, other, strict=True))
+
+
+def test_a_calibrated_model_stays(folder):
+    model = load_model(folder / "best.keras")
+    model.network.decoder.temperature = 1.1
+    calibrated = folder / "calibrated.keras"
+    save_model(model, calibrated)
+    before = calibrated.read_bytes()
+    assert average_models(calibrated, after=0) == []
+    assert calibrated.read_bytes() == before
+
+
+def test_nothing_to_average(folder):
+    before = (folder / "best.keras").read_bytes()
+    assert average_models(folder / "best.keras", after=12) == []
+    assert (folder / "best.keras").read_bytes() == before
+
+
+def test_which_models_a_training_keeps(tmp_path):
+    recipe = dataclasses.replace(small_training.RECIPE, mean_after=1 / 3)
+    small_training.run(tmp_path, validate=small_training.falling_score, recipe=recipe)
+    kept = sorted(path.name for path in tmp_path.glob("step-*.keras"))
+    assert kept == ["step-000008.keras", "step-000012.keras"]
+
+
+def test_recipes():
+    assert GROUPS.steps_before_mean == pytest.approx(GROUPS.steps / 3)
+    assert dataclasses.replace(GROUPS, mean_after=None).steps_before_mean == np.inf
+    with pytest.raises(ValueError, match="`mean_after` must be in"):
+        dataclasses.replace(GROUPS, mean_after=1.0)
