@@ -8,8 +8,8 @@ probable as the product of those of its groups: 0.5 for a double and 0.5 for eac
 lobes make 0.67 for the double, as both lobes must be sources else. If they are its
 beliefs, the distribution has to give each group what the network did: 0.5 for the
 double and 0.5 for both lobes. The truth lies between, and the weights here are the
-geometric mean of both: on simulated fields of six surveys the mean logarithm of the
-probabilities is highest near the middle (scripts/measure_groupings.py).
+geometric mean of both: halfway, the probability of what is true is near its highest on
+simulated fields of each of six surveys (scripts/measure_groupings.py, EXPERIMENTS.md).
 """
 
 from collections.abc import Sequence

@@ -124,7 +124,7 @@ class Evaluation:
         lines += [_estimate_line(s.name, s.mean, str(s.sources)) for s in self.subsets]
         threshold = self.options["score_threshold"]
         if self.association is not None:
-            title = f"right components, score > {threshold:g}"
+            title = f"right components, probability > {threshold:g}"
             lines += ["", _line(title, "fraction", "95% interval", "sources")]
             components = self.association.components
             for name, least in MIN_COMPONENTS.items():

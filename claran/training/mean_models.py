@@ -40,18 +40,17 @@ def average_models(best: Path, *, after: float) -> list[int]:
     """
     if jax.process_index() > 0:
         return []
-    model = load_model(best)
-    names = {int(path.stem.partition("-")[2]): path for path in _kept(best.parent)}
-    steps = [step for step in sorted(names) if step > after]
-    if model.network.decoder.temperature != 1 or not steps:
+    numbers = (path.stem[5:] for path in best.parent.glob("step-*.keras"))
+    steps = sorted(int(one) for one in numbers if one.isdigit() and int(one) > after)
+    if not steps:
         return []
-    every = [load_model(names[step]).network.get_weights() for step in steps]
+    model = load_model(best)
+    if model.network.decoder.temperature != 1:
+        return []
+    files = (step_file(best.parent, step) for step in steps)
+    every = [load_model(path).network.get_weights() for path in files]
     model.network.set_weights(
         [np.mean(arrays, axis=0) for arrays in zip(*every, strict=True)]
     )
     save_model(model, best)
     return steps
-
-
-def _kept(folder: Path) -> list[Path]:
-    return [path for path in folder.glob("step-*.keras") if path.stem[5:].isdigit()]

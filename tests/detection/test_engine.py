@@ -64,8 +64,11 @@ def test_groups_that_a_network_judges(tiny_groups, sky_fields):
     (average,) = Engine(detector.model, average=True).detect(
         sky_fields[:1], score_threshold=0.0
     )
-    averaged = average.detections.catalog().boxes
-    np.testing.assert_allclose(averaged, together[0].catalog().boxes, atol=1e-3)
+    averaged, once = (
+        sorted(one.catalog().boxes.tolist())
+        for one in (average.detections, together[0])
+    )
+    np.testing.assert_allclose(averaged, once, atol=1e-3)
     copy = pickle.loads(pickle.dumps(detector))
     assert_equal(alone(copy, sky_fields[:1]), together[:1])
     with pytest.raises(ValueError, match="`nms_threshold`"):
@@ -384,7 +387,7 @@ def test_windows_of_an_accelerator_fit_into_memory(channels_detector, monkeypatc
 def test_a_wide_field_has_the_sources_of_its_parts(make_sky_field):
     """The trained network: a source is the same alone and in a wide field."""
     detector = Detector.from_preset("claran_v1")
-    pair = [(150, 150, 60), (162, 150, 50)]
+    pair = [(150, 150, 60), (158, 150, 50)]
     wide = make_sky_field("wide", (400, 400), [*pair, (330, 80, 90)], infrared=False)
     part = wide.replace(
         image=wide.image.__class__(values=wide.image.values[100:200, 100:200].copy())
