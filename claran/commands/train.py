@@ -34,8 +34,10 @@ def train() -> None:
     result = train_detector(
         session, source, validation, settings={"data": FLAGS.data}, tell=say
     )
-    best = result["best"] if session.recipe.mean_after is None else None
+    best = result["best"]
     score = f"; mAP {best['validation_map']:.3f} at step {best['step']}" if best else ""
+    if best and session.recipe.mean_after is not None:
+        score += ", before the mean"
     say(f"{result['step']} steps{score}: {FLAGS.output}/best.keras")
 
 
