@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-__all__ = ["BELIEF", "LEAST_REST", "MOST", "group_probabilities"]
+__all__ = ["LEAST_REST", "MOST", "group_probabilities"]
 
 MOST = 12  # Groups that may hang together.
 # Probability that an island is of no source, at the least. With 0.02, more than there

@@ -92,7 +92,7 @@ def _reliability(evaluation: Evaluation) -> IsolatedFigure:
 def _confusion(evaluation: Evaluation) -> IsolatedFigure:
     threshold = evaluation.options["score_threshold"]
     figure, axes = _figure(
-        f"Confusion at scores above {threshold:g}, colored by fraction of the row"
+        f"Confusion of sources above {threshold:g}, colored by fraction of the row"
     )
     counts = evaluation.confusion
     total = counts.sum(axis=1, keepdims=True)

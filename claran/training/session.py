@@ -182,13 +182,10 @@ def _train_detector(
     with contextlib.nullcontext() if alone else data_parallel(batch_size):
         result = _train(session, source, validation, settings or {}, tell)
     # On one device: the first process alone does it.
-    if session.recipe.mean_after is not None:
-        steps = average_models(
-            session.output / BEST, after=session.recipe.steps_before_mean
-        )
-        if steps:
-            numbers = ", ".join(map(str, steps))
-            tell(f"{BEST} is the mean of the models of steps {numbers}.")
+    after = session.recipe.steps_before_mean
+    if steps := average_models(session.output / BEST, after=after):
+        numbers = ", ".join(map(str, steps))
+        tell(f"{BEST} is the mean of the models of steps {numbers}.")
     if validation is not None and len(validation) >= CALIBRATED:
         temperature = calibrate(session.output / BEST, validation)
         if temperature is not None:

@@ -1,6 +1,7 @@
 """Detectors and fields that the tests of detection share."""
 
 import dataclasses
+import itertools
 
 import keras
 import numpy as np
@@ -9,6 +10,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from claran.detection.detector import Detector
+from claran.detection.groupings import LEAST_REST, STEPS, TINY
 from claran.fields.field import Field
 from claran.fields.objects import Objects
 from claran.sky.images import SkyImage
@@ -118,3 +120,33 @@ def write_field(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def by_brute_force():
+    """What gives probabilities of groups by loops over all groupings."""
+
+    def count(groups, probabilities):
+        """Without logarithms, and without clusters."""
+        rest = np.maximum(1 - probabilities @ groups, LEAST_REST)
+        rows, evidence = [], []
+        for row in itertools.product([False, True], repeat=len(groups)):
+            chosen = np.array(row, bool)
+            times = groups[chosen].sum(axis=0)
+            if (times <= 1).all():
+                rows.append(chosen)
+                evidence.append(probabilities[chosen].prod() * rest[times == 0].prod())
+        rows, evidence = np.array(rows, float), np.array(evidence)
+
+        def held(weights):
+            return weights @ rows / weights.sum()
+
+        believed = np.minimum(probabilities, 1 - LEAST_REST)
+        fitted = evidence.copy()
+        for _ in range(STEPS):
+            now = np.clip(held(fitted), TINY, 1 - TINY)
+            factors = np.sqrt(believed / (1 - believed) * (1 - now) / now)
+            fitted *= np.prod(np.where(rows, factors, 1), axis=1)
+        return held(np.sqrt(evidence * fitted))
+
+    return count
