@@ -145,3 +145,11 @@ def fine_groups() -> DetectionModel:
     for length in ("reach", "margin", "least"):
         setattr(regions, length, finer * getattr(regions, length))
     return model
+
+
+def wide_groups() -> DetectionModel:
+    """Returns claran_v1, untrained, that sees groups in regions twice their size."""
+    model = claran_v1()
+    regions: Any = model.network.regions
+    regions.grown = 1.0
+    return model

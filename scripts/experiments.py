@@ -24,6 +24,7 @@ from experiment_networks import (
     fine_groups,
     part_blind_model,
     turning,
+    wide_groups,
 )
 
 from claran.data.sources import open_source
@@ -164,6 +165,14 @@ VARIANTS = {
     "groups_fine": Variant(
         rows={"claran_v1, a beam of four pixels instead of three": COUNT_TRUST},
         model=fine_groups, recipe=GROUPS,
+    ),
+    "groups_context": Variant(
+        rows={"claran_v1, groups seen in regions twice their size": COUNT_TRUST},
+        model=wide_groups, recipe=GROUPS,
+    ),
+    "groups_deep": Variant(
+        rows={"claran_v1, four blocks in the third and fourth level": COUNT_TRUST},
+        model=functools.partial(claran_v1, depths=(1, 2, 4, 4)), recipe=GROUPS,
     ),
     "groups_no_shapes": Variant(
         rows={"claran_v1, its second stage without shapes of islands": COUNT_TRUST},
