@@ -3,7 +3,8 @@
 `claran.detection.groupings.BELIEF` is where between independent evidence (0) and
 beliefs (1) they are. For some values, this prints minus the mean logarithm of the
 probability of what is true: of the groups that are sources, and of the others that they
-are none, by source. Fields are simulated, with seeds that nothing else has.
+are none, by source. The last column has the part of the sources of several islands that
+are among the groups at all. Fields are simulated, with seeds that nothing else has.
 
     python scripts/measure_groupings.py
 """
@@ -27,8 +28,9 @@ from claran.simulation.endless import SIMULATED, SimulatedFields
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", "claran_v1", "Preset or .keras file.")
 flags.DEFINE_integer("fields", 300, "Fields of each survey.", lower_bound=1)
-
 SURVEYS = ("first", "vlass", "racs", "emu", "lotss", "meerkat")
+flags.DEFINE_multi_enum("survey", SURVEYS, SURVEYS, "One; may be repeated.")
+
 SEED = 2**32 + 1500
 BELIEFS = (0.0, 0.25, 0.5, 0.75, 1.0)
 LEAST = 1e-4  # Probability of what is true, at the least.
@@ -42,13 +44,15 @@ def main(arguments: list[str]) -> None:
         raise app.UsageError(f"unexpected argument {arguments[1]!r}.")
     accelerator.use_accelerator()
     engine = Detector.from_preset(FLAGS.model).engine
-    print(f"| survey | {' | '.join(map(str, BELIEFS))} |")  # noqa: T201
-    print("|---" * (1 + len(BELIEFS)) + "|")  # noqa: T201
-    for number, name in enumerate(SURVEYS):
+    print(f"| survey | {' | '.join(map(str, BELIEFS))} | judged |")  # noqa: T201
+    print("|---" * (2 + len(BELIEFS)) + "|")  # noqa: T201
+    for name in FLAGS.survey:
+        number = SURVEYS.index(name)
         source = SimulatedFields(
             FLAGS.fields, seed=SEED + number, **SIMULATED[f"simulated/{name}"]
         )
         losses, sources = np.zeros(len(BELIEFS)), 0
+        are_judged: list[bool] = []
         found = engine.network_outputs(range(len(source)), source.__getitem__)
         for _, prepared, outputs in tqdm(found, name, len(source), disable=None):
             assert isinstance(prepared, PreparedField)  # noqa: S101 - none is skipped.
@@ -56,8 +60,12 @@ def main(arguments: list[str]) -> None:
             groups = judged(prepared, outputs, ignored)
             losses += [loss(groups, true, belief) for belief in BELIEFS]
             sources += len(true)
+            are_judged += [one in groups for one in true if len(one) > 1]
         row = " | ".join(f"{value:.3f}" for value in losses / sources)
-        print(f"| {name} | {row} |", flush=True)  # noqa: T201
+        print(  # noqa: T201
+            f"| {name} | {row} | {np.mean(are_judged):.3f} of {len(are_judged)} |",
+            flush=True,
+        )
 
 
 def judged(prepared: PreparedField, outputs: list, ignored: set[int]) -> Groups:
