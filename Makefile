@@ -18,7 +18,7 @@ help:
 	@echo '  make check      the same as make test'
 	@echo '  make benchmark  time the detector and its parts'
 	@echo '  make weights    train the weights that come with claran from scratch; takes'
-	@echo '                  about 90 minutes and resumes if called again'
+	@echo '                  about 140 minutes and resumes if called again'
 	@echo '  make clean      remove demo/, build output and caches, but not $(VENV)'
 	@echo
 	@echo 'To choose the Python: make demo PYTHON=python3.12. To choose the folder of'
@@ -36,9 +36,14 @@ benchmark: $(VENV)/.claran-demo
 
 weights: $(VENV)/.claran-demo
 	@$(RUN) -m claran.main --mode=train --model=claran_v1 --data=simulated/surveys \
-	    --output=weights
-	@cp weights/best.keras claran/weights/claran_v1.keras
-	@cp weights/run.json claran/weights/claran_v1.json
+	    --output=weights/first
+	@$(RUN) -m claran.main --mode=train --model=weights/first/best.keras \
+	    --data=simulated/surveys --seed=1 --steps=3500 --learning_rate=5e-4 \
+	    --output=weights/second
+	@$(RUN) scripts/average_weights.py --output=claran/weights/claran_v1.keras \
+	    weights/first/best.keras weights/second/last.keras
+	@cp weights/first/run.json claran/weights/claran_v1.json
+	@cp weights/second/run.json claran/weights/claran_v1_second.json
 
 clean:
 	rm -rf demo build dist *.egg-info .pytest_cache .hypothesis .ruff_cache

@@ -1,25 +1,57 @@
-"""The mean of the models of one training, which holds where its data do not.
+"""The mean of models of one training, which holds where its data do not.
 
 Late in a training on simulated fields a network learns what is the simulator's own: on
 real cutouts it parts more and more doubles, while it still improves on simulated ones.
 The mean of the weights along the way lies in a flatter minimum, and is better on data
 of another kind (Cha et al. 2021, arXiv:2102.08604; Izmailov et al. 2018,
-arXiv:1803.05407).
+arXiv:1803.05407); so is the mean of those before and after fine-tuning (Wortsman et al.
+2022, arXiv:2109.01903).
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
 import numpy as np
 
+from claran.detection.detection_model import DetectionModel
 from claran.detection.loading import load_model, save_model
 
-__all__ = ["average_models", "step_file"]
+__all__ = ["average_models", "mean_model", "step_file"]
 
 
 def step_file(folder: Path, step: int) -> Path:
     """Returns the file of the model of a step."""
     return folder / f"step-{step:06d}.keras"
+
+
+def mean_model(paths: Sequence[Path]) -> DetectionModel:
+    """Returns the first of some saved models, with the mean of their weights.
+
+    Its temperature is 1, to be fitted.
+
+    Args:
+        paths: Files of models of the same layers.
+
+    Raises:
+        ValueError: Two models have weights of other shapes.
+        WeightsError: A file is damaged.
+    """
+    models = [load_model(path) for path in paths]
+    every = [model.network.get_weights() for model in models]
+    shapes = [[array.shape for array in arrays] for arrays in every]
+    for path, other in zip(paths, shapes, strict=True):
+        if other != shapes[0]:
+            raise ValueError(
+                f"{path}: its weights have other shapes than those of {paths[0]}; only "
+                "models that were trained one from the other have a mean."
+            )
+    model = models[0]
+    model.network.set_weights(
+        [np.mean(arrays, axis=0) for arrays in zip(*every, strict=True)]
+    )
+    model.network.decoder.temperature = 1.0
+    return model
 
 
 def average_models(best: Path, *, after: float) -> list[int]:
@@ -44,13 +76,7 @@ def average_models(best: Path, *, after: float) -> list[int]:
     steps = sorted(int(one) for one in numbers if one.isdigit() and int(one) > after)
     if not steps:
         return []
-    model = load_model(best)
-    if model.network.decoder.temperature != 1:
+    if load_model(best).network.decoder.temperature != 1:
         return []
-    files = (step_file(best.parent, step) for step in steps)
-    every = [load_model(path).network.get_weights() for path in files]
-    model.network.set_weights(
-        [np.mean(arrays, axis=0) for arrays in zip(*every, strict=True)]
-    )
-    save_model(model, best)
+    save_model(mean_model([step_file(best.parent, step) for step in steps]), best)
     return steps

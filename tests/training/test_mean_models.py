@@ -7,7 +7,8 @@ import pytest
 import small_training
 
 from claran.detection.loading import load_model, save_model
-from claran.training.mean_models import average_models, step_file
+from claran.detection.presets import preset_weights
+from claran.training.mean_models import average_models, mean_model, step_file
 from claran.training.recipes import GROUPS
 
 
@@ -41,6 +42,23 @@ def test_a_calibrated_model_stays(folder):
     before = calibrated.read_bytes()
     assert average_models(calibrated, after=0) == []
     assert calibrated.read_bytes() == before
+
+
+def test_the_mean_of_two_files_is_not_calibrated(folder, tmp_path):
+    model = load_model(folder / "last.keras")
+    model.network.decoder.temperature = 1.1
+    save_model(model, tmp_path / "calibrated.keras")
+    mean = mean_model([tmp_path / "calibrated.keras", step_file(folder, 4)])
+    assert mean.network.decoder.temperature == 1
+    one, other = weights(folder / "last.keras"), weights(step_file(folder, 4))
+    for found, a, b in zip(mean.network.get_weights(), one, other, strict=True):
+        np.testing.assert_allclose(found, (a + b) / 2, rtol=1e-6, atol=1e-9)
+
+
+def test_models_of_other_shapes_have_no_mean(folder):
+    other = preset_weights("claran_first")
+    with pytest.raises(ValueError, match="its weights have other shapes"):
+        mean_model([folder / "last.keras", other])
 
 
 def test_nothing_to_average(folder):
