@@ -216,15 +216,23 @@ def measure_double(detector: Detector) -> Iterator[Row]:
 
 
 def measure_sidelobes(detector: Detector) -> Iterator[Row]:
-    """Yields the mean number of false sources around a bright one, by survey."""
+    """Yields the mean number of false sources around a bright one, by survey.
+
+    Beside it stands how many islands there are but that of the bright source: as many
+    false sources there would be if each island were one, in place of the network's
+    probability that it is none.
+    """
     for number, name in enumerate(("first", *OTHERS)):
         surveys = SIMULATED[f"simulated/{name}"]["surveys"]
         fields = [
             bright_field(BRIGHT_SEED + number, i, surveys[i % len(surveys)])
             for i in range(FLAGS.bright)
         ]
-        found = detector.engine.detect(fields, score_threshold=CATALOG)
-        counts = np.array([false_sources(one.item, one.detections) for one in found])
+        found = list(detector.engine.detect(fields, score_threshold=CATALOG))
+        counts = np.array(
+            [away(one.item, one.detections.catalog().boxes) for one in found]
+        )
+        islands = np.mean([away(one.item, one.item.islands.boxes) for one in found])
         drawn = resamples(len(counts))
         estimate = Estimate.of(counts.mean(), drawn @ counts / len(counts))
         if not counts.any():  # Then so are all resamples.
@@ -232,7 +240,7 @@ def measure_sidelobes(detector: Detector) -> Iterator[Row]:
         yield Row(
             f"{name}: false sources above {CATALOG:g} around one of {FAINTEST:g} to "
             f"{BRIGHTEST:g} sigma",
-            said(estimate),
+            f"{said(estimate)}, of {islands:.2f} islands",
         )
 
 
@@ -250,9 +258,8 @@ def bright_field(seed: int, number: int, survey: SimulatedSurvey) -> Field:
     return Field(f"bright {number}", image=image)
 
 
-def false_sources(field: Field, found: Detections) -> int:
-    """Returns how many sources of a catalog do not hold the middle of the field."""
-    boxes = found.catalog().boxes
+def away(field: Field, boxes: np.ndarray) -> int:
+    """Returns how many boxes do not hold the middle of the field."""
     middle = np.array(field.shape[::-1]) / 2
     held = (boxes[:, :2] <= middle) & (middle < boxes[:, 2:])
     return int((~held.all(axis=1)).sum())

@@ -48,10 +48,9 @@ def test_the_calibration_error_is_that_of_an_evaluation():
 def test_false_sources_are_those_beside_the_bright_one():
     field = measure_weights.bright_field(1, 0, FIRST_NATIVE)
     assert 300 < np.nanmax(field.signal_to_noise) < 3600
-    boxes = [[45, 45, 55, 55], [20, 20, 30, 30], [50.5, 40, 60, 60]]
-    found = detections(boxes, [0.9, 0.8, 0.7])
-    assert measure_weights.false_sources(field, found) == 2
-    assert measure_weights.false_sources(field, Detections.none()) == 0
+    boxes = np.array([[45, 45, 55, 55], [20, 20, 30, 30], [50.5, 40, 60, 60]])
+    assert measure_weights.away(field, boxes) == 2
+    assert measure_weights.away(field, boxes[:0]) == 0
 
 
 def test_what_is_not_there_is_left_out(monkeypatch, capsys, tmp_path):
