@@ -1,6 +1,9 @@
 """The mean of the models of a training."""
 
 import dataclasses
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +13,8 @@ from claran.detection.loading import load_model, save_model
 from claran.detection.presets import preset_weights
 from claran.training.mean_models import average_models, mean_model, step_file
 from claran.training.recipes import GROUPS
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "average_weights.py"
 
 
 def weights(path):
@@ -53,6 +58,16 @@ def test_the_mean_of_two_files_is_not_calibrated(folder, tmp_path):
     one, other = weights(folder / "last.keras"), weights(step_file(folder, 4))
     for found, a, b in zip(mean.network.get_weights(), one, other, strict=True):
         np.testing.assert_allclose(found, (a + b) / 2, rtol=1e-6, atol=1e-9)
+
+
+def test_the_script_writes_a_calibrated_mean(folder, tmp_path):
+    written = tmp_path / "mean.keras"
+    files = [folder / "best.keras", step_file(folder, 4)]
+    command = [sys.executable, SCRIPT, f"--output={written}", "--fields=8", *files]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    temperature = load_model(written).network.decoder.temperature
+    assert done.stdout == f"{written}: a temperature of {temperature}.\n"
+    assert temperature != 1
 
 
 def test_models_of_other_shapes_have_no_mean(folder):
