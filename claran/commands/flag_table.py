@@ -197,9 +197,9 @@ _define("batch_size", Integer(1), None,
     train="Fields in a batch. Default: the recipe's.")
 _define("average", Boolean(), False,
     demo_predict_survey_eval="Let the network look at each source in the eight "
-        "symmetries of the square, and average the probabilities: on simulated fields "
-        "more sources are right, but the network takes eight times as long. For models "
-        "that count islands, such as claran_v1.")
+        "symmetries of the square, and average the probabilities. The network takes "
+        "eight times as long; claran_v1 gains little. For models that count islands, "
+        "such as claran_v1.")
 _define("ignore_unlabelled", Boolean(), False,
     eval="Detections that overlap no labelled source are no false alarms; for fields "
         "in which not all sources are labelled.")
