@@ -2,8 +2,8 @@
 
     python scripts/average_weights.py --output=mean.keras before.keras after.keras
 
-The scores of the mean are calibrated on simulated fields that no training has seen, as
-a training does at its end. `make weights` makes those of claran_v1 with it.
+The scores of the mean are calibrated on simulated fields that no training has learned
+from, as a training does at its end. `make weights` makes those of claran_v1 with it.
 """
 
 from pathlib import Path
@@ -11,7 +11,9 @@ from pathlib import Path
 from absl import app, flags
 
 from claran import accelerator
+from claran.commands.common import UsageError
 from claran.commands.data_flags import SPLITS
+from claran.commands.outputs import output_file, refuse_inputs
 from claran.detection.loading import save_model
 from claran.models.weights import WeightsError
 from claran.simulation.endless import SIMULATED, SimulatedFields
@@ -28,6 +30,13 @@ def main(arguments: list[str]) -> None:
     paths = [Path(name) for name in arguments[1:]]
     if len(paths) < 2:
         raise app.UsageError("give the files of two or more models.")
+    try:
+        output = output_file("mean.keras")
+        if output.suffix != ".keras":
+            raise UsageError(f"--output must end in .keras, got {output}.")
+        refuse_inputs([output], paths)
+    except UsageError as error:
+        raise app.UsageError(str(error)) from error
     accelerator.use_accelerator()
     source = SimulatedFields(
         FLAGS.fields, seed=SPLITS["validation"], **SIMULATED["simulated/surveys"]
@@ -37,8 +46,8 @@ def main(arguments: list[str]) -> None:
     except (ValueError, WeightsError) as error:
         raise app.UsageError(str(error)) from error
     temperature = fit_temperature(model, source)
-    save_model(model, Path(FLAGS.output))
-    print(f"{FLAGS.output}: a temperature of {temperature}.")  # noqa: T201
+    save_model(model, output)
+    print(f"{output}: a temperature of {temperature}.")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
 `claran.detection.groupings.BELIEF` is where between independent evidence (0) and
 beliefs (1) they are. For some values, this prints minus the mean logarithm of the
 probability of what is true: of the groups that are sources, and of the others that they
-are none, by source. The last column has the part of the sources of several islands that
-are among the groups at all. Fields are simulated, with seeds that nothing else has.
+are none, by source. The last column has the fraction of the sources of several islands
+that are among the groups which the network gives more than 0.003 for some class. Fields
+are simulated, with seeds that nothing else has.
 
     python scripts/measure_groupings.py
 """
@@ -29,7 +30,9 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("model", "claran_v1", "Preset or .keras file.")
 flags.DEFINE_integer("fields", 300, "Fields of each survey.", lower_bound=1)
 SURVEYS = ("first", "vlass", "racs", "emu", "lotss", "meerkat")
-flags.DEFINE_multi_enum("survey", SURVEYS, SURVEYS, "One; may be repeated.")
+flags.DEFINE_multi_enum(
+    "survey", SURVEYS, SURVEYS, "Survey to measure; may be repeated."
+)
 
 SEED = 2**32 + 1500
 BELIEFS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -62,10 +65,8 @@ def main(arguments: list[str]) -> None:
             sources += len(true)
             are_judged += [one in groups for one in true if len(one) > 1]
         row = " | ".join(f"{value:.3f}" for value in losses / sources)
-        print(  # noqa: T201
-            f"| {name} | {row} | {np.mean(are_judged):.3f} of {len(are_judged)} |",
-            flush=True,
-        )
+        share = f"{np.mean(are_judged):.3f} of " if are_judged else ""
+        print(f"| {name} | {row} | {share}{len(are_judged)} |", flush=True)  # noqa: T201
 
 
 def judged(prepared: PreparedField, outputs: list, ignored: set[int]) -> Groups:

@@ -218,9 +218,8 @@ def measure_double(detector: Detector) -> Iterator[Row]:
 def measure_sidelobes(detector: Detector) -> Iterator[Row]:
     """Yields the mean number of false sources around a bright one, by survey.
 
-    Beside it stands how many islands there are but that of the bright source: as many
-    false sources there would be if each island were one, in place of the network's
-    probability that it is none.
+    It also gives the mean number of islands other than that of the bright source: so
+    many false sources there would be if every island were taken for one.
     """
     for number, name in enumerate(("first", *OTHERS)):
         surveys = SIMULATED[f"simulated/{name}"]["surveys"]

@@ -198,8 +198,8 @@ _define("batch_size", Integer(1), None,
 _define("average", Boolean(), False,
     demo_predict_survey_eval="Let the network look at each source in the eight "
         "symmetries of the square, and average the probabilities. The network takes "
-        "eight times as long; claran_v1 gains little. For models that count islands, "
-        "such as claran_v1.")
+        "eight times as long; claran_v1 gains little. Only for models that count "
+        "islands.")
 _define("ignore_unlabelled", Boolean(), False,
     eval="Detections that overlap no labelled source are no false alarms; for fields "
         "in which not all sources are labelled.")

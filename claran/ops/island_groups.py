@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 HELD = 0.5  # Part of an island from which a box holds it, as in counting.
-PAIRS = 8  # For each slot, the nearest ones, that groups are made of.
+PAIRS = 8  # Nearest pairs for each slot, from which groups are made.
 THIRDS = 2  # Islands that may be one source with a pair, those nearest to its middle.
 
 
@@ -146,12 +146,12 @@ def _held(
 def _near_groups(islands: Float[Array, "k 4"], reach: float) -> Bool[Array, "g k"]:
     """Returns groups that near pairs of islands are part of, the likely ones first.
 
-    They are ordered by a length. For a pair it is its gap. A third island near its
-    middle, as a core between lobes, makes it likelier, and the more so the nearer: half
-    the gap and the distance of the island from the middle of the box around the pair.
-    In simulated fields of EMU and MeerKAT, groups of one length are sources about
-    equally often. The islands in that box, if there are more, are seldom one source:
-    twice the gap.
+    They are ordered by a length. That of a pair is its gap. A third island near its
+    middle, as a core between lobes, makes a source likelier, and the more so the nearer
+    it is: the length is half the gap plus the distance of the island from the middle of
+    the box around the pair. All islands in that box, if there are more, are seldom one
+    source: twice the gap. So more of the sources are judged than if the groups came
+    pair by pair (EXPERIMENTS.md, "judged").
     """
     slots = len(islands)
     exists = real_islands(islands)

@@ -78,8 +78,8 @@ _TRAINING = (
 )
 # Sizes and peaks are those of Radio Galaxy Zoo's catalog, in units of beam and noise.
 # Sources of two outlines in EMU (RadioGalaxyNET) are 4 to 12 beams long (5 to 95%).
-# Chance pairs are those of the counts alone: a field of VLASS has 0.0002 pairs of
-# sources above five sigma that are two to nine beams apart, one of MeerKAT 50.
+# Chance pairs are those of the counts alone: hardly any in VLASS, dozens in a field of
+# MeerKAT.
 _OF_A_SURVEY = dataclasses.replace(
     SURVEYS, sizes=CATALOG.sizes, brightness=CATALOG.brightness, crowding=(1.0, 1.0),
     chance_pairs=0.0, bright=0.03, bright_mains=0.0, diffuse=0.02, giants=0.05,

@@ -1,7 +1,7 @@
-"""The mean of models of one training, which holds where its data do not.
+"""The mean of several models of a training, or of two, for data of another kind.
 
-Late in a training on simulated fields a network learns what is the simulator's own: on
-real cutouts it parts more and more doubles, while it still improves on simulated ones.
+Late in a training on simulated fields a network learns peculiarities of the simulator:
+on real cutouts it parts more and more doubles, while it improves on simulated ones.
 The mean of the weights along the way lies in a flatter minimum, and is better on data
 of another kind (Cha et al. 2021, arXiv:2102.08604; Izmailov et al. 2018,
 arXiv:1803.05407); so is the mean of those before and after fine-tuning (Wortsman et al.
@@ -31,20 +31,23 @@ def mean_model(paths: Sequence[Path]) -> DetectionModel:
     Its temperature is 1, to be fitted.
 
     Args:
-        paths: Files of models of the same layers.
+        paths: Files of models of the same classes, channels and layers.
 
     Raises:
-        ValueError: Two models have weights of other shapes.
+        ValueError: A model differs from the first one in one of these.
         WeightsError: A file is damaged.
     """
     models = [load_model(path) for path in paths]
     every = [model.network.get_weights() for model in models]
-    shapes = [[array.shape for array in arrays] for arrays in every]
-    for path, other in zip(paths, shapes, strict=True):
-        if other != shapes[0]:
+    kinds = [
+        (model.class_names, model.preprocessor, [array.shape for array in arrays])
+        for model, arrays in zip(models, every, strict=True)
+    ]
+    for path, kind in zip(paths, kinds, strict=True):
+        if kind != kinds[0]:
             raise ValueError(
-                f"{path}: its weights have other shapes than those of {paths[0]}; only "
-                "models that were trained one from the other have a mean."
+                f"{path}: it has other classes, channels or layers than {paths[0]}; "
+                "only models that were trained one from the other have a mean."
             )
     model = models[0]
     model.network.set_weights(

@@ -62,18 +62,41 @@ def test_the_mean_of_two_files_is_not_calibrated(folder, tmp_path):
 
 def test_the_script_writes_a_calibrated_mean(folder, tmp_path):
     written = tmp_path / "mean.keras"
-    files = [folder / "best.keras", step_file(folder, 4)]
+    files = [folder / "last.keras", step_file(folder, 4)]
     command = [sys.executable, SCRIPT, f"--output={written}", "--fields=8", *files]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     temperature = load_model(written).network.decoder.temperature
     assert done.stdout == f"{written}: a temperature of {temperature}.\n"
     assert temperature != 1
+    one, other = map(weights, files)
+    for found, a, b in zip(weights(written), one, other, strict=True):
+        np.testing.assert_allclose(found, (a + b) / 2, rtol=1e-6, atol=1e-9)
 
 
-def test_models_of_other_shapes_have_no_mean(folder):
-    other = preset_weights("claran_first")
-    with pytest.raises(ValueError, match="its weights have other shapes"):
-        mean_model([folder / "last.keras", other])
+@pytest.mark.parametrize(
+    "output, count, message",
+    [
+        ("mean.keras", 1, "give the files of two or more models"),
+        ("mean", 2, "--output must end in .keras"),
+        ("last.keras", 2, "is an input too, and would be overwritten"),
+    ],
+)
+def test_what_the_script_refuses(folder, output, count, message):
+    before = (folder / "last.keras").read_bytes()
+    files = [folder / "last.keras", step_file(folder, 4)][:count]
+    command = [sys.executable, SCRIPT, f"--output={folder / output}", *files]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode and message in done.stdout + done.stderr
+    assert (folder / "last.keras").read_bytes() == before
+
+
+def test_models_of_another_kind_have_no_mean(folder, tmp_path):
+    other = load_model(folder / "last.keras")
+    other.class_names = other.class_names[::-1]
+    save_model(other, tmp_path / "turned.keras")
+    for path in (preset_weights("claran_first"), tmp_path / "turned.keras"):
+        with pytest.raises(ValueError, match="other classes, channels or layers"):
+            mean_model([folder / "last.keras", path])
 
 
 def test_nothing_to_average(folder):
