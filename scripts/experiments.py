@@ -174,6 +174,10 @@ VARIANTS = {
         rows={"claran_v1, four blocks in the third and fourth level": COUNT_TRUST},
         model=functools.partial(claran_v1, depths=(1, 2, 4, 4)), recipe=GROUPS,
     ),
+    "groups_wide": Variant(
+        rows={"claran_v1, a quarter more channels in the backbone": COUNT_TRUST},
+        model=functools.partial(claran_v1, widths=(40, 80, 120, 160)), recipe=GROUPS,
+    ),
     "groups_no_shapes": Variant(
         rows={"claran_v1, its second stage without shapes of islands": COUNT_TRUST},
         model=functools.partial(claran_v1, shapes=False), recipe=GROUPS,
