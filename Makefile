@@ -17,8 +17,8 @@ help:
 	@echo '  make test       check style, spelling and types, and run all tests'
 	@echo '  make check      the same as make test'
 	@echo '  make benchmark  time the detector and its parts'
-	@echo '  make weights    train the weights of claran_v1 from scratch; takes about'
-	@echo '                  140 minutes and resumes if called again'
+	@echo '  make weights    train the weights of claran_v1 from scratch; takes two'
+	@echo '                  to four hours on two cores and resumes if called again'
 	@echo '  make clean      remove demo/, build output and caches, but not $(VENV)'
 	@echo
 	@echo 'To choose the Python: make demo PYTHON=python3.12. To choose the folder of'
